@@ -133,8 +133,18 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
-    """One PostgreSQL server for all tests of a worker; each test has a database of its own."""
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlServer]:
+    """One PostgreSQL server for all workers of a run; each test has a database of its own."""
+    from support.postgresql import shared_postgresql
+
+    folder = tmp_path_factory.getbasetemp()
+    with shared_postgresql(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as server:
+        yield server
+
+
+@pytest.fixture
+def stoppable_postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server of the test's own, which it may stop, kill or change."""
     from support.postgresql import running_postgresql
 
     with running_postgresql() as server:

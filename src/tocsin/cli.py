@@ -33,7 +33,9 @@ PAGE = 250
 PIPED_WIDTH = 160
 """Width of a table that is written to a file or a pipe, in columns."""
 
-incidents_cli = typer.Typer(help="Read incidents from the configured backend.", no_args_is_help=True)
+incidents_cli = typer.Typer(
+    help="Read incidents from the configured backend, or import them.", no_args_is_help=True
+)
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, with incident.io's field names.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="As comma-separated values, for a spreadsheet.")]
 
@@ -131,6 +133,20 @@ def list_pending(as_json: AsJson = False) -> None:
         for one in pending:
             what = " ".join(filter(None, [one.reference, one.name]))
             print(f"{one.begun:%Y-%m-%d %H:%M} UTC  {what} (by {one.by}): {one.waits_for}.")
+
+
+@incidents_cli.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="An incidents.db; a journal.db beside it comes too.")],
+) -> None:
+    """Bring an embedded file over into PostgreSQL (TOCSIN_DATABASE_URL), whole and once."""
+    from tocsin import importing
+
+    try:
+        print(asyncio.run(importing.import_file(read_settings(), file)))
+    except TocsinError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
 
 
 def _one_form(*asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""A million incidents are no slower to look through than a thousand: counted in SQLite's own steps."""
+"""A million incidents are no slower to look through than a thousand, by the databases' own counters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from sqlite_utils import Database
+from support import filled as databases
+from support.postgresql import PostgresqlServer
 
 from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
@@ -99,3 +101,30 @@ async def test_a_word_is_found_among_a_million_in_as_many_steps_as_among_a_thous
 
 async def with_a_word(kept: LocalBackend, _: int) -> Any:
     return await kept.matching(IncidentFilter(text="checkout"), limit=20)
+
+
+@pytest.mark.process
+@CAMPAIGN
+async def test_every_look_costs_postgresql_as_much_among_many_as_among_a_thousand(
+    postgresql: PostgresqlServer, measured: Callable[[Row], None], request: pytest.FixtureRequest
+) -> None:
+    """A million where the campaign runs long, else a tenth: to fill it takes most of the time.
+
+    The default run has twenty thousand (tests/integration/backends/test_lists_in_postgresql.py).
+    """
+    size = databases.MILLION if "timed" in request.config.option.markexpr else databases.SAMPLE
+    found = {}
+    for number in (databases.FEW, size):
+        kept = await databases.in_postgresql(postgresql.create_database())
+        await kept.database.run(lambda db, number=number: databases.fill(db, number))
+        looks = databases.LOOKS.items()
+        found[number] = {name: (await databases.counted(kept, number, look))[0] for name, look in looks}
+        await kept.close()
+    few, many = found.values()
+    wrong = {name: databases.grown(name, few[name], many[name], size) for name in few}
+    assert {name: sentences for name, sentences in wrong.items() if sentences} == {}
+    worst = max(few, key=lambda name: many[name].rows / few[name].rows)
+    against = f"worst of {len(few)}: {worst}, {many[worst].rows} rows"
+    by = many[worst].rows / few[worst].rows
+    metric = f"rows of a query in PostgreSQL, 1,000 to {size:,}"
+    measured(at_most(metric, against, by, MOST_GROWN, "times", counted=True))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import importlib
 import os
+import pkgutil
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+
+from support.patience import LIMIT
 
 DEBIAN = Path("/usr/lib/postgresql")
 TEMPLATE = "tocsin_template"
@@ -29,6 +37,19 @@ SETTINGS = {
     "log_min_messages": "fatal",
 }
 """No machine loses its power here, and what is killed is a process."""
+
+SERVE = """
+folder=$1; shift
+"$@" & server=$!
+(
+    cat "$folder/gate" > "$folder/nothing"
+    kill -QUIT $server
+    while kill -0 $server; do sleep 0.01; done
+    rm -rf "$folder"
+) 2> /dev/null &
+wait $server
+"""
+"""The server, for as long as a process has the pipe `gate` open: a run that is killed leaves none behind."""
 
 _names = count()
 
@@ -55,70 +76,125 @@ def required_programs() -> Path:
 
 @dataclass
 class PostgresqlServer:
-    """A server that listens on a socket in its own folder."""
+    """A server that listens on a socket in its own folder, with a template that has all tables."""
 
     programs: Path
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    """The shell that the server runs in, for the process that started it."""
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://tocsin@/{database}?host={self.folder}"
 
     def start(self) -> None:
-        command: list[str | Path] = [
-            self.programs / "postgres",
-            "-D",
-            self.folder / "data",
-            "-k",
-            self.folder,
-        ]
-        command += [f"--{name}={value}" for name, value in SETTINGS.items()]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **_as_other_than_root())  # type: ignore[call-overload]
-        self._wait()
-
-    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
-        """Stops it: SIGTERM waits for clients, SIGINT ends their sessions, SIGQUIT is a crash."""
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait()
-            self.process = None
-
-    def create_database(self, template: str | None = None) -> str:
-        """The address of a new database, empty or a copy of another."""
-        name = f"tocsin_{os.getpid()}_{next(_names)}"
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            copied = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
-            connection.execute(f"CREATE DATABASE {name}{copied}")  # type: ignore[call-overload]
-        return self.url(name)
-
-    def _wait(self) -> None:
-        assert self.process is not None
+        command: list[str | Path] = [self.programs / "postgres", "-D", self.folder / "data"]
+        command += ["-k", self.folder, *(f"--{name}={value}" for name, value in SETTINGS.items())]
+        served = ["sh", "-c", SERVE, "sh", self.folder, *command]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(served, start_new_session=True, **quiet, **_as_other_than_root())  # type: ignore[call-overload]
         while self.process.poll() is None:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(self.url()).close()
                 return
         pytest.fail("The PostgreSQL server did not start.")
 
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Stops it: SIGTERM waits for clients, SIGINT ends their sessions, SIGQUIT is a crash."""
+        assert self.process is not None
+        os.kill(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]), how)
+        self.process.wait(LIMIT)
+
+    def create_database(self, *, empty: bool = False) -> str:
+        """The address of a new database, with all tables, or empty."""
+        name = f"tocsin_{os.getpid()}_{next(_names)}"
+        template = "template0" if empty else TEMPLATE
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def create_template(self) -> None:
+        """Make the database that others are copies of: with the tables of Tocsin, its backend and DBOS."""
+        self.execute(f"CREATE DATABASE {TEMPLATE}")
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(lambda: asyncio.run(_create_tables(self.url(TEMPLATE)))).result()
+
+    def execute(self, statement: str, database: str = "postgres") -> list[Any]:
+        """Run a statement as the database's administrator."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            done = connection.execute(statement)  # type: ignore[call-overload]
+            return done.fetchall() if done.description else []
+
+
+async def _create_tables(url: str) -> None:
+    from dbos import DBOS
+
+    import tocsin.storage
+    from tocsin.backends.local.postgresql import SESSION, PostgresqlDatabase
+    from tocsin.storage.database import Database
+    from tocsin.storage.postgresql import postgresql_engine
+
+    for module in pkgutil.iter_modules(tocsin.storage.__path__):
+        importlib.import_module(f"tocsin.storage.{module.name}")
+    database = Database(url)
+    database.open()
+    database.close()
+    await (await PostgresqlDatabase.open(postgresql_engine(url, session=SESSION, autocommit=True))).close()
+    DBOS.migrate(url)
+
 
 @contextmanager
 def running_postgresql() -> Iterator[PostgresqlServer]:
-    programs = required_programs()
-    folder = Path(
-        tempfile.mkdtemp(prefix="tocsin-pg-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-    )
-    user = _as_other_than_root()
-    if user:
-        os.chown(folder, user["user"], user["group"])
-    init = ["initdb", "-D", folder / "data", "-U", "tocsin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-    made = [programs / init[0], *init[1:], "--no-sync"]
-    server = PostgresqlServer(programs, folder)
-    try:
-        subprocess.run(made, check=True, capture_output=True, **user)  # type: ignore[call-overload]
+    """A server for a test that stops it, or changes its settings."""
+    server = _created()
+    with open(server.folder / "gate", "r+b", buffering=0):
         server.start()
+        server.create_template()
+        yield server
+    assert server.process is not None
+    server.process.wait(LIMIT)
+
+
+@contextmanager
+def shared_postgresql(root: Path) -> Iterator[PostgresqlServer]:
+    """The one server of all processes that name this folder; it ends with the last of them."""
+    known = root / "postgresql"
+    with open(root / "postgresql.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        gate = _entered(known)
+        if gate is None:
+            server = _created()
+            gate = os.open(server.folder / "gate", os.O_RDWR)
+            server.start()
+            server.create_template()
+            known.write_text(str(server.folder))
+        else:
+            server = PostgresqlServer(required_programs(), Path(known.read_text()))
+    try:
         yield server
     finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        os.close(gate)
+
+
+def _entered(known: Path) -> int | None:
+    """The gate of the server that runs already; None where none does."""
+    with suppress(OSError):
+        return os.open(Path(known.read_text()) / "gate", os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
+def _created() -> PostgresqlServer:
+    """A server that has its files, and does not run yet."""
+    programs = required_programs()
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=memory))
+    os.mkfifo(folder / "gate", 0o600)
+    user = _as_other_than_root()
+    if user:
+        for path in (folder, folder / "gate"):
+            os.chown(path, user["user"], user["group"])
+    made = [programs / "initdb", "-D", folder / "data", "-U", "tocsin", "-A", "trust", "-E", "UTF8"]
+    command = [*made, "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    subprocess.run(command, check=True, capture_output=True, **user)  # type: ignore[call-overload]
+    return PostgresqlServer(programs, folder)
 
 
 def _as_other_than_root() -> dict[str, int]:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Terminal:
         """Run `tocsin` until it ends, in a fork of a process that has imported what it needs."""
         with tempfile.TemporaryDirectory() as beside:
             out, err = Path(beside, "out"), Path(beside, "err")
-            process = forked(arguments, cwd=self.home, env=self._environment(settings), out=out, err=err)
+            process = forked(arguments, cwd=self.home, env=self.settings(**settings), out=out, err=err)
             try:
                 code = await process.wait()
             finally:
@@ -53,7 +52,7 @@ class Terminal:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tocsin", *arguments),
             cwd=self.home,
-            env=self._environment(settings),
+            env=self.settings(**settings),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -65,7 +64,8 @@ class Terminal:
             raise
         return Ended(process.returncode or 0, out.decode(), err.decode())
 
-    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+    def settings(self, **settings: str) -> dict[str, str]:
+        """The environment of a command with these settings."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),

@@ -104,12 +104,16 @@ def upsert(
     replacing: bool = True,
 ) -> None:
     """Insert the row with this primary key; an existing one is updated if `replacing`, else it stays."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = insert(table).values({**key, **rest})
+    row = insert(connection, table).values({**key, **rest})
     if replacing:
         connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=rest))
     else:
         connection.execute(row.on_conflict_do_nothing(index_elements=list(key)))
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of the connection's database, which knows ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _with_tables(engine: sa.Engine, *kinds: sa.MetaData) -> sa.Engine:

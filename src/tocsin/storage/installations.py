@@ -69,7 +69,7 @@ class SqlInstallationStore:
 
         def act(connection: sa.Connection) -> None:
             if encrypt is None:
-                connection.execute(_seals.delete())
+                drop_seal(connection)
             elif not connection.scalar(sa.select(_seals.c.id)):
                 table = _installations
                 for row in connection.execute(sa.select(table).where(table.c.body.is_not(None))).all():
@@ -81,6 +81,11 @@ class SqlInstallationStore:
 
     async def is_encrypted(self) -> bool:
         return bool(await self._database.do(lambda connection: connection.scalar(sa.select(_seals.c.id))))
+
+
+def drop_seal(connection: sa.Connection) -> None:
+    """Delete the mark that all installations are encrypted, so that the next start encrypts them anew."""
+    connection.execute(_seals.delete())
 
 
 def uninstalled(connection: sa.Connection) -> set[str]:

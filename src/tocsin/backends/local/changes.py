@@ -66,7 +66,7 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
-        if change.name is not None or change.summary is not None:
+        if change.incident_role_assignments or {change.name, change.summary, change.visibility} != {None}:
             db.index_words(row["number"])
         updated_at = written_after(row["updated_at"], now)
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])

@@ -26,10 +26,10 @@ def update_choices(db: SqlConnection, form: Form, now: str) -> None:
                 _update(db, table, row, known, now)
             else:
                 _insert(db, table, {**row, "created_at": now, "updated_at": now})
-        _agree_on_what_is_open(db, now)
+        agree_on_what_is_open(db, now)
 
 
-def _agree_on_what_is_open(db: SqlConnection, now: str) -> None:
+def agree_on_what_is_open(db: SqlConnection, now: str) -> None:
     """Close or reopen incidents whose status got another category in the configuration."""
     marks = ", ".join("?" * len(OPEN_CATEGORIES))
     is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"

@@ -52,17 +52,25 @@ class SqlConnection(ABC):
         """Return the clause after a table's name that makes the query walk along this index."""
 
     @abstractmethod
-    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
         """Return queries for the numbers below `before` of incidents that contain all the words.
 
-        The highest numbers come first, and `{conditions}` stands where more conditions on `incidents i` go. A
-        later query finds all that an earlier one does, for more work; the last one finds all that there is.
+        They may leave out incidents that are not so visible, or in which one of these people has no part; the
+        caller adds these conditions as well.
+
+        The highest numbers come first, and `{conditions}` stands where more conditions on `incidents i` go.
+        All that a query finds is older than what the one before it finds; together they find everything.
         """
 
     @abstractmethod
-    def has_words(self, number: str, text: str) -> Query:
-        """Return the condition that the incident with the number in this column contains all the words."""
+    def has_words(self, number: str, text: str) -> Query | None:
+        """Return the condition that the incident with the number in this column contains all the words.
+
+        Returns None if `word_searches` looks for people as well, so that it is the better way to them.
+        """
 
     @abstractmethod
     def index_words(self, number: int) -> None:
-        """Make the incident's words searchable, after its name or summary was written."""
+        """Make the incident searchable, after its name, summary, visibility or people were written."""

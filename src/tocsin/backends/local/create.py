@@ -85,8 +85,8 @@ def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig,
         number = db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM incidents").fetchone()[0]
         incident_id = ulid(now)
         _insert_incident(db, declaration, config, incident_id, number)
-        db.index_words(number)
         _insert_roles(db, declaration, config, incident_id)
+        db.index_words(number)
         _insert_entries(db, declaration, incident_id)
         first = TimelineEntry(
             at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,9 +28,12 @@ SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # Else it prefers an index that it believes to be in the order of the pages, and throws rows away.
+    "seq_page_cost": "0",
+    "random_page_cost": "0",
 }
 """Settings of each session. Every list walks along one index (see `schema.py`), and the planner shall take no
-other way because a table is small, or because its statistics are old."""
+other way because a table is small, or because its statistics are old: what counts is the number of rows."""
 
 READING = {"default_transaction_read_only": "on"}
 
@@ -143,9 +147,22 @@ class PostgresqlConnection(SqlConnection):
         given = parameters if isinstance(parameters, dict) else tuple(parameters)
         return self._connection.exec_driver_sql(_with_psycopg_marks(sql), given)
 
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection, for another module to write in the same transaction."""
+        return self._connection
+
+    def execute_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        """Run a statement once for each row."""
+        self._connection.exec_driver_sql(_with_psycopg_marks(sql), rows)
+
     def query(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         for row in self.execute(sql, parameters).mappings():
             yield dict(row)
+
+    def lock(self, scope: str) -> None:
+        """Wait for the lock of one more scope, until the end of the transaction."""
+        self.execute(f"SELECT pg_advisory_xact_lock({_lock_number(scope)})")
 
     @contextmanager
     def transaction(self, scope: str) -> Iterator[None]:
@@ -162,31 +179,37 @@ class PostgresqlConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return ""
 
-    def word_searches(self, text: str, before: int) -> Sequence[Query]:
-        """Return queries over ever more of the newest incidents, so that a common word is found at once.
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
+        """Return queries over one span of numbers after the other, each a few times wider than the last.
 
         An index of words (GIN) has no order, and would give all of a million matches for a page of twenty.
         """
         newest = self.execute("SELECT COALESCE(MAX(number), 0) FROM incidents").fetchone()[0]
-        words, last = _beginnings_asked(text), min(before - 1, newest)
-        blocks = [
-            [[*words, _block(size, last // size)], [*words, _block(size, last // size - 1)]]
-            for size in BLOCKS
-            if last >= 2 * size
-        ]
-        return [_word_search(wanted, before) for wanted in [*blocks, [words]]]
+        asked = [*sorted(set(_words(text))), *map(_person, people)]
+        either = [_seen_as(asked, one) for one in ((1, 0) if public is None else (public,))]
+        below = min(before, newest + 1)
+        searches = []
+        for size, wider in pairwise([*BLOCKS, WIDEST]):
+            if below > 0:
+                newest_block = (below - 1) // size
+                last = newest_block - newest_block % (wider // size)
+                blocks = [_block(size, index) for index in range(last, newest_block + 1)]
+                wanted = [[*words, block] for words in either for block in blocks]
+                searches.append(_word_search(wanted, below))
+                below = last * size
+        return [*searches, _word_search(either, below)] if below else searches
 
-    def has_words(self, number: str, text: str) -> Query:
-        words = "SELECT 1 FROM incident_words w WHERE w.number"
-        return f"EXISTS ({words} = {number} AND w.words @> ?)", [_beginnings_asked(text)]
+    def has_words(self, number: str, text: str) -> None:
+        """Return None: a search for words finds a person's incidents as well."""
 
     def index_words(self, number: int) -> None:
-        row = self.execute("SELECT reference, name, summary FROM incidents WHERE number = ?", [number])
-        words = indexed_words(number, " ".join(row.fetchone()))
+        (row,) = self.query(f"{SEARCHABLE} WHERE i.number = ?", [number])
         self.execute(
             "INSERT INTO incident_words VALUES (?, ?)"
             " ON CONFLICT (number) DO UPDATE SET words = excluded.words",
-            [number, words],
+            [number, indexed_words(row)],
         )
 
 
@@ -206,30 +229,63 @@ def _lock_number(scope: str) -> int:
 LONGEST_WORD = 24
 """Characters of a word that count; the rest is neither kept nor compared."""
 
-BLOCKS = (64, 256, 1024, 4096, 16_384, 65_536, 262_144)
+BLOCKS = (16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144)
 """Sizes of the blocks of numbers that can be searched by themselves: each incident also has a word for the
 block of each size that it is in."""
 
-
-def indexed_words(number: int, text: str) -> list[str]:
-    """Return what an incident with this text is found by."""
-    beginnings = {word[:length] for word in _words(text) for length in range(1, len(word) + 1)}
-    return [*sorted(beginnings), *(_block(size, number // size) for size in BLOCKS)]
+WIDEST = 8 * BLOCKS[-1]
+"""Numbers that the last of these searches goes through; all that is older follows at once."""
 
 
-def _beginnings_asked(text: str) -> list[str]:
-    return sorted(set(_words(text)))
+SEARCHABLE = """
+SELECT i.number, i.is_public, i.reference || ' ' || i.name || ' ' || i.summary AS text,
+    ARRAY(SELECT DISTINCT slack_user_id FROM incident_people p WHERE p.number = i.number) AS people
+FROM incidents i
+"""
+
+
+def indexed_words(row: Row) -> list[str]:
+    """Return the words by which the incident of this row of SEARCHABLE is found."""
+    beginnings = {word[:length] for word in _words(row["text"]) for length in range(1, len(word) + 1)}
+    blocks = (_block(size, row["number"] // size) for size in BLOCKS)
+    return [*_seen_as([*sorted(beginnings), *map(_person, row["people"])], row["is_public"]), *blocks]
 
 
 def _words(text: str) -> list[str]:
-    """Return the words in small letters without accents, as SQLite's search has them (FTS5, unicode61)."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return [word[:LONGEST_WORD] for word in WORD.findall(plain.casefold())]
+    """Return the words in small letters, Latin ones without accents, as SQLite's search has them.
+
+    See FTS5, unicode61, remove_diacritics 2.
+    """
+    return [word[:LONGEST_WORD] for word in WORD.findall("".join(map(_folded, text)))]
+
+
+@lru_cache(maxsize=4096)
+def _folded(character: str) -> str:
+    if character in _ACCENTS:
+        return ""
+    apart = unicodedata.normalize("NFD", character)
+    plain = apart[0] if apart[0].isascii() else character
+    return next((one for one in (plain.casefold(), plain.lower()) if len(one) == 1), plain)
+
+
+_ACCENTS = frozenset(map(chr, range(0x300, 0x332)))
+"""Marks that stand after a letter of their own."""
+
+
+# No word of a text contains a colon, an at sign or a hyphen.
 
 
 def _block(size: int, index: int) -> str:
-    # No word contains a colon.
     return f"{size}:{index}"
+
+
+def _seen_as(words: Sequence[str], public: int) -> list[str]:
+    """Return the words as an incident has them that is public or not: a search goes through one kind only."""
+    return list(words) if public else [f"-{word}" for word in words]
+
+
+def _person(slack_user_id: str) -> str:
+    return f"@{slack_user_id}"
 
 
 def _word_search(wanted: Sequence[Sequence[str]], before: int) -> Query:
@@ -283,14 +339,14 @@ class PostgresqlDatabase:
             raise
         return database
 
-    async def run(self, work: Callable[[SqlConnection], T]) -> T:
+    async def run(self, work: Callable[[PostgresqlConnection], T]) -> T:
         """Run `work` in a thread, again after a lost connection or a deadlock: its keys make that safe.
 
         Raises Unavailable, and Refused for a character that PostgreSQL cannot keep.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
-    def _run(self, work: Callable[[SqlConnection], T]) -> T:
+    def _run(self, work: Callable[[PostgresqlConnection], T]) -> T:
         tries = 0
         while True:
             tries += 1

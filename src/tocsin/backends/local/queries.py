@@ -68,10 +68,10 @@ def matching_numbers(db: SqlConnection, wanted: IncidentFilter, after: str | Non
 
 
 def _walked(db: SqlConnection, walk: Sequence[Query], limit: int) -> set[int]:
-    """Return the first numbers of a walk: of its first query that finds enough, or of its last."""
+    """Return the first numbers of a walk, whose queries follow each other until there are enough."""
     numbers: set[int] = set()
     for query, parameters in walk:
-        numbers = {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit])}
+        numbers |= {row[0] for row in db.execute(f"{query} LIMIT ?", [*parameters, limit - len(numbers)])}
         if len(numbers) >= limit:
             break
     return numbers
@@ -88,9 +88,12 @@ def named_number(db: SqlConnection, reference: str) -> int:
     return int(row[0]) if row is not None else 0
 
 
-_ALONE = "SELECT i.number FROM incidents i{indexed} WHERE {public} = ? AND i.number = ?"
-_THEIR_OWN = """SELECT i.number FROM incident_people p {join} incidents i ON i.number = p.number
-    WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open IN (1, 0) AND p.number = ?"""
+# The next lower number stands in for one that is missing or hidden, and is thrown away like it.
+_ALONE = """SELECT i.number FROM (SELECT i.number, i.slack_team_id FROM incidents i{indexed}
+    WHERE {public} = ? AND i.number <= ? ORDER BY i.number DESC LIMIT 1) i WHERE i.number = ?"""
+_THEIR_OWN = """SELECT p.number FROM incident_people p
+    WHERE p.slack_user_id = ? AND p.is_public = 0 AND p.is_open = ? AND p.number <= ?
+    ORDER BY p.number DESC LIMIT 1"""
 
 
 def _named(db: SqlConnection, wanted: IncidentFilter) -> list[int]:
@@ -100,15 +103,20 @@ def _named(db: SqlConnection, wanted: IncidentFilter) -> list[int]:
     nothing: the index keeps public and private incidents apart, and a private one is looked up among the
     viewer's own.
     """
-    number, teams = named_number(db, wanted.reference), IncidentFilter(teams=wanted.teams)
-    conditions, parameters = _conditions(db, teams)
+    # For an id that is not there, the newest number stands in.
+    number, viewer = named_number(db, wanted.reference), wanted.visible_to
+    at_most = number or _NO_NUMBER
+    conditions, parameters = _conditions(db, IncidentFilter(teams=wanted.teams))
     alone = _ALONE.format(indexed=db.indexed_by(_INDEXES[()]), public=db.is_public)
-    own = _THEIR_OWN.format(join=db.join_in_order), wanted.visible_to
-    found: list[int] = []
-    for query, first in ((alone, 1), (alone, 0) if wanted.visible_to is None else own):
-        where = " AND ".join([query, *conditions])
-        found += [row[0] for row in db.execute(f"{where} LIMIT 1", [first, number, *parameters])]
-    return found
+    where = " AND ".join([alone, *conditions])
+    may_see = [1, 0] if viewer is None or _is_their_own(db, viewer, number, at_most) else [1]
+    return [row[0] for public in may_see for row in db.execute(where, [public, at_most, number, *parameters])]
+
+
+def _is_their_own(db: SqlConnection, person: str, number: int, at_most: int) -> bool:
+    """True if this private incident involves the person."""
+    nearest = [db.execute(_THEIR_OWN, [person, is_open, at_most]).fetchone() for is_open in (1, 0)]
+    return any(row is not None and row[0] == number for row in nearest)
 
 
 def _contradicts_itself(db: SqlConnection, wanted: IncidentFilter) -> bool:
@@ -137,16 +145,26 @@ def _walks(db: SqlConnection, wanted: IncidentFilter, before: int) -> Iterator[S
 
 
 def _among_words(
-    db: SqlConnection, wanted: IncidentFilter, before: int, public: int | None = None
+    db: SqlConnection,
+    wanted: IncidentFilter,
+    before: int,
+    public: int | None = None,
+    people: Sequence[str] = (),
 ) -> Sequence[Query]:
     """Build queries over the incidents that contain all the words; each stops once the page is full."""
     conditions, parameters = _conditions(db, wanted)
     if public is not None:
         conditions, parameters = [f"{db.is_public} = ?", *conditions], [public, *parameters]
+    for person in people:
+        # A person may see what the table of people says; the index of words only finds it sooner.
+        conditions.append(
+            "EXISTS (SELECT 1 FROM incident_people q WHERE q.number = i.number AND q.slack_user_id = ?)"
+        )
+        parameters.append(person)
     also = "".join(f" AND {condition}" for condition in conditions)
     return [
         (query.format(conditions=also), [*given, *parameters])
-        for query, given in db.word_searches(wanted.text, before)
+        for query, given in db.word_searches(wanted.text, before, public, people)
     ]
 
 
@@ -163,19 +181,25 @@ def _among_all(db: SqlConnection, wanted: IncidentFilter, public: int, before: i
 def _among_their_own(
     db: SqlConnection, wanted: IncidentFilter, person: str, public: int, before: int
 ) -> Iterator[Sequence[Query]]:
-    """Yield walks over one person's incidents: one over open ones and one over closed ones."""
+    """Yield walks over one person's incidents: one over open ones and one over closed ones.
+
+    Words, and a second person, are looked for among both at once where the database can.
+    """
     conditions, parameters = _conditions(db, wanted)
     also = wanted.involving
+    has_words = db.has_words("p.number", wanted.text)
+    if has_words is None and (wanted.text.strip() or also not in {None, person}):
+        yield _among_words(db, wanted, before, public, sorted({person, also or person}))
+        return
     if also is not None and also != person:
         conditions.append(
             "EXISTS (SELECT 1 FROM incident_people q WHERE q.slack_user_id = ?"
             " AND q.is_public = p.is_public AND q.is_open = p.is_open AND q.number = p.number)"
         )
         parameters.append(also)
-    if wanted.text.strip():
-        condition, words = db.has_words("p.number", wanted.text)
-        conditions.append(condition)
-        parameters += words
+    if has_words is not None:
+        conditions.append(has_words[0])
+        parameters += has_words[1]
     where = ["p.slack_user_id = ?", "p.is_public = ?", "p.is_open = ?", "p.number < ?"]
     start = (
         f"SELECT DISTINCT p.number FROM incident_people p {db.join_in_order} incidents i"

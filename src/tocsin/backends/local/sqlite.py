@@ -86,7 +86,9 @@ class SqliteConnection(SqlConnection):
     def indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}"
 
-    def word_searches(self, text: str, before: int) -> Sequence[Query]:
+    def word_searches(
+        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+    ) -> Sequence[Query]:
         """Return the one query that is needed: FTS5 walks over the matches from the newest on."""
         query = (
             "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
@@ -95,6 +97,8 @@ class SqliteConnection(SqlConnection):
         return [(query, [_match(text), before])]
 
     def has_words(self, number: str, text: str) -> Query:
+        if not WORD.search(text):
+            return "TRUE", []
         return f"{number} IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)", [_match(text)]
 
     def index_words(self, number: int) -> None:
@@ -134,7 +138,7 @@ class IncidentFile:
 
         Raises Unavailable with a one-line sentence if it cannot be used.
         """
-        return await cls._opened_by(_as_it_is, path)
+        return await cls._opened_by(open_for_reading, path)
 
     @classmethod
     async def _opened_by(cls, way: Callable[[Path], Database], path: Path) -> IncidentFile:
@@ -191,7 +195,8 @@ def _prepared(path: Path) -> Database:
             raise
 
 
-def _as_it_is(path: Path) -> Database:
+def open_for_reading(path: Path) -> Database:
+    """Open the file unchanged; without one, an empty database in memory. Raises Unavailable."""
     if not path.exists():
         empty = Database(memory=True)
         migrations.apply(empty)
@@ -214,6 +219,21 @@ def _as_it_is(path: Path) -> Database:
             raise
 
 
+def open_to_import(path: Path) -> Database:
+    """Open a file that must be there and be an incident file. Raises Unavailable."""
+    if not path.is_file():
+        raise Unavailable(f"There is no file {path}. Give the path of an incidents.db.")
+    with translate_errors(path):
+        connection = _connected(path)
+        try:
+            tables = Database(connection).table_names()
+        finally:
+            connection.close()
+    if "incidents" not in tables or "_sqlite_migrations" not in tables:
+        raise Unavailable(f"{path} is not an incident file. Give the path of an incidents.db.")
+    return open_for_reading(path)
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Return device and inode of the file at this path, or None without a file."""
     try:
@@ -224,7 +244,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     # In a container that may write only to the data folder, SQLite has no place for temporary files.
     connection.execute("PRAGMA temp_store = MEMORY")
     # A broken byte in one text becomes a replacement character there; it must not make the whole list fail.
