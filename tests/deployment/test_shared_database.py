@@ -19,7 +19,8 @@ from tocsin.server import GRACE_SECONDS
 from tocsin.settings import Settings
 from tocsin.slack.socket_mode import CONNECTIONS, MOST_CONNECTIONS
 from tocsin.start import FINISH_SECONDS
-from tocsin.storage import postgresql
+from tocsin.storage import postgresql, replicas
+from tocsin.storage.diagnostics import OLDEST_VERSION
 from tocsin.web.middleware import own_hosts
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,23 @@ DATABASES_OWN = 100 - 3
 
 def parsed(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
+
+
+# The manual
+
+
+def test_the_manual_has_the_numbers_that_the_code_has() -> None:
+    page = " ".join((ROOT / "src/tocsin/docs/replicas.md").read_text().split())
+    said = (
+        f"PostgreSQL database, version {OLDEST_VERSION} or newer",
+        f"opens up to {TO_DATABASE} connections to the database: {TO_DATABASE - THREADS}, and {THREADS} for",
+        f"after {replicas.DEAD_SECONDS:.0f} s of silence",
+        f"{replicas.LEASE_SECONDS:.0f} s after its last sign of life",
+        f"after 10,000 in {replicas.NEWS_SECONDS:.0f} s",
+    )
+    assert [words for words in said if words not in page] == []
+    assert (MOST_CONNECTIONS, CONNECTIONS) == (10, 2)
+    assert "ten connections and a replica holds two, so at most five can run" in page
 
 
 # Kubernetes
@@ -154,10 +172,10 @@ PASSWORD = "${POSTGRES_PASSWORD:?write it into .env}"
 
 
 def test_there_are_as_many_replicas_as_slack_and_the_database_give_connections_to() -> None:
-    replicas = COMPOSED["deploy"]["replicas"]
-    assert replicas >= 2
-    assert replicas * CONNECTIONS <= MOST_CONNECTIONS
-    assert replicas * TO_DATABASE <= DATABASES_OWN
+    number = COMPOSED["deploy"]["replicas"]
+    assert number >= 2
+    assert number * CONNECTIONS <= MOST_CONNECTIONS
+    assert number * TO_DATABASE <= DATABASES_OWN
 
 
 def test_the_replicas_use_the_database_beside_them_and_its_password_is_in_no_file_but_the_dotenv() -> None:
