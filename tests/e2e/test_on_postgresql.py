@@ -1,21 +1,30 @@
-"""`tocsin doctor` and `tocsin incidents` where everything is in PostgreSQL, on a real server."""
+"""The command line where everything is in PostgreSQL, on a real server: doctor, incidents, a copy restored."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from support.declarations import Ticking, declaration
 from support.operated import free_port, operated
 from support.postgresql import PostgresqlServer
 from support.slack import RunningWorkspace, running_workspace
 from support.terminal import Ended, Terminal
 
 from slack_emulator.manifest import Manifest
+from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.postgresql import SESSION
+from tocsin.config import IncidentConfig
+from tocsin.manual import read_page
 from tocsin.slack import routes
+from tocsin.storage.postgresql import postgresql_engine
 
 pytestmark = pytest.mark.process
 
@@ -96,10 +105,10 @@ async def test_the_doctor_names_the_rights_that_are_missing_and_a_server_that_is
     assert (little.code, nowhere.code) == (1, 1)
 
 
-async def test_beside_running_replicas_the_doctor_counts_them_and_incidents_are_read_from_the_database(
+async def test_in_schemas_that_an_administrator_made_a_replica_runs_and_the_doctor_counts_it(
     terminal: Terminal, postgresql: PostgresqlServer
 ) -> None:
-    address = postgresql.create_database()
+    address = _with_schemas_of_its_own(postgresql.create_database())
     _playgrounds_incidents(terminal)
     async with (
         running_workspace(Manifest.from_dict(routes.manifest())) as slack,
@@ -113,6 +122,61 @@ async def test_beside_running_replicas_the_doctor_counts_them_and_incidents_are_
     assert checks(beside)["Replicas"]["said"] == "one runs now."
     assert "the running bot holds the connections" in checks(beside)["SLACK_APP_TOKEN"]["said"]
     assert (listed.code, listed.out, listed.err) == (0, "", "No incidents yet.\n")
+
+
+async def test_what_was_dumped_beside_a_replica_is_there_again_once_it_is_restored(
+    terminal: Terminal, postgresql: PostgresqlServer
+) -> None:
+    address, elsewhere, dump = (
+        postgresql.create_database(),
+        postgresql.create_database(),
+        terminal.home / "dump",
+    )
+    dumping, restoring = _commands_of_the_manual()
+    async with (
+        running_workspace(Manifest.from_dict(routes.manifest())) as slack,
+        operated(slack, terminal.home, free_port(), TOCSIN_DATABASE_URL=address),
+    ):
+        await _declare(address, "Checkout is slow")
+        _run(postgresql, dumping, address, dump)
+    for database in (address, elsewhere):
+        _run(postgresql, restoring, database, dump)
+        listed = await terminal.run("incidents", "list", TOCSIN_DATABASE_URL=database)
+        assert "Checkout is slow" in listed.out, listed
+    with psycopg.connect(elsewhere) as connection:
+        kept = connection.execute("SELECT count(*) FROM tocsin.tocsin_facts WHERE name LIKE 'secret:%'")
+        assert kept.fetchone() == (2,)
+
+
+def _with_schemas_of_its_own(address: str) -> str:
+    """The database as a user has it who may create no schema, and owns those that there are."""
+    role = f"owner_{address.partition('?')[0].rpartition('/')[2]}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[call-overload]
+        for schema in ("tocsin", "dbos"):
+            connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")  # type: ignore[call-overload]
+    return address.replace("//tocsin@", f"//{role}@")
+
+
+async def _declare(address: str, name: str) -> None:
+    engine = postgresql_engine(address, session=SESSION, autocommit=True)
+    backend = await LocalBackend.open(
+        engine, IncidentConfig(), public_url="http://127.0.0.1", clock=Ticking()
+    )
+    await backend.create(declaration(name, name=name))
+    await backend.close()
+
+
+def _commands_of_the_manual() -> list[str]:
+    """How the manual backs the database up, and restores it."""
+    return re.findall(r"^    (pg_\w+ .*)$", read_page("replicas"), re.MULTILINE)
+
+
+def _run(server: PostgresqlServer, command: str, address: str, dump: Path) -> None:
+    """Run a command of the manual's with the server's own programs."""
+    program, *options = shlex.split(command.replace("$TOCSIN_DATABASE_URL", address))
+    options = [option.replace("tocsin.dump", str(dump)) for option in options]
+    subprocess.run([server.programs / program, *options], check=True)
 
 
 def _playgrounds_incidents(terminal: Terminal) -> None:
