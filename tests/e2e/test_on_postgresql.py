@@ -1,4 +1,4 @@
-"""The command line where everything is in PostgreSQL, on a real server: doctor, incidents, a copy restored."""
+"""The command line where everything is in PostgreSQL: the doctor, incidents, and a copy that is restored."""
 
 from __future__ import annotations
 
