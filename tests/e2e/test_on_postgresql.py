@@ -79,9 +79,9 @@ async def test_the_doctor_names_the_rights_that_are_missing_and_a_server_that_is
     address = postgresql.create_database()
     role = f"little_{address.partition('?')[0].rpartition('/')[2]}"
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[call-overload]
+        connection.execute(f"CREATE ROLE {role} LOGIN")
         connection.execute("CREATE SCHEMA tocsin; CREATE TABLE tocsin.tocsin_facts (key text)")
-        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA tocsin TO {role}")  # type: ignore[call-overload]
+        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA tocsin TO {role}")
     little, nowhere = await asyncio.gather(
         terminal.run("doctor", "--json", TOCSIN_DATABASE_URL=address.replace("//tocsin@", f"//{role}@")),
         terminal.run(
@@ -152,9 +152,9 @@ def _with_schemas_of_its_own(address: str) -> str:
     """The database as a user has it who may create no schema, and owns those that there are."""
     role = f"owner_{address.partition('?')[0].rpartition('/')[2]}"
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[call-overload]
+        connection.execute(f"CREATE ROLE {role} LOGIN")
         for schema in ("tocsin", "dbos"):
-            connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
     return address.replace("//tocsin@", f"//{role}@")
 
 
