@@ -210,9 +210,12 @@ def _read(ask: Callable[[IncidentBackend], Coroutine[Any, Any, T]]) -> T:
 
 def folder_to_read(settings: Settings) -> Path:
     """Return the data folder, or the playground's if only that has incidents; stderr then says so."""
-    from tocsin.data_dir import folder_of
+    from tocsin.data_dir import folder_of, journal_url
+    from tocsin.storage.postgresql import is_postgresql
 
     folder, played = folder_of(settings), folder_of(settings, "tocsin-playground")
+    if is_postgresql(journal_url(settings, folder)):
+        return folder
     if not (folder / "incidents.db").exists() and folder != played and (played / "incidents.db").exists():
         print(f"Reading the playground's incidents ({played}).", file=sys.stderr)
         return played

@@ -193,7 +193,7 @@ def journal_url(settings: Settings, folder: Path) -> str:
 
     In PostgreSQL it has the local backend's incidents, too.
     """
-    return settings.tocsin_database_url or f"sqlite:///{folder / 'journal.db'}"
+    return secret(settings.tocsin_database_url) or f"sqlite:///{folder / 'journal.db'}"
 
 
 RESTORE = "Restore a backup."

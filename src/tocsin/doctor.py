@@ -21,9 +21,12 @@ from tocsin.slack import diagnostics
 from tocsin.slack.diagnostics import TokenAccess, fetch_access
 from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
 from tocsin.slack.registry import ANY, channel_in, may_install
+from tocsin.slack.socket_mode import CONNECTIONS, MOST_CONNECTIONS
 from tocsin.slack.web_api import open_session, web_client
 from tocsin.storage.database import Database
+from tocsin.storage.diagnostics import examine_database, fetch_state
 from tocsin.storage.installations import SqlInstallationStore
+from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.sqlite import file_of
 from tocsin.storage.workflow_engine import Pending, fetch_pending
 
@@ -56,12 +59,15 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
         return
     yield Check("Settings", True, "they can be read.")
     folder = folder_of(settings)
-    for check in (*_configuration(settings), _data_folder(folder)):
+    url = journal_url(settings, folder)
+    look = _database if is_postgresql(url) else _journal
+    for check in (*_configuration(settings), _data_folder(folder, url)):
         yield check
-    kept, form = await _incidents(settings, folder)
-    for check in (*await _journal(settings, folder, clock()), *kept):
+    journal = await look(settings, folder, url, clock())
+    kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
+    for check in (*journal.checks, *kept):
         yield check
-    async for check in _slack(settings, clock, form, running=_is_running(folder)):
+    async for check in _slack(settings, clock, form, journal):
         yield check
 
 
@@ -80,8 +86,10 @@ def _configuration(settings: Settings) -> list[Check]:
     return [Check("TOCSIN_CONFIG", True, f"{settings.tocsin_config} is valid.")]
 
 
-def _data_folder(folder: Path) -> Check:
+def _data_folder(folder: Path, url: str) -> Check:
     name, elsewhere = "Data folder", "Set TOCSIN_DATA_DIR to another."
+    if is_postgresql(url):
+        return Check(name, True, "not used: everything is kept in the database.")
     try:
         if not folder.exists():
             there = next(parent for parent in folder.parents if parent.exists())
@@ -97,17 +105,52 @@ def _data_folder(folder: Path) -> Check:
     return Check(name, True, f"{folder} is ours alone.")
 
 
-async def _journal(settings: Settings, folder: Path, at: datetime) -> list[Check]:
+@dataclass(frozen=True)
+class _Journal:
+    """The checks of the database with unfinished work, and facts that later checks need."""
+
+    checks: list[Check]
+    is_running: bool
+    """True if a bot uses it now."""
+    has_tables: bool
+    """False if nothing was ever kept there, so that nothing is to be looked for."""
+
+
+async def _journal(settings: Settings, folder: Path, url: str, at: datetime) -> _Journal:
+    """Look at an SQLite file."""
+    file, is_running = file_of(url), _is_running(folder)
+    found = await _unfinished("Journal", settings, url, is_running, at)
+    if found[0].ok:
+        found = [Check("Journal", True, "it can be used."), *found]
+    return _Journal(found, is_running, has_tables=file is None or file.exists())
+
+
+async def _database(settings: Settings, folder: Path, url: str, at: datetime) -> _Journal:
+    """Look at PostgreSQL."""
     try:
-        pending = await fetch_pending(journal_url(settings, folder))
+        state = await fetch_state(url)
+    except Unavailable as error:
+        fix = "Check TOCSIN_DATABASE_URL, and that its database takes connections."
+        return _Journal([Check("Database", False, str(error), fix)], False, has_tables=True)
+    most = MOST_CONNECTIONS // CONNECTIONS if settings.slack_app_token is not None else None
+    found = [Check(**finding.model_dump()) for finding in examine_database(state, most)]
+    is_running = state.replicas > 0
+    if state.can_be_used:
+        found += await _unfinished("Database", settings, url, is_running, at)
+    return _Journal(found, is_running, has_tables=state.has_tables)
+
+
+async def _unfinished(name: str, settings: Settings, url: str, is_running: bool, at: datetime) -> list[Check]:
+    """Return the check of unfinished declarations, or of the database if they cannot be read."""
+    try:
+        return [_pending(await fetch_pending(url), is_running, at)]
     except Unavailable as error:
         fix = (
             "Check TOCSIN_DATABASE_URL."
             if settings.tocsin_database_url
             else "Restore a backup of journal.db."
         )
-        return [Check("Journal", False, str(error), fix)]
-    return [Check("Journal", True, "it can be used."), _pending(pending, _is_running(folder), at)]
+        return [Check(name, False, str(error), fix)]
 
 
 def _pending(begun: list[Pending], running: bool, at: datetime) -> Check:
@@ -135,16 +178,19 @@ def _is_running(folder: Path) -> bool:
     return False
 
 
-async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], Form]:
-    """Return the backend's checks, and its form; an empty form if the backend cannot be asked."""
+async def _incidents(settings: Settings, folder: Path, *, is_new: bool) -> tuple[list[Check], Form]:
+    """Return the backend's checks, and its form; an empty form if the backend cannot be asked.
+
+    A database that `is_new` has no incidents to be asked for.
+    """
     name, form = f"Backend {settings.tocsin_backend}", Form()
     found: list[Check] = []
     try:
         backend = await open_backend(settings, folder)
         try:
             found = [Check(**finding.model_dump()) for finding in await backend.diagnose()]
-            newest = await backend.incidents(limit=1)
             form = await backend.form()
+            newest = [] if is_new and not backend.is_remote else await backend.incidents(limit=1)
         finally:
             await backend.close()
     except ConfigurationError as error:
@@ -158,12 +204,12 @@ async def _incidents(settings: Settings, folder: Path) -> tuple[list[Check], For
 
 
 async def _slack(
-    settings: Settings, clock: Callable[[], datetime], form: Form, *, running: bool
+    settings: Settings, clock: Callable[[], datetime], form: Form, journal: _Journal
 ) -> AsyncIterator[Check]:
     async with open_session() as session:
         client = web_client(session, token=secret(settings.slack_bot_token), base_url=settings.slack_api_url)
         if settings.installs:
-            for check in await _installations(settings, session):
+            for check in await _installations(settings, session, journal):
                 yield check
         elif settings.slack_bot_token is None:
             fix = "Copy the bot token (xoxb-…) from OAuth & Permissions at api.slack.com/apps."
@@ -171,12 +217,12 @@ async def _slack(
         else:
             async for check in _bot(client, settings, clock, form):
                 yield check
-        yield await _way_in(client, settings, running)
+        yield await _way_in(client, settings, journal.is_running)
 
 
-async def _installations(settings: Settings, session: ClientSession) -> list[Check]:
+async def _installations(settings: Settings, session: ClientSession, journal: _Journal) -> list[Check]:
     """Return the checks of OAuth installations: workspaces allowed, encryption, and each one's token."""
-    return [_teams(settings), *_kept_sealed(settings), *await _installed(settings, session)]
+    return [_teams(settings), *_kept_sealed(settings), *await _installed(settings, session, journal)]
 
 
 def _teams(settings: Settings) -> Check:
@@ -197,11 +243,11 @@ def _kept_sealed(settings: Settings) -> list[Check]:
     return [Check("TOCSIN_INSTALLATION_KEY", False, said, fix)]
 
 
-async def _installed(settings: Settings, session: ClientSession) -> list[Check]:
-    name, journal = "Installations", journal_url(settings, folder_of(settings))
-    if (file := file_of(journal)) is not None and not file.exists():
+async def _installed(settings: Settings, session: ClientSession, journal: _Journal) -> list[Check]:
+    name = "Installations"
+    if not journal.has_tables:
         return [Check(name, True, f"none yet. Install at {settings.public_url}/slack/install.")]
-    database = Database(journal)
+    database = Database(journal_url(settings, folder_of(settings)))
     store = SqlInstallationStore(database)
     try:
         found = await Installations(store, TokenCipher(*settings.installation_keys)).all()

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     slack_api_url: str = SLACK_API
     tocsin_backend: Literal["local", "incident_io", "devrev"] = "local"
     tocsin_data_dir: Path | None = None
-    tocsin_database_url: str | None = None
+    tocsin_database_url: SecretStr | None = None
     tocsin_config: Path | None = None
     tocsin_announce_channel: str | None = None
     tocsin_host: str = "127.0.0.1"
@@ -105,18 +105,9 @@ class Settings(BaseSettings):
 
     @field_validator("tocsin_database_url")
     @classmethod
-    def _database(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError
-
-        try:
-            make_url(value)
-        except ArgumentError as error:
-            raise ValueError(
-                "is no database address; write one such as sqlite:////var/lib/tocsin.db"
-            ) from error
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (problem := _problem_of_database(value.get_secret_value())):
+            raise ValueError(f"{problem}; write one such as {_DATABASES}")
         return value
 
     @field_validator("tocsin_installation_key")
@@ -184,6 +175,28 @@ class Settings(BaseSettings):
         """Base of the local backend's permalinks, without a final slash."""
         host = f"[{self.tocsin_host}]" if ":" in self.tocsin_host else self.tocsin_host
         return (self.tocsin_public_url or f"http://{host}:{self.tocsin_port}").rstrip("/")
+
+
+_DATABASES = "sqlite:////var/lib/tocsin.db or postgresql://user:password@db.example.com/tocsin"
+
+
+def _problem_of_database(address: str) -> str:
+    """Return what is wrong with the address, without any part of it; empty if it can be used."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return "is no database address"
+    if url.drivername == "sqlite":
+        return "" if url.database else "names no file"
+    if url.drivername not in {"postgresql", "postgres"}:
+        return "is no database address that Tocsin takes"
+    if "@" in (url.host or ""):
+        # Else a part of the password would be taken for the host, and shown as one.
+        return "has an @ too many: write %40 for one in the password"
+    return "" if url.database or {"dbname", "service"} & url.query.keys() else "names no database"
 
 
 def _listed(value: str | None) -> tuple[str, ...]:

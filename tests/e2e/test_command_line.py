@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[dict[str, str], list[str]]] = {
     "a damaged incident file": ({"TOCSIN_DATA_DIR": "damaged"}, ["TOCSIN_DATA_DIR"]),
     "a damaged journal": ({"TOCSIN_DATA_DIR": "torn"}, ["TOCSIN_DATABASE_URL"]),
     "a database nobody speaks": (
-        {"TOCSIN_DATABASE_URL": "oracle+x://h/d"},
+        {"TOCSIN_DATABASE_URL": "mysql://tocsin:opensesame@h/d"},
         ["TOCSIN_DATABASE_URL"],
     ),
 }

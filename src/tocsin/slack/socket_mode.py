@@ -239,6 +239,8 @@ class ConnectionUrls:
 # Slack ends each of them now and then, with a warning if it can.
 
 CONNECTIONS = 2
+MOST_CONNECTIONS = 10
+"""Connections that Slack gives an app at the same time (Slack, Socket Mode)."""
 HELLO_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 MOST_LINGERING = 4

@@ -56,6 +56,17 @@ _news = sa.Table(
 _NOW = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
 """The database's clock: those of the replicas' machines may differ."""
 
+
+def count_alive(connection: sa.Connection) -> int:
+    """Return the number of replicas that run now; 0 if none ever did."""
+    if not sa.inspect(connection).has_table(_replicas.name):
+        return 0
+    alive = sa.select(sa.func.count()).where(
+        _replicas.c.seen_at >= _NOW - DEAD_SECONDS, _replicas.c.is_dead.is_(False)
+    )
+    return connection.scalar(alive) or 0
+
+
 Hear = Callable[[str], Awaitable[None]]
 """Callback with the subject of a piece of news, such as an incident's id."""
 

@@ -61,6 +61,7 @@ LOCAL = {
     "storage.key_value": HOSTED,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,
+    "storage.diagnostics": DOCTOR,
     "storage.installations": INSTALLED,
     "slack.diagnostics:fetch_access": READING,
     "slack.diagnostics:fetch_socket_address": READING,

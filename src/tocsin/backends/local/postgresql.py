@@ -316,6 +316,7 @@ _SENTENCES = {
     "53300": "The incident database has no connection left for Tocsin. Try again in a moment.",
     "55P03": "Another program is holding the incidents. Try again in a moment.",
     "57014": "The incident database took too long. Try again in a moment.",
+    "42P01": "The database has no incidents yet: Tocsin was never started with it.",
     "42501": "The incident database does not allow that to Tocsin's user. Ask its administrator.",
 }
 _UNREACHED = "The incident database cannot be reached. Try again in a moment."
