@@ -142,6 +142,15 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
         yield server
 
 
+@pytest.fixture(scope="module")
+def modules_postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server of the module's own, which its tests may stop, kill or change."""
+    from support.postgresql import running_postgresql
+
+    with running_postgresql() as server:
+        yield server
+
+
 @pytest.fixture
 def stoppable_postgresql() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server of the test's own, which it may stop, kill or change."""

@@ -12,7 +12,7 @@ from sqlite_utils import Database as SqliteFile
 from tocsin.backends.local.importing import SETTINGS, import_incidents
 from tocsin.backends.local.postgresql import SESSION, PostgresqlDatabase
 from tocsin.backends.local.sqlite import open_to_import
-from tocsin.data_dir import now, only_one, open_database
+from tocsin.data_dir import now, only_one, open_database, secret
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.storage.importing import copy_journal
@@ -48,7 +48,7 @@ async def import_file(settings: Settings, file: Path) -> str:
 
 
 def _target_url(settings: Settings) -> str:
-    url = settings.tocsin_database_url
+    url = secret(settings.tocsin_database_url)
     if url is None or not is_postgresql(url):
         raise ConfigurationError(
             "TOCSIN_DATABASE_URL is not the address of a PostgreSQL database: set postgresql://… to import "

@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(
-    tmp_path_factory: pytest.TempPathFactory, postgresql: PostgresqlServer
+    tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer
 ) -> AsyncIterator[Fleet]:
-    async with running_fleet(tmp_path_factory.mktemp("fleet"), postgresql) as running:
+    async with running_fleet(tmp_path_factory.mktemp("fleet"), modules_postgresql) as running:
         yield running
 
 
@@ -124,16 +124,16 @@ async def test_a_replica_that_was_only_slow_does_nothing_twice(fleet: Fleet) -> 
 
 
 async def test_a_database_that_restarts_delays_a_declaration_and_loses_nothing(
-    fleet: Fleet, postgresql: PostgresqlServer
+    fleet: Fleet, modules_postgresql: PostgresqlServer
 ) -> None:
     goes_on = asyncio.Event()
     fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on))
     alive = len(fleet.replicas) - 1
     fleet.to(alive)
     await fleet.declare("the database restarts")
-    postgresql.stop()
+    modules_postgresql.stop()
     goes_on.set()
-    postgresql.start()
+    modules_postgresql.start()
     await fleet.quiet()
     ((reference, _),) = [found for found in fleet.incidents() if found[1] == "the database restarts"]
     (room,) = fleet.channels_named(f"{reference.lower()}-")
@@ -144,18 +144,18 @@ async def test_a_database_that_restarts_delays_a_declaration_and_loses_nothing(
 
 
 async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_is_saved_yet(
-    fleet: Fleet, postgresql: PostgresqlServer
+    fleet: Fleet, modules_postgresql: PostgresqlServer
 ) -> None:
     alive = next(n for n, one in enumerate(fleet.replicas) if one.process.returncode is None)
     fleet.to(alive)
-    postgresql.stop()
+    modules_postgresql.stop()
     try:
         view = await fleet.open_form("while the database is gone")
         assert "incident database" in await fleet.until_not_ready(alive)
         outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
         assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
     finally:
-        postgresql.start()
+        modules_postgresql.start()
     await fleet.until_ready(alive)
     outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
     assert outcome.ok, outcome
