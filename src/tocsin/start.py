@@ -132,19 +132,18 @@ async def _join_replicas(app: App, stack: AsyncExitStack) -> None:
     await replicas.join()
 
 
-async def _learn(app: App, _: str) -> None:
-    """Learn where Tocsin is installed now, since another replica changed that."""
+async def _learn(app: App, home: str) -> None:
+    """Learn what another replica changed: an installation in this home, or its organization."""
     if app.oauth is None:
         return
     registry, installations = app.registry, app.oauth.installations
     registry.know_orgs(await installations.store.orgs())
-    kept = {one.home: one for one in await installations.all()}
-    for known in registry.installations:
-        if known.home not in kept:
-            registry.uninstall(known)
-    for one in kept.values():
-        if may_install(one, app.resources.settings.teams):
-            registry.install(one)
+    known = next((one for one in registry.installations if one.home == home), None)
+    now = await installations.find(home)
+    if now is None and known is not None:
+        registry.uninstall(known)
+    elif now is not None and now != known and may_install(now, app.resources.settings.teams):
+        registry.install(now)
 
 
 async def _say_alerts(app: App) -> None:

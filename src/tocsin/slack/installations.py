@@ -58,8 +58,8 @@ class Installation(FrozenModel):
 class InstallationStore(Protocol):
     """Store of installations. Every method raises Unavailable if the store cannot be used."""
 
-    async def bodies(self) -> Mapping[str, str]:
-        """Return the stored bodies, by the id of the workspace or the organization."""
+    async def bodies(self, home: str | None = None) -> Mapping[str, str]:
+        """Return the stored bodies, or the one of this home, by the id of the workspace or organization."""
         ...
 
     async def save(self, home: str, body: str) -> None: ...
@@ -135,10 +135,17 @@ class Installations:
 
         await self.store.encrypt_all(encrypted if self._cipher.has_key else None)
 
+    async def find(self, home: str) -> Installation | None:
+        """Return the installation of this workspace or organization. Raises Unavailable, DecryptionError."""
+        return next(iter(await self._read(home)), None)
+
     async def all(self) -> list[Installation]:
         """Return every installation. Raises Unavailable, and DecryptionError if one cannot be decrypted."""
+        return await self._read()
+
+    async def _read(self, home: str | None = None) -> list[Installation]:
         plain_too = not await self.store.is_encrypted()
-        bodies = await self.store.bodies()
+        bodies = await self.store.bodies(home)
         return [self._decrypt(home, body, plain_too) for home, body in bodies.items()]
 
     def _decrypt(self, home: str, body: str, plain_too: bool) -> Installation:

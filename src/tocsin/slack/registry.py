@@ -60,14 +60,18 @@ class WorkspaceRegistry:
         self._of_its_kind(installation)[installation.home] = installation
         if not installation.is_enterprise_install:
             self.workspace_of(installation.team_id)
-        for team in list(self._workspaces):
-            self._settle(team)
+            self._settle(installation.team_id)
+            return
+        for team in self._workspaces:
+            if self.serving(team) is installation:
+                self._settle(team)
 
     def uninstall(self, installation: Installation) -> None:
         """Call Slack there no more; unfinished workflows wait until Tocsin is installed again."""
         self._of_its_kind(installation).pop(installation.home, None)
-        for team in self._workspaces:
-            self._settle(team)
+        for team in self._workspaces if installation.is_enterprise_install else [installation.team_id]:
+            if team in self._workspaces:
+                self._settle(team)
 
     def _of_its_kind(self, installation: Installation) -> dict[str, Installation]:
         return self._in_orgs if installation.is_enterprise_install else self._in_teams

@@ -33,8 +33,10 @@ class SqlInstallationStore:
         self._database = database
         self._changed = changed
 
-    async def bodies(self) -> Mapping[str, str]:
+    async def bodies(self, home: str | None = None) -> Mapping[str, str]:
         asked = sa.select(_installations).where(_installations.c.body.is_not(None))
+        if home is not None:
+            asked = asked.where(_installations.c.home == home)
         rows = await self._database.do(lambda connection: connection.execute(asked).all())
         return {row.home: row.body for row in rows}
 
