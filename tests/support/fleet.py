@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Fleet:
     slack: RunningWorkspace
     database: str
     folder: Path
+    over_sockets: bool = False
     replicas: list[Operated] = field(default_factory=list)
     choose: Callable[[], Sequence[int]] = lambda: [0]
     """Which replicas a request goes to; the answer is that of the first."""
@@ -51,10 +52,12 @@ class Fleet:
         number = len(self.replicas)
         folder = self.folder / f"replica-{number}"
         folder.mkdir()
+        shared = {"TOCSIN_DATABASE_URL": self.database, **more}
         bot = await self._begun.enter_async_context(
-            operated(self.slack, folder, free_port(), http=True, TOCSIN_DATABASE_URL=self.database, **more)
+            operated(self.slack, folder, free_port(), http=not self.over_sockets, **shared)
         )
         self.replicas.append(bot)
+        await self.until_ready(number)
         return bot
 
     async def kill(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:
@@ -154,9 +157,11 @@ class Fleet:
     async def _readiness(self, number: int, status: int) -> str:
         async with asyncio.timeout(LIMIT):
             while True:
-                answer = await self._client.get(f"{self.replicas[number].url}/readyz", timeout=LIMIT)
-                if answer.status_code == status:
-                    return answer.text
+                # It may not listen yet.
+                with suppress(httpx.TransportError):
+                    answer = await self._client.get(f"{self.replicas[number].url}/readyz", timeout=LIMIT)
+                    if answer.status_code == status:
+                        return answer.text
                 await asyncio.sleep(GLANCE_SECONDS)
 
     async def quiet(self) -> None:
@@ -187,15 +192,15 @@ class Fleet:
 
 @asynccontextmanager
 async def running_fleet(
-    folder: Path, server: PostgresqlServer, size: int = 2, **more: str
+    folder: Path, server: PostgresqlServer, size: int = 2, *, over_sockets: bool = False, **more: str
 ) -> AsyncIterator[Fleet]:
-    """So many replicas, all of which can declare; killed at the end."""
+    """So many replicas, all of which can declare, over HTTP or over Socket Mode; killed at the end."""
     listening = listen("127.0.0.1", 0)
     balancer = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with AsyncExitStack() as stack:
-        manifest = Manifest.from_dict(routes.manifest(balancer))
+        manifest = Manifest.from_dict(routes.manifest(None if over_sockets else balancer))
         slack = await stack.enter_async_context(running_workspace(manifest))
-        fleet = Fleet(slack, server.create_database(), folder)
+        fleet = Fleet(slack, server.create_database(), folder, over_sockets)
         app = Starlette(routes=[Route("/slack/events", fleet.forward, methods=["POST"])])
         await stack.enter_async_context(serving(app, listening))
         await stack.enter_async_context(fleet._begun)

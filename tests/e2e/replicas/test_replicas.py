@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -163,3 +164,16 @@ async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_i
     named = [reference for reference, name in fleet.incidents() if name == "while the database is gone"]
     assert len(named) == 1
     assert named[0] in words(view)
+
+
+async def test_over_socket_mode_slack_spreads_what_people_do_and_a_killed_replica_is_not_missed(
+    tmp_path: Path, modules_postgresql: PostgresqlServer
+) -> None:
+    async with running_fleet(tmp_path, modules_postgresql, over_sockets=True) as fleet:
+        for number in range(4):
+            await fleet.declare(f"over sockets, {number}")
+        await fleet.quiet()
+        await fleet.kill(0)
+        await fleet.declare("over the sockets that are left")
+        await fleet.quiet()
+        assert [reference for reference, _ in fleet.incidents()] == [f"INC-{n}" for n in range(1, 6)]
