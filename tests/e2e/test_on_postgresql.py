@@ -54,7 +54,7 @@ def checks(ended: Ended) -> dict[str, dict[str, Any]]:
 async def test_the_doctor_says_what_an_empty_database_is_good_for_and_leaves_it_empty(
     terminal: Terminal, postgresql: PostgresqlServer
 ) -> None:
-    address = postgresql.create_database()
+    address = postgresql.create_database(empty=True)
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         ended, listed = await asyncio.gather(
             terminal.run("doctor", **settings_for(slack, address)),
@@ -76,7 +76,7 @@ async def test_the_doctor_says_what_an_empty_database_is_good_for_and_leaves_it_
 async def test_the_doctor_names_the_rights_that_are_missing_and_a_server_that_is_not_there(
     terminal: Terminal, postgresql: PostgresqlServer
 ) -> None:
-    address = postgresql.create_database()
+    address = postgresql.create_database(empty=True)
     role = f"little_{address.partition('?')[0].rpartition('/')[2]}"
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN")
@@ -108,7 +108,7 @@ async def test_the_doctor_names_the_rights_that_are_missing_and_a_server_that_is
 async def test_in_schemas_that_an_administrator_made_a_replica_runs_and_the_doctor_counts_it(
     terminal: Terminal, postgresql: PostgresqlServer
 ) -> None:
-    address = _with_schemas_of_its_own(postgresql.create_database())
+    address = _with_schemas_of_its_own(postgresql.create_database(empty=True))
     _playgrounds_incidents(terminal)
     async with (
         running_workspace(Manifest.from_dict(routes.manifest())) as slack,
@@ -128,8 +128,8 @@ async def test_what_was_dumped_beside_a_replica_is_there_again_once_it_is_restor
     terminal: Terminal, postgresql: PostgresqlServer
 ) -> None:
     address, elsewhere, dump = (
-        postgresql.create_database(),
-        postgresql.create_database(),
+        postgresql.create_database(empty=True),
+        postgresql.create_database(empty=True),
         terminal.home / "dump",
     )
     dumping, restoring = _commands_of_the_manual()

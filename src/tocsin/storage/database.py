@@ -66,12 +66,13 @@ class Database:
         deadlock, or when another replica has written the same row first.
         """
         try:
-            return await asyncio.to_thread(self._done, act, synced)
+            return await asyncio.to_thread(self.run, act, synced)
         except sa.exc.SQLAlchemyError as error:
             self.failed = True
             raise Unavailable(f"Tocsin's journal cannot be used ({root_message(error)}).") from error
 
-    def _done(self, act: Callable[[sa.Connection], T], synced: bool) -> T:
+    def run(self, act: Callable[[sa.Connection], T], synced: bool = False) -> T:
+        """Do as `do`, in the calling thread. Raises SQLAlchemyError, too."""
         engine = self.open()
         if file_identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,9 @@ LEASE_SECONDS = 6.0
 DEAD_SECONDS = 9.0
 """Seconds without a beat after which the others take a replica's workflows. Longer than the lease, so that a
 replica that was only slow has stopped before."""
+
+LOOK_BEATS = 5
+"""Beats between two looks of the leader for workflows whose replica is not known any more."""
 
 NEWS_SECONDS = 15.0
 """Seconds for which news is kept: longer than a replica that is not dead may miss a beat."""
@@ -101,6 +105,10 @@ class Replicas:
         self.is_leader = not self.database.is_shared
         self._valid_until = 0.0
         self._has_joined = False
+        # All other threads may be waiting for the database when it comes back, and sleep for a minute.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replicas")
+        self._alive: tuple[str, ...] = ()
+        self._looks = 0
         self._heard: dict[int, None] = {}
         self._to_tell: list[tuple[str, str]] = []
         self._hurry = asyncio.Event()
@@ -171,10 +179,13 @@ class Replicas:
             async with best_effort("leave the other replicas"):
                 gone = _replicas.update().where(_replicas.c.id == self.id).values(seen_at=0.0)
                 await self.database.do(lambda connection: connection.execute(gone) and None)
+            self._thread.shutdown(wait=False)
 
     async def _beat(self) -> None:
         began, telling = self.clock(), list(self._to_tell)
-        beat = await self.database.do(lambda connection: self._beat_in(connection, telling))
+        beat = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self.database.run, lambda connection: self._beat_in(connection, telling)
+        )
         del self._to_tell[: len(telling)]
         self._has_joined = not beat.is_dead
         if beat.is_dead:
@@ -188,8 +199,15 @@ class Replicas:
         self._become(is_leader=beat.alive[:1] == (self.id,))
         for row in beat.news:
             await self._hear(row)
-        if self.is_leader and self.take_over is not None:
-            await self.take_over(beat.alive)
+        await self._take_over(beat.alive)
+
+    async def _take_over(self, alive: tuple[str, ...]) -> None:
+        """On the leader, take over whenever a replica is gone, and now and then."""
+        self._looks += 1
+        is_due = alive != self._alive or self._looks >= LOOK_BEATS
+        if self.is_leader and self.take_over is not None and is_due:
+            await self.take_over(alive)
+            self._alive, self._looks = alive, 0
 
     def _beat_in(self, connection: sa.Connection, telling: Sequence[tuple[str, str]]) -> _Beat:
         now = connection.scalar(sa.select(_NOW)) or 0.0

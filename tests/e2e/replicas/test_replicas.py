@@ -152,7 +152,7 @@ async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_i
     modules_postgresql.stop()
     try:
         view = await fleet.open_form("while the database is gone")
-        assert "incident database" in await fleet.until_not_ready(alive)
+        assert "cannot be" in await fleet.until_not_ready(alive)
         outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
         assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
     finally:
