@@ -156,21 +156,21 @@ class Replicas:
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` while this replica leads, anew each time that it becomes the leader, forever."""
+        if not self.database.is_shared:
+            return await work()
         while True:
             if not self.is_leader:
                 await self._changed.wait()
                 continue
-            task = asyncio.ensure_future(work())
+            doing, changed = asyncio.ensure_future(work()), asyncio.ensure_future(self._changed.wait())
             try:
-                while self.is_leader and not task.done():
-                    changed = asyncio.ensure_future(self._changed.wait())
-                    await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
-                    changed.cancel()
-                if task.done():
-                    return await task
+                await asyncio.wait({doing, changed}, return_when=asyncio.FIRST_COMPLETED)
+                if doing.done():
+                    return doing.result()
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                doing.cancel()
+                changed.cancel()
+                await asyncio.gather(doing, changed, return_exceptions=True)
 
     async def leave(self) -> None:
         """Let the others take what this replica leaves unfinished at once."""
