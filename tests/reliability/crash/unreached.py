@@ -31,7 +31,26 @@ MEANWHILE = (
 )
 TOO_SOON = "only a sweep does this, ten minutes and a day later; tests/integration/devrev has both"
 
+SHARED = (
+    "only where replicas share PostgreSQL; tests/e2e/replicas and tests/reliability/replicas kill them there"
+)
+IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.py kills it"
+
+REPLICAS = {
+    "storage.importing": IMPORTED,
+    "storage.replicas": SHARED,
+    "storage.workflow_engine:DbosEngine.abandon": CLOSING,
+    "storage.workflow_engine:DbosEngine.resume_halted": SHARED,
+    "storage.workflow_engine:DbosEngine.take_over": SHARED,
+    "storage.workflow_engine:keep_workflows_going": SHARED,
+    "workflows.command:DurableCommand._done_elsewhere": SHARED,
+    "workflows.declare:DeclareIncident._done_elsewhere": SHARED,
+    "workflows.queries:CurrentIncidents.hear": SHARED,
+}
+
 LOCAL = {
+    "backends.local.importing": IMPORTED,
+    "backends.local.postgresql": SHARED,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
     "workflows.change:ChangeEffects._take_out": MEANWHILE,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
@@ -135,9 +154,9 @@ DEVREV = {
     "backends.devrev.changes:unnote": VERBS,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL,
-    "incident_io": INCIDENT_IO,
-    "devrev": DEVREV,
+    "local": LOCAL | REPLICAS,
+    "incident_io": INCIDENT_IO | REPLICAS,
+    "devrev": DEVREV | REPLICAS,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 
