@@ -381,7 +381,9 @@ class Messages:
         )
         return ts
 
-    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+    async def find_news(
+        self, channel: ChannelId, key: str, thread: MessageTs | None = None
+    ) -> MessageTs | None:
         return await self._posts.find(channel, key, thread)
 
     async def post_follow_up(

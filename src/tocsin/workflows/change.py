@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, SlackRefused
 from tocsin.incidents.model import (
     ChannelId,
     Form,
@@ -243,8 +243,20 @@ class ChangeEffects:
     async def _notify_channel(self, notice: Notice, again: bool) -> None:
         incident, key = notice.incident, f"{notice.change.key}:news"
         channel = await self._own_channel(incident)
+        if again and await self._was_told(ChannelId(incident.slack_channel_id), channel, incident, key):
+            return
         news = await self._news(notice)
         await self._slack(incident).messages.post_news(channel, news, incident, key=key, again=again)
+
+    async def _was_told(self, before: ChannelId, now: ChannelId, incident: Incident, key: str) -> bool:
+        """True if the change was posted in the channel that the incident had before it became private."""
+        if before == now:
+            # The post itself looks there before it is repeated.
+            return False
+        try:
+            return await self._slack(incident).messages.find_news(before, key) is not None
+        except SlackRefused:
+            return False
 
     async def _notify_others(self, notice: Notice, again: bool) -> None:
         incident, slack = notice.incident, self._slack(notice.incident)

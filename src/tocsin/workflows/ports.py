@@ -306,7 +306,9 @@ class SlackMessages(Protocol):
         """Post a change of the incident."""
         ...
 
-    async def find_news(self, channel: ChannelId, key: str, thread: MessageTs) -> MessageTs | None:
+    async def find_news(
+        self, channel: ChannelId, key: str, thread: MessageTs | None = None
+    ) -> MessageTs | None:
         """Return the `ts` of the update that was posted with this key; None if there is none."""
 
     async def post_follow_up(
