@@ -61,6 +61,7 @@ async def connected(app: App) -> AsyncIterator[None]:
         _keep_going(
             stack,
             parts.replicas.keep_beating(),
+            parts.replicas.keep_hearing(),
             keep_workflows_going(parts.engine),
             app.health.watch(),
             app.workflows.watching.keep_watch(),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import SHARED_TABLES, Database
+from tocsin.storage.database import SHARED_TABLES, Database, root_message
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -110,6 +110,7 @@ class Replicas:
         self._alive: tuple[str, ...] = ()
         self._looks = 0
         self._heard: dict[int, None] = {}
+        self._unheard: asyncio.Queue[Any] = asyncio.Queue()
         self._to_tell: list[tuple[str, str]] = []
         self._hurry = asyncio.Event()
         self._changed = asyncio.Event()
@@ -140,19 +141,32 @@ class Replicas:
     async def join(self) -> None:
         """Become one of the replicas. Raises Unavailable."""
         if self.database.is_shared:
-            await self._beat()
+            try:
+                await self._beat()
+            except sa.exc.SQLAlchemyError as error:
+                raise Unavailable(f"the database cannot be used ({root_message(error)}).") from error
 
     async def keep_beating(self) -> None:
-        """Beat, hear news and, on the leader, take over from the dead, forever."""
+        """Beat and, on the leader, take over from the dead, forever."""
         while self.database.is_shared:
+            # News that comes during a beat is told with the next one, at once.
+            self._hurry.clear()
             async with best_effort("tell the other replicas that this one lives"):
                 await self._beat()
-            self._hurry.clear()
             try:
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._hurry.wait()
             except TimeoutError:
                 continue
+
+    async def keep_hearing(self) -> None:
+        """Act on news of the others, forever: beside the beats, since asking a backend may take long."""
+        while self.database.is_shared:
+            row = await self._unheard.get()
+            hear = self.hearers.get(row.kind)
+            if hear is not None:
+                async with best_effort(f"hear of a change of another replica ({row.kind})"):
+                    await hear(row.subject)
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` while this replica leads, anew each time that it becomes the leader, forever."""
@@ -198,7 +212,7 @@ class Replicas:
         self._valid_until = began + LEASE_SECONDS
         self._become(is_leader=beat.alive[:1] == (self.id,))
         for row in beat.news:
-            await self._hear(row)
+            self._note(row)
         await self._take_over(beat.alive)
 
     async def _take_over(self, alive: tuple[str, ...]) -> None:
@@ -239,16 +253,14 @@ class Replicas:
         gone = _replicas.delete().where(_replicas.c.is_dead.is_(True))
         await self.database.do(lambda connection: connection.execute(gone) and None)
 
-    async def _hear(self, row: Any) -> None:
+    def _note(self, row: Any) -> None:
+        """Have a piece of news heard, unless an earlier beat brought it already."""
         if row.id in self._heard:
             return
         self._heard[row.id] = None
         while len(self._heard) > 10_000:
             del self._heard[next(iter(self._heard))]
-        hear = self.hearers.get(row.kind)
-        if hear is not None:
-            async with best_effort(f"hear of a change of another replica ({row.kind})"):
-                await hear(row.subject)
+        self._unheard.put_nowait(row)
 
     def _lose(self) -> None:
         self._valid_until = 0.0

@@ -64,6 +64,18 @@ class Notice:
     due: datetime | None
 
 
+async def _was_told(slack: SlackClient, incident: Incident, now: ChannelId, key: str) -> bool:
+    """True if a change was posted in the channel that its incident had before it became private."""
+    before = ChannelId(incident.slack_channel_id)
+    if before == now:
+        # The post itself looks there before it is repeated.
+        return False
+    try:
+        return await slack.messages.find_news(before, key) is not None
+    except SlackRefused:
+        return False
+
+
 class ChangeEffects:
     """Slack effects of every verb that changes an incident."""
 
@@ -243,20 +255,10 @@ class ChangeEffects:
     async def _notify_channel(self, notice: Notice, again: bool) -> None:
         incident, key = notice.incident, f"{notice.change.key}:news"
         channel = await self._own_channel(incident)
-        if again and await self._was_told(ChannelId(incident.slack_channel_id), channel, incident, key):
+        if again and await _was_told(self._slack(incident), incident, channel, key):
             return
         news = await self._news(notice)
         await self._slack(incident).messages.post_news(channel, news, incident, key=key, again=again)
-
-    async def _was_told(self, before: ChannelId, now: ChannelId, incident: Incident, key: str) -> bool:
-        """True if the change was posted in the channel that the incident had before it became private."""
-        if before == now:
-            # The post itself looks there before it is repeated.
-            return False
-        try:
-            return await self._slack(incident).messages.find_news(before, key) is not None
-        except SlackRefused:
-            return False
 
     async def _notify_others(self, notice: Notice, again: bool) -> None:
         incident, slack = notice.incident, self._slack(notice.incident)
@@ -288,9 +290,7 @@ class ChangeEffects:
         if channel is not None:
             return channel
         said = f"{incident.reference} has no private channel yet, so nothing was said there"
-        if self._backend.makes_channel:
-            raise Refused(said)
-        raise OutcomeUnknown(said)
+        raise Refused(said) if self._backend.makes_channel else OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
         """Return the step that adds a merge to the timeline of the incident merged into."""
