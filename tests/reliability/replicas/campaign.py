@@ -117,16 +117,23 @@ class Campaign:
     async def _change(self, name: str, wish: _Wish) -> None:
         workspace, who = self._fleet.slack.workspace, self._fleet.slack.person(name)
         about = self._random.choice(self._done())
-        rows = self._fleet.rows("SELECT slack_channel_id FROM incidents WHERE name = %s", about.text)
-        if not rows or not rows[0][0]:
+        channel_id: str = (await self._fleet.until(lambda: self._channel_of(about)))[0]
+        if not channel_id:
             return
         self._changes.append(wish)
         while not wish.is_done and wish.tries < TRIES:
             wish.tries += 1
             before = len(self._fleet.answers)
-            outcome = await workspace.command(who, rows[0][0], f"/incident update {wish.text}")
+            outcome = await workspace.command(who, channel_id, f"/incident update {wish.text}")
             refused = any("please try again" in body for _, _, body in self._fleet.answers[before:])
             wish.is_done = outcome.ok and not refused
+
+    def _channel_of(self, wish: _Wish) -> list[str]:
+        """The channel of the incident, empty without one; no answer at all while the database is down."""
+        with suppress(psycopg.OperationalError):
+            rows = self._fleet.rows("SELECT slack_channel_id FROM incidents WHERE name = %s", wish.text)
+            return [rows[0][0] or "" if rows else ""]
+        return []
 
     async def _trouble(self) -> None:
         async with self._one_trouble:
