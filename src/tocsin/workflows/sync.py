@@ -180,9 +180,16 @@ OWN_PLACES = frozenset({"headline", "reporter"})
 CHANNEL_NAMES = 9
 
 
+_WORKLOAD = tuple(field for field in Incident.model_fields if field.startswith("workload_minutes"))
+
+
 def snapshot(incident: Incident) -> str:
-    """Return the incident as JSON without the time of its last update, to compare with an earlier one."""
-    return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
+    """Return the incident as JSON, to compare with an earlier one.
+
+    The time of the last update is left out, and so is the workload, which grows while people work on it.
+    """
+    grows = {"updated_at": incident.created_at, **dict.fromkeys(_WORKLOAD)}
+    return incident.model_copy(update=grows).model_dump_json()
 
 
 class SlackSync:

@@ -95,7 +95,10 @@ def test_the_documented_answers_become_the_same_incident(name: str) -> None:
     assert (incident.incident_status.category, incident.mode) == ("triage", "standard")
     (entry,) = incident.custom_field_entries
     assert entry.values[0].value_catalog_entry == CatalogEntry(
-        id="01FCNDV6P870EA6S7TK1DSYDG0", name="Primary On-call"
+        id="01FCNDV6P870EA6S7TK1DSYDG0",
+        name="Primary On-call",
+        aliases=("lawrence@incident.io", "lawrence"),
+        external_id="761722cd-d1d7-477b-ac7e-90f9e079dc33",
     )
 
 

@@ -19,7 +19,7 @@ from tocsin.backends.incident_io.mapping import (
     with_stored_parts,
 )
 from tocsin.incidents.errors import Conflict, Refused
-from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry, declarer
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
@@ -128,8 +128,9 @@ class IncidentIo:
         if incident is None:
             return []
         severity = f" ({incident.severity.name})" if incident.severity else ""
+        by = Person(name=declarer(incident) or None) if incident.automation else incident.creator
         first = TimelineEntry(
-            at=incident.created_at, by=incident.creator, verb="declared", text=f"{incident.name}{severity}"
+            at=incident.created_at, by=by, verb="declared", text=f"{incident.name}{severity}"
         )
         try:
             return [first, *await queries.happened(self._client, incident.id)]

@@ -19,7 +19,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from tocsin.incidents.model import Incident, Person, display_name
+from tocsin.incidents.model import Incident, Person, declarer, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.validation import join_names
@@ -114,9 +114,19 @@ def card_text(incident: Incident) -> str:
     return " · ".join(parts)
 
 
+_MODES = {
+    "test": ":test_tube: Test",
+    "retrospective": ":rewind: Retrospective",
+    "tutorial": ":mortar_board: Tutorial",
+    "stream": ":twisted_rightwards_arrows: Stream",
+}
+"""Labels of the modes that are not standard (incident.io, Incidents V2: `mode`)."""
+
+
 def marks(incident: Incident) -> list[str]:
-    """Return the labels of a private incident and of a test, which must be seen at a glance."""
-    return [":lock: Private"] * incident.is_private + [":test_tube: Test"] * (incident.mode == "test")
+    """Return the labels of a private incident and of an unusual mode, which must be seen at a glance."""
+    label = _MODES.get(incident.mode, _word(incident.mode.capitalize()))
+    return [":lock: Private"] * incident.is_private + [label] * (incident.mode != "standard")
 
 
 def person(who: Person | None) -> str:
@@ -204,10 +214,18 @@ def unknown_people(incident: Incident) -> list[str]:
 
 
 def _declared_by(incident: Incident) -> str:
-    said = [f"Declared by {person(incident.creator)} {date_token(incident.created_at)}"]
+    said = [f"Declared{declared_by(incident)} {date_token(incident.created_at)}"]
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
     return " · ".join([*marks(incident), *said, *unknown_people(incident)])
+
+
+def declared_by(incident: Incident) -> str:
+    """Return `by` and the person or the automation that declared it; empty if neither is known."""
+    if incident.creator.slack_user_id:
+        return f" by {person(incident.creator)}"
+    named = declarer(incident)
+    return f" by {_word(named)}" if named else ""
 
 
 # The channel's topic, purpose and bookmark.

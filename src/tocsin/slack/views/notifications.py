@@ -15,7 +15,7 @@ from slack_sdk.models.blocks import (
     RichTextQuoteElement,
 )
 
-from tocsin.incidents.export import duration
+from tocsin.incidents.details import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
