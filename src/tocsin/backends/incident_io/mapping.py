@@ -19,7 +19,7 @@ from tocsin.backends.incident_io.api_models import (
     UserResponse,
     ValueResponse,
 )
-from tocsin.backends.incident_io.client import ApiError, FieldError
+from tocsin.backends.incident_io.client import ApiError, FieldError, with_request_id
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     Automation,
@@ -281,7 +281,8 @@ def to_refused(error: ApiError, body: Mapping[str, Any], reporter_role: str | No
             fields[field] = " ".join(filter(None, [fields.get(field), problem.message]))
         else:
             rest.append(problem.message)
-    said = " ".join(filter(None, rest))
+    # A person can correct a field without anyone's help, so only the other sentences name the request.
+    said = with_request_id(" ".join(rest), error.request_id) if any(rest) else ""
     if not said:
         said = "incident.io refused some fields." if fields else str(error)
     return Refused(said, fields)
