@@ -280,8 +280,11 @@ class Incident(FrozenModel):
     @property
     def call_link(self) -> str | None:
         """Address of the call; a huddle is that of the channel that the incident has now."""
-        if self.call_url != HUDDLE:
-            return self.call_url
+        return self.huddle_link if self.call_url == HUDDLE else self.call_url
+
+    @property
+    def huddle_link(self) -> str | None:
+        """Address of the huddle of the incident's channel; None while there is no channel."""
         known = self.slack_team_id and self.slack_channel_id
         return f"{HUDDLE}/{self.slack_team_id}/{self.slack_channel_id}" if known else None
 

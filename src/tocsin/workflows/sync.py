@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -323,13 +324,15 @@ class SlackSync:
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
-        change = {
+        # A backend that makes the channel has bookmarks of its own for the call and the links.
+        rebookmark = partial(workspace.channels.rebookmark, adds=not self._backend.makes_channel)
+        changes: dict[str, Callable[[ChannelId, Incident], Awaitable[None]]] = {
             "topic": workspace.channels.set_topic,
             "purpose": workspace.channels.set_purpose,
-            "bookmark": workspace.channels.rebookmark,
-        }[thing]
+            "bookmark": rebookmark,
+        }
         with _logging_refusals(f"set the {thing}"):
-            await change(channel, incident)
+            await changes[thing](channel, incident)
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:

@@ -20,6 +20,7 @@ from tocsin.backends.incident_io.mapping import (
 )
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import (
+    HUDDLE,
     FieldOption,
     FollowUp,
     Form,
@@ -92,7 +93,7 @@ class IncidentIo:
         return complete(incident_of(answer, self._account.form), stored)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Attach the source message, which V2 does not take at creation, and delete the stored request."""
+        """Add what no create payload takes, the source message (V2) and the call; forget the request."""
         creating, store = self._writing()
         found = await store.get(storage_key(incident.id))
         stored = StoredDeclaration.model_validate_json(found) if found else None
@@ -101,6 +102,8 @@ class IncidentIo:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
             entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
             await changes.attach_source(self._client, incident.id, source, entry)
+        if declaration.call_url not in {None, HUDDLE} and incident.call_url == declaration.call_url:
+            await changes.set_call(self._client, incident.id, declaration.call_url)
         await creating.forget(declaration)
 
     async def find(self, reference: str) -> Incident | None:
@@ -168,6 +171,10 @@ class IncidentIo:
             before = await self._one(incident_id)
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
                 raise Conflict(f"{before.reference} is {before.incident_status.name} by now.")
+        if change.call_url == HUDDLE:
+            # incident.io takes an address only.
+            huddle = (await self._one(incident_id)).huddle_link
+            change = change.model_copy(update={"call_url": huddle})
         form = await self._account.known()
         await changes.change(self._client, incident_id, change, form, self._email)
         return await self._one(incident_id)

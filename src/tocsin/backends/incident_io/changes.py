@@ -53,6 +53,7 @@ async def change(
     edited = api_models.EditedIncident(
         name=asked.name,
         summary=asked.summary,
+        call_url=asked.call_url,
         incident_role_assignments=_roles(asked, form) or None,
     )
     if edited != api_models.EditedIncident():
@@ -103,9 +104,8 @@ def _tells(asked: IncidentChange) -> bool:
 
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    return ", ".join(
-        [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
-    )
+    said = {"name": asked.name, "summary": asked.summary, "call link": asked.call_url}
+    return ", ".join([*(field for field, value in said.items() if value is not None), *roles])
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
@@ -120,6 +120,13 @@ def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
         )
         for role, who in asked.incident_role_assignments.items()
     ]
+
+
+async def set_call(client: Client, incident_id: str, url: str) -> None:
+    """Set the call link that the rules gave the incident, which no create payload takes."""
+    edited = api_models.EditedIncident(call_url=url)
+    payload = api_models.EditPayload(incident=edited, notify_incident_channel=False)
+    await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
 
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:

@@ -267,6 +267,7 @@ def _stored_parts(declaration: Declaration, sent: PendingCreate) -> StoredDeclar
         strangers=sent.strangers,
         version=sent.version,
         team=declaration.slack_team_id,
+        call_url=declaration.call_url,
     )
 
 

@@ -221,6 +221,8 @@ class StoredDeclaration(FrozenModel):
     version: Literal["v1", "v2"] = "v2"
     team: TeamId = TeamId("")
     """Workspace of the declaration; incident.io returns only that of the channel it created."""
+    call_url: str | None = None
+    """Call link by the rules; one that incident.io has comes first."""
 
 
 def storage_key(incident_id: str) -> str:
@@ -236,6 +238,7 @@ def complete(incident: Incident, stored: StoredDeclaration) -> Incident:
             "automation": incident.automation if stored.reporter == Person() else None,
             "source": stored.source,
             "strangers": stored.strangers,
+            "call_url": incident.call_url or stored.call_url,
             "slack_team_id": stored.team or incident.slack_team_id,
         }
     )
