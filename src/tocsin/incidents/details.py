@@ -47,13 +47,12 @@ def choices_of(incident: Incident) -> Iterator[Detail]:
 
 
 def roles_of(incident: Incident) -> Iterator[Detail]:
-    """Yield the holders of all roles but the lead's, which the card shows, and the reporter's."""
+    """Yield the holders of all roles but the reporter's, each with the instructions of the role."""
     for held in incident.incident_role_assignments:
         who = held.assignee
-        if who is not None and held.role.role_type not in {"lead", "reporter"}:
-            yield Detail(
-                label=held.role.name, values=(DetailValue(text=display_name(who) or "-", person=who),)
-            )
+        if who is not None and held.role.role_type != "reporter":
+            value = DetailValue(text=display_name(who) or "-", person=who)
+            yield Detail(label=held.role.name, values=(value,), note=held.role.instructions)
 
 
 def answers_of(incident: Incident) -> Iterator[Detail]:

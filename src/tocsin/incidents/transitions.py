@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import HUDDLE, Form, Incident, Status, display_name
+from tocsin.incidents.model import (
+    HUDDLE,
+    Form,
+    Incident,
+    PersonId,
+    Role,
+    Status,
+    display_name,
+)
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import (
+    NAME_LIMIT,
+    NOBODY,
+    SUMMARY_LIMIT,
+    TEXT_LIMIT,
+    FollowUpRequest,
+    IncidentChange,
+)
 from tocsin.incidents.validation import clean_text, is_link, is_visible, join_names
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
@@ -136,7 +151,33 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
     """Return a sentence for the requester with each new value and the old one."""
-    return f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
+    said = f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
+    taken = newly_given(before, after).get(change.by.slack_user_id or NOBODY, ())
+    return " ".join([said, *(role.instructions for role in taken if role.instructions)])
+
+
+def newly_given(before: Incident | None, after: Incident) -> dict[PersonId, list[Role]]:
+    """Return the roles, but the reporter's, that people hold now and did not hold before, by person."""
+    held = {(role.id, person) for role, person in _held(before)} if before is not None else set()
+    given: dict[PersonId, list[Role]] = {}
+    for role, person in _held(after):
+        if (role.id, person) not in held and role.role_type != "reporter":
+            given.setdefault(person, []).append(role)
+    return given
+
+
+def _held(incident: Incident) -> Iterator[tuple[Role, PersonId]]:
+    for one in incident.incident_role_assignments:
+        if one.assignee is not None and one.assignee.slack_user_id:
+            yield one.role, one.assignee.slack_user_id
+
+
+def role_instructions(incident: Incident, roles: Iterable[Role], who: str = "You have") -> str:
+    """Return a sentence on a person's roles with their instructions; "" if no role has any."""
+    told = [f"{role.name}: {role.instructions}" for role in roles if role.instructions]
+    if not told:
+        return ""
+    return "\n".join([f"{who} a role in {incident.reference} {incident.name}.", *told])[:TEXT_LIMIT]
 
 
 def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, des
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
 from tocsin.incidents.validation import is_visible_to, join_names
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.briefing import briefings
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
@@ -130,6 +131,14 @@ class ChangeEffects:
         done: Sequence[Any] = await asyncio.gather(
             self._shown(notice.incident, notice.before),
             *self._people(notice.before, notice.incident, notice.change),
+            *briefings(
+                self._steps,
+                self._slack(notice.incident),
+                notice.incident,
+                before=notice.before,
+                key=notice.change.key,
+                by=notice.change.by.slack_user_id,
+            ),
             *self._notify(notice),
             *self._merged(notice.incident, notice.change),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slack_sdk.models.blocks import Block
 
 from tocsin.incidents.details import Detail, DetailValue, details_of
-from tocsin.incidents.model import Incident, display_name
+from tocsin.incidents.model import Incident
 from tocsin.slack.views.blocks import SECTION_LIMIT, escape, link, paragraph, sections_of, shorten
 from tocsin.slack.views.card import person
 
@@ -15,7 +15,10 @@ MOST_DETAILS = 40
 """Details that are shown; the incident's page has all of them."""
 
 VALUE_LIMIT = 300
-"""Characters of one value and of one description."""
+"""Characters of one value."""
+
+NOTE_LIMIT = 1000
+"""Characters of a description, or of a role's instructions."""
 
 
 def detail_blocks(incident: Incident) -> list[Block]:
@@ -25,16 +28,13 @@ def detail_blocks(incident: Incident) -> list[Block]:
 
 
 def detail_fields(incident: Incident) -> Iterator[tuple[str, str]]:
-    """Yield label and plain text of the lead and of every detail, for a Work Object."""
-    for held in incident.incident_role_assignments:
-        if held.role.role_type == "lead" and (name := display_name(held.assignee)):
-            yield held.role.name, name
+    """Yield label and plain text of every detail, for a Work Object."""
     yield from ((detail.label, detail.text) for detail in details_of(incident))
 
 
 def _line(detail: Detail) -> str:
     said = ", ".join(_value(value) for value in detail.values)
-    note = f"\n{escape(shorten(detail.note, VALUE_LIMIT))}" if detail.note else ""
+    note = f"\n{escape(shorten(detail.note, NOTE_LIMIT))}" if detail.note else ""
     label = f"*{escape(shorten(detail.label, 80))}*  "
     whole = f"{label}{said}{note}"
     # Many values, or long links, that do not fit into a section: the beginning of the text alone.

@@ -164,11 +164,16 @@ def assign_modal(
     metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     held = {**holders(incident), **(filled or {})}
     inputs = [
-        person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
+        person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=_hint(role))
         for role in lead_first(form)
     ]
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
     return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", problem=problem)
+
+
+def _hint(role: Role) -> str:
+    """Return the description of a role and its instructions, which its holder was told in full."""
+    return " ".join(filter(None, [role.description, role.instructions]))
 
 
 def lead_first(form: Form) -> list[Role]:
