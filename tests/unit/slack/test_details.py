@@ -25,8 +25,11 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
+from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.updates import notification_of, summary_of
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.lists import show_blocks
+from tocsin.slack.views.notifications import news_message
 from tocsin.slack.views.unfurl import details
 
 ON_CALL = CatalogEntry(id="e1", name="Primary on-call", aliases=("night shift", "pager"))
@@ -142,6 +145,21 @@ def test_the_details_are_exported_under_the_names_of_incident_io() -> None:
     document = as_document(IncidentReport(incident=RICH))
     for label in ("Call", "Post-incident document", "Issue", "Debrief", "Workload"):
         assert f"- **{label}**: " in document
+
+
+def test_the_closing_summary_says_how_much_work_it_was_and_where_its_document_is() -> None:
+    closed = RICH.model_copy(
+        update={"incident_status": Status(id="closed", name="Closed", category="closed")}
+    )
+    change = IncidentChange(key="k", by=ANA, at=DAWN, incident_status_id="closed")
+    news = notification_of(RICH, closed, change, summary=summary_of(closed, (), ()))
+    told = said(news_message(news)[1])
+    assert "Workload: 1 h 30 min, of which 40 min late." in told
+    assert "<https://docs.example.com/1|" in told
+    assert "write_document" not in told
+    without = closed.model_copy(update={"postmortem_document_url": None})
+    news = notification_of(RICH, without, change, summary=summary_of(without, (), ()))
+    assert "write_document" in said(news_message(news)[1])
 
 
 @pytest.mark.parametrize("address", ["!channel", "javascript:alert(1)", "https://x.example.com/a b", ""])
