@@ -1,4 +1,4 @@
-"""What incident.io alone knows of an incident is read in Slack: who or what declared it, its document, its call."""
+"""What incident.io alone knows of an incident is read in Slack: what declared it, its document, its call."""
 
 from __future__ import annotations
 
