@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tocsin.incidents.model import Incident, PersonId, display_name
+from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import newly_given, role_instructions
 from tocsin.workflows.ports import SlackClient
 from tocsin.workflows.retry import ALL_DAY, Steps
@@ -14,9 +15,8 @@ from tocsin.workflows.retry import ALL_DAY, Steps
 def briefings(
     steps: Steps,
     slack: SlackClient,
-    incident: Incident,
-    *,
     before: Incident | None,
+    incident: Incident,
     key: str,
     by: PersonId | None = None,
 ) -> list[Awaitable[Any]]:
@@ -47,6 +47,17 @@ def briefings(
         for person, sentence in told.items()
         if sentence
     ]
+
+
+def change_briefings(
+    steps: Steps,
+    slack: Callable[[Incident], SlackClient],
+    before: Incident,
+    incident: Incident,
+    change: IncidentChange,
+) -> list[Awaitable[Any]]:
+    """Return the briefings after a change."""
+    return briefings(steps, slack(incident), before, incident, change.key, change.by.slack_user_id)
 
 
 def _beginning(incident: Incident, person: PersonId) -> str:

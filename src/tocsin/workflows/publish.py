@@ -117,7 +117,7 @@ class DeclarationPublisher:
             *self._posts(command, incident),
             *self._announcements(command, incident),
             *self._setup.invitations(command.announcement.invite, incident),
-            *self._briefings(command, incident),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._pin_headline(done)
         await self._tell_failures(command, incident, failures, done)
@@ -174,7 +174,7 @@ class DeclarationPublisher:
                 incident,
                 on_failure="Its message and its call could not be added where it is kept",
             ),
-            *self._briefings(command, incident),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._tell_failures(command, incident, _withheld(command), done)
 
@@ -215,11 +215,6 @@ class DeclarationPublisher:
         )
         await self._pin_headline(done)
         await self.notifier.mended(command, incident)
-
-    def _briefings(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each person who was given a role in the form."""
-        key = command.declaration.key
-        return briefings(self._steps, self._workspace, incident, before=None, key=key)
 
     def _await_channel(
         self, incident: Incident, name: str, seconds: float

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
-from structlog.testing import capture_logs
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 from support.incident_io import shapes
 from support.incident_io.account import Account
@@ -32,7 +31,7 @@ from tocsin.backends.incident_io.client import ApiError, TokenBucket, retry_afte
 from tocsin.backends.incident_io.mapping import incident_of, to_refused
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import CatalogEntry, FieldValue, Person, PersonId, SourceMessage
+from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
@@ -95,12 +94,9 @@ def test_the_documented_answers_become_the_same_incident(name: str) -> None:
     assert (incident.slack_channel_id, incident.slack_channel_name) == ("C02AW36C1M5", "inc-165-green-parrot")
     assert (incident.incident_status.category, incident.mode) == ("triage", "standard")
     (entry,) = incident.custom_field_entries
-    assert entry.values[0].value_catalog_entry == CatalogEntry(
-        id="01FCNDV6P870EA6S7TK1DSYDG0",
-        name="Primary On-call",
-        aliases=("lawrence@incident.io", "lawrence"),
-        external_id="761722cd-d1d7-477b-ac7e-90f9e079dc33",
-    )
+    chosen = entry.values[0].value_catalog_entry
+    assert chosen is not None
+    assert (chosen.name, chosen.aliases) == ("Primary On-call", ("lawrence@incident.io", "lawrence"))
 
 
 def test_an_answer_with_unknown_null_and_missing_fields_is_still_an_incident() -> None:
@@ -217,50 +213,6 @@ async def test_whoever_submits_is_the_reporter_and_each_role_holder_is_named_by_
         {"incident_role_id": "reporter", "assignee": {"slack_user_id": ANA.slack_user_id}},
         {"incident_role_id": "lead", "assignee": {"slack_user_id": BEN.slack_user_id}},
     ]
-
-
-CHLOE = PersonId("U0CHLOE")
-
-
-async def chloes_email(team: str, person: PersonId) -> Person | None:
-    """Slack's directory, which has her address."""
-    return Person(slack_user_id=person, email="chloe@example.com") if person == CHLOE else None
-
-
-@pytest.mark.parametrize("email", ["chloe@example.com", "other@example.com"])
-async def test_whom_incident_io_does_not_know_by_slack_id_is_named_by_e_mail_and_else_left_out(
-    both: Both, email: str
-) -> None:
-    backend, server = both
-    server.account.knows("U0UNLINKED", "Chloe Petit", email)
-    backend.set_directory(chloes_email)
-    made = await backend.create(declaration("k", incident_role_assignments={"lead": CHLOE}))
-    is_known = email == "chloe@example.com"
-    assert (made.lead.email if made.lead else None) == (email if is_known else None)
-    assert made.strangers == (() if is_known else (CHLOE,))
-    asked = IncidentChange(key="c", by=ANA, at=DAWN, incident_role_assignments={"communications": CHLOE})
-    if is_known:
-        changed = await backend.change(made.id, asked)
-        held = {a.role.id: a.assignee.email for a in changed.incident_role_assignments if a.assignee}
-        assert held["communications"] == email
-    else:
-        with pytest.raises(Refused) as refused:
-            await backend.change(made.id, asked)
-        assert set(refused.value.fields) == {"incident_role_assignments.communications"}
-
-
-def test_a_refusal_that_no_field_explains_names_the_request_for_incident_ios_support() -> None:
-    refused = to_refused(ApiError.from_body(422, {"request_id": "r-1", "errors": [{"message": "No."}]}), {})
-    assert refused.sentence == "No. (incident.io request r-1)"
-    underlined = to_refused(ApiError.from_body(422, told("error-422")), {"severity_id": "1"})
-    assert "request" not in underlined.sentence + "".join(underlined.fields.values())
-
-
-async def test_each_refusal_is_logged_with_the_id_of_the_request(both: Both) -> None:
-    backend, _ = both
-    with capture_logs() as logged, pytest.raises(Refused):
-        await backend.create(declaration("k", severity_id="gone"))
-    assert {"status": 422, "request_id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12}.items() <= logged[0].items()
 
 
 async def test_a_create_that_is_not_answered_is_given_up_after_ten_seconds(tmp_path: Path) -> None:
