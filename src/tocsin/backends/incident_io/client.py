@@ -350,8 +350,9 @@ class Client:
 
     def _error(self, response: httpx.Response, changes: bool) -> TocsinError:
         status, said = response.status_code, _object(response)
-        kind = _kind(response.request.method, response.request.url.path)
-        log.warning("incident.io refused a request", kind=kind, status=status, request_id=request_id_of(said))
+        if request_id := request_id_of(said):
+            kind = _kind(response.request.method, response.request.url.path)
+            log.warning("incident.io answered an error", kind=kind, status=status, request_id=request_id)
         if status == 401:
             return AccessDenied.for_key()
         if status == 403:
