@@ -44,6 +44,7 @@ TYPED = (
     "take comms",
     "rename carts are slow",
     "summary since noon",
+    "call huddle",
     "note graphs look odd",
     "action grow the disk <@U0BEN00002|ben>",
     "follow-up write an alert",
@@ -387,5 +388,6 @@ def test_of_an_earlier_format_only_steps_that_are_still_the_same_are_kept(backen
             assert kept == are[name][: len(kept)], gesture
             assert kept or name == "story: shelter", f"{gesture} forgets all that {verb} has recorded"
             for step in kept:
-                assert before["outputs"][step] == now["outputs"][step]
-    assert before["orders"] == now["orders"]
+                assert set(before["outputs"][step]) <= set(now["outputs"][step])
+    # What was added since then has a default, with which an earlier order is read.
+    assert all(set(order) <= set(now["orders"][verb]) for verb, order in before["orders"].items())

@@ -339,6 +339,7 @@ class NewContext:
             tasks=parts.tasks,
             clock=parts.clock,
             rules=rules.rules,
+            calls=rules.call_rules,
             limits=rules.limits,
             help=Help(routes.help_here(), routes.help_anywhere()),
             pages=parts.settings.public_url,

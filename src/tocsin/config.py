@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tocsin.incidents.announcements import AnnouncementRule
+from tocsin.incidents.calls import CallRule
 from tocsin.incidents.model import (
+    HUDDLE,
     CustomField,
     FieldKind,
     FieldOption,
@@ -28,7 +38,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
-from tocsin.incidents.validation import clean_text, is_visible
+from tocsin.incidents.validation import clean_text, is_link, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 # Default severities, statuses, types, roles and custom fields.
@@ -386,6 +396,24 @@ class AnnouncementTable(_Table):
         return self
 
 
+class CallTable(_Table):
+    """`[[calls]]`: the call of an incident by severity or type."""
+
+    severities: Names = ()
+    incident_types: Names = ()
+    modes: tuple[Mode, ...] = ("standard",)
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_call(cls, given: str) -> str:
+        if given == "huddle":
+            return HUDDLE
+        if not is_link(given):
+            raise ValueError("give a link that starts with https:// or http://, or 'huddle'")
+        return given
+
+
 class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
@@ -399,6 +427,7 @@ class Config(_Table):
 
     permissions: Permissions = Permissions()
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
+    calls: tuple[CallTable, ...] = Field(default=(), max_length=50)
 
     after: PostIncidentTable = PostIncidentTable()
     template: str = Field(default=STANDARD, exclude=True)
@@ -421,6 +450,10 @@ class Config(_Table):
     @property
     def rules(self) -> tuple[AnnouncementRule, ...]:
         return tuple(AnnouncementRule(**rule.model_dump()) for rule in self.announcements)
+
+    @property
+    def call_rules(self) -> tuple[CallRule, ...]:
+        return tuple(CallRule(**rule.model_dump()) for rule in self.calls)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -489,6 +522,7 @@ def _known(place: Sequence[Any]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "permissions": Permissions,
         "announcements": AnnouncementTable,
+        "calls": CallTable,
         "after": PostIncidentTable,
     }
     return list(tables[str(place[0])].model_fields)

@@ -36,10 +36,10 @@ class AnnouncementRule(FrozenModel):
         default = next((kind.id for kind in form.incident_types if kind.is_default), "")
         kind = form.incident_type(declaration.incident_type_id or default)
         return (
-            _is_one_of(self.severities, [severity.id, severity.name] if severity else [])
-            and _is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
+            is_one_of(self.severities, [severity.id, severity.name] if severity else [])
+            and is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
             and all(
-                _is_one_of(wanted, _answers(name, declaration.custom_field_entries, form.custom_fields))
+                is_one_of(wanted, _answers(name, declaration.custom_field_entries, form.custom_fields))
                 for name, wanted in self.custom_fields.items()
             )
         )
@@ -64,7 +64,8 @@ def announcement_for(rules: Iterable[AnnouncementRule], declaration: Declaration
     )
 
 
-def _is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
+def is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
+    """True if a rule wants one of the names by which a choice is called, or wants nothing particular."""
     if not wanted:
         return True
     known = {name.casefold() for name in called}

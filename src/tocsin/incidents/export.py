@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from tocsin.incidents.details import called, duration, further_details_of
 from tocsin.incidents.model import (
     SOMEBODY,
     FieldEntry,
@@ -20,6 +21,7 @@ from tocsin.incidents.model import (
     Person,
     PersonId,
     TimelineEntry,
+    declarer,
     display_name,
 )
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
@@ -78,10 +80,11 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
     Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since V2
     has none; `timeline` is our own.
     """
-    plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
+    ours = {"source", "creator", "automation", "custom_field_entries"}
+    plain = incident.model_dump(mode="json", exclude=ours) | {"call_url": incident.call_link}
     source = incident.source
     record = plain | {
-        "creator": {"user": as_user(incident.creator)},
+        "creator": _creator(incident),
         "incident_role_assignments": [
             {
                 "role": assignment.role.model_dump(),
@@ -111,11 +114,12 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Severity", incident.severity.name if incident.severity else ""),
         ("Type", incident.incident_type.name if incident.incident_type else ""),
         ("Marked", apart),
-        ("Declared", f"{moment(incident.created_at)} by {display_name(incident.creator) or SOMEBODY}"),
+        ("Declared", f"{moment(incident.created_at)} by {declarer(incident) or SOMEBODY}"),
         *((held.role.name, display_name(held.assignee)) for held in incident.incident_role_assignments),
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),
         *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
+        *((detail.label, detail.text) for detail in further_details_of(incident)),
         ("Permalink", incident.permalink or ""),
     ]
     return [(label, value) for label, value in listed if value]
@@ -123,7 +127,10 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
 
 def answers(entry: FieldEntry) -> str:
     """Join the answers to one custom field with commas and "and"."""
-    return join_names(value.shown for value in entry.values)
+    return join_names(
+        called(value.value_catalog_entry) if value.value_catalog_entry else value.shown
+        for value in entry.values
+    )
 
 
 def as_written(text: str) -> str:
@@ -145,6 +152,14 @@ def as_user(person: Person) -> dict[str, str]:
         "name": display_name(person),
         **person.model_dump(exclude_none=True, include={"slack_user_id", "email"}),
     }
+
+
+def _creator(incident: Incident) -> dict[str, dict[str, str]]:
+    """Return the creator as incident.io's actor object, which has one of four properties."""
+    by = incident.automation
+    if by is None:
+        return {"user": as_user(incident.creator)}
+    return {by.kind: {"id": by.id, "title" if by.kind == "alert" else "name": by.name}}
 
 
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:
@@ -196,15 +211,6 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
         first_update=first_update,
         reached=tuple(reached.items()),
     )
-
-
-def duration(passed: timedelta) -> str:
-    """Format a duration: `less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
-    minutes = int(passed.total_seconds() // 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
-    parts += [f"{minutes} min"] * bool(minutes and not days)
-    return " ".join(parts) or "less than a minute"
 
 
 def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
@@ -429,7 +435,7 @@ def _cells(incident: Incident) -> list[str]:
         incident.incident_type.name if incident.incident_type else "",
         incident.visibility,
         incident.mode,
-        display_name(incident.creator),
+        declarer(incident),
         display_name(incident.lead),
         incident.slack_channel_id,
         incident.slack_channel_name,

@@ -49,6 +49,21 @@ def display_name(person: Person | None) -> str:
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
+class Automation(FrozenModel):
+    """An alert, a workflow or an API key that declared an incident (incident.io, Incidents V2: `creator`)."""
+
+    kind: Literal["alert", "workflow", "api_key"]
+    id: str = ""
+    name: str = ""
+    """Name of the workflow or the API key, or title of the alert."""
+
+    @property
+    def label(self) -> str:
+        """The automation in words, as in *Declared by the alert “Disk is full”*."""
+        word = {"alert": "the alert", "workflow": "the workflow", "api_key": "the API key"}[self.kind]
+        return f"{word} “{self.name}”" if self.name else word.replace("the", "an", 1)
+
+
 class Severity(FrozenModel):
     """Severity of an incident; a higher rank is worse."""
 
@@ -106,6 +121,10 @@ class CatalogEntry(FrozenModel):
 
     id: str
     name: str
+    aliases: tuple[str, ...] = ()
+    """Other names of the entry, by which people know it too."""
+    external_id: str | None = None
+    """Id of the entry in the system that it comes from."""
 
 
 class CustomField(FrozenModel):
@@ -165,6 +184,14 @@ class RoleAssignment(FrozenModel):
     assignee: Person | None = None
 
 
+class ExternalIssue(FrozenModel):
+    """Issue in a tracker, in which an incident goes on (incident.io, Incidents V2, Show)."""
+
+    provider: str = ""
+    issue_name: str = ""
+    issue_permalink: str = ""
+
+
 class SourceMessage(FrozenModel):
     """The message that an incident was declared from."""
 
@@ -195,6 +222,9 @@ class FollowUp(FrozenModel):
     done_at: datetime | None = None
 
 
+HUDDLE = "https://app.slack.com/huddle"
+"""Call link that means the huddle of the incident's own channel, which may not be there yet."""
+
 UNDECLARED = "saved"
 """Status id of a declaration that is saved and not yet created at the backend; no backend has this id."""
 
@@ -217,11 +247,23 @@ class Incident(FrozenModel):
     slack_channel_name: str = ""
     source: SourceMessage | None = None
     creator: Person = Person()
+    automation: Automation | None = None
+    """Automation that declared the incident, if no person did."""
     incident_role_assignments: tuple[RoleAssignment, ...] = ()
     custom_field_entries: tuple[FieldEntry, ...] = ()
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    call_url: str | None = None
+    """Link of the call in which people talk, or `HUDDLE`."""
+    postmortem_document_url: str | None = None
+    external_issue_reference: ExternalIssue | None = None
+    has_debrief: bool | None = None
+    """True if a debrief is attached; None if the backend knows no debriefs."""
+    workload_minutes_total: float | None = None
+    workload_minutes_working: float | None = None
+    workload_minutes_late: float | None = None
+    workload_minutes_sleeping: float | None = None
     strangers: tuple[PersonId, ...] = ()
     """Slack user ids that were to get a role and that the backend does not know."""
 
@@ -236,6 +278,17 @@ class Incident(FrozenModel):
         return self.incident_status.id == UNDECLARED
 
     @property
+    def call_link(self) -> str | None:
+        """Address of the call; a huddle is that of the channel that the incident has now."""
+        return self.huddle_link if self.call_url == HUDDLE else self.call_url
+
+    @property
+    def huddle_link(self) -> str | None:
+        """Address of the huddle of the incident's channel; None while there is no channel."""
+        known = self.slack_team_id and self.slack_channel_id
+        return f"{HUDDLE}/{self.slack_team_id}/{self.slack_channel_id}" if known else None
+
+    @property
     def lead(self) -> Person | None:
         return next((a.assignee for a in self.incident_role_assignments if a.role.role_type == "lead"), None)
 
@@ -248,6 +301,11 @@ class Incident(FrozenModel):
             if assignment.assignee is not None
         ]
         return tuple(dict.fromkeys(person for person in found if person))
+
+
+def declarer(incident: Incident) -> str:
+    """Return the name of the person or the automation that declared the incident; "" if none is known."""
+    return display_name(incident.creator) or (incident.automation.label if incident.automation else "")
 
 
 class Form(FrozenModel):

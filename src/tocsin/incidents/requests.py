@@ -66,6 +66,8 @@ class Declaration(FrozenModel):
     """Id of the Enterprise organization; empty if the workspace belongs to none."""
     source: SourceMessage | None = None
     reporter: Person
+    call_url: str | None = None
+    """Link of its call, by the rules; `HUDDLE` for the huddle of its channel."""
     assignees: tuple[Person, ...] = ()
     """People who get a role at declaration, with the names that are known."""
     at: datetime
@@ -110,6 +112,7 @@ class IncidentChange(FrozenModel):
     severity_id: str | None = None
     incident_status_id: str | None = None
     visibility: Literal["private"] | None = None
+    call_url: str | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
     assignees: tuple[Person, ...] = ()
     """People who get a role by this change, with the names that are known."""

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, Status, display_name
+from tocsin.incidents.model import (
+    HUDDLE,
+    Form,
+    Incident,
+    PersonId,
+    Role,
+    Status,
+    display_name,
+)
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
-from tocsin.incidents.validation import clean_text, is_visible, join_names
+from tocsin.incidents.requests import (
+    NAME_LIMIT,
+    NOBODY,
+    SUMMARY_LIMIT,
+    TEXT_LIMIT,
+    FollowUpRequest,
+    IncidentChange,
+)
+from tocsin.incidents.validation import clean_text, is_link, is_visible, join_names
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 
@@ -18,6 +33,7 @@ VERB_OF_FIELD = {
     "summary": Verb.SUMMARY,
     "severity_id": Verb.SEVERITY,
     "incident_status_id": Verb.STATUS,
+    "call_url": Verb.CALL,
     "visibility": Verb.PRIVATE,
     "message": Verb.UPDATE,
     "merged_into": Verb.MERGE,
@@ -55,6 +71,10 @@ _CATEGORY: dict[Ending, str] = {
 """Category of the status to which each transition leads."""
 
 
+NO_LINK = "Give a link that starts with https:// or http://, or the word huddle for the channel's own huddle."
+HUDDLE_WORDS = "the huddle of its channel"
+
+
 def apply_transition(
     change: IncidentChange, ending: Ending, incident: Incident, form: Form
 ) -> IncidentChange:
@@ -85,7 +105,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     Raises Refused with a sentence for each invalid field, or if nothing would change.
     """
     errors: dict[str, str] = dict(_unsupported(change, form))
-    change = _clean(change, errors)
+    change = _clean_call(_clean(change, errors), incident, errors)
     change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
         errors["severity_id"] = "That severity no longer exists. Choose another."
@@ -131,7 +151,33 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
     """Return a sentence for the requester with each new value and the old one."""
-    return f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
+    said = f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
+    taken = newly_given(before, after).get(change.by.slack_user_id or NOBODY, ())
+    return " ".join([said, *(role.instructions for role in taken if role.instructions)])
+
+
+def newly_given(before: Incident | None, after: Incident) -> dict[PersonId, list[Role]]:
+    """Return the roles, but the reporter's, that people hold now and did not hold before, by person."""
+    held = {(role.id, person) for role, person in _held(before)} if before is not None else set()
+    given: dict[PersonId, list[Role]] = {}
+    for role, person in _held(after):
+        if (role.id, person) not in held and role.role_type != "reporter":
+            given.setdefault(person, []).append(role)
+    return given
+
+
+def _held(incident: Incident) -> Iterator[tuple[Role, PersonId]]:
+    for one in incident.incident_role_assignments:
+        if one.assignee is not None and one.assignee.slack_user_id:
+            yield one.role, one.assignee.slack_user_id
+
+
+def role_instructions(incident: Incident, roles: Iterable[Role], who: str = "You have") -> str:
+    """Return a sentence on a person's roles with their instructions; "" if no role has any."""
+    told = [f"{role.name}: {role.instructions}" for role in roles if role.instructions]
+    if not told:
+        return ""
+    return "\n".join([f"{who} a role in {incident.reference} {incident.name}.", *told])[:TEXT_LIMIT]
 
 
 def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
@@ -157,8 +203,15 @@ def _diff(before: Incident, after: Incident, changed: Collection[str]) -> Iterat
         yield f"it is called {after.name} (was {before.name})"
     if "summary" in changed and after.summary != before.summary:
         yield "its summary is new"
+    if "call_url" in changed and after.call_url != before.call_url:
+        yield f"the call is {after.call_link or call_words(after.call_url)}"
     if "visibility" in changed and after.is_private and not before.is_private:
         yield "it is private"
+
+
+def call_words(url: str | None) -> str:
+    """Return a call link in words for a timeline entry, which cannot name the channel of a huddle."""
+    return HUDDLE_WORDS if url == HUDDLE else url or ""
 
 
 def _diff_roles(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
@@ -197,6 +250,19 @@ def _clean(change: IncidentChange, errors: dict[str, str]) -> IncidentChange:
     return change.model_copy(update=update)
 
 
+def _clean_call(change: IncidentChange, incident: Incident, errors: dict[str, str]) -> IncidentChange:
+    """Return the change with its call link checked; the word `huddle` becomes `HUDDLE`."""
+    if change.call_url is None:
+        return change
+    url = clean_text(change.call_url)
+    url = HUDDLE if url.casefold() == "huddle" else url
+    if not is_link(url):
+        errors["call_url"] = NO_LINK
+    elif url == HUDDLE and not incident.huddle_link:
+        errors["call_url"] = "It has no channel yet, and so no huddle. Give a link, or try again in a minute."
+    return change.model_copy(update={"call_url": url})
+
+
 def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChange:
     """Return the change without values that the incident has already.
 
@@ -207,6 +273,8 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
         update["name"] = None
     if change.summary == incident.summary:
         update["summary"] = None
+    if change.call_url == incident.call_url:
+        update["call_url"] = None
     if incident.severity is not None and change.severity_id == incident.severity.id:
         update["severity_id"] = None
     seen = change.seen_status_id

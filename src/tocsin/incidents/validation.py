@@ -150,7 +150,7 @@ def _parse_field(field: CustomField, text: str, labels: Mapping[str, str]) -> Fi
     if field.field_type == "numeric":
         return FieldValue(value_numeric=_parse_number(text))
     if field.field_type == "link":
-        return FieldValue(value_link=_parse_link(text))
+        return FieldValue(value_link=parse_link(text))
     if field.field_type in {"single_select", "multi_select"}:
         option = _parse_option(field, text, labels)
         if field.catalog_type_id is None:
@@ -186,17 +186,25 @@ def _parse_number(text: str) -> str:
     return f"{number:f}"
 
 
-def _parse_link(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s<>|]", text)
-        )
-    except ValueError:
-        usable = False
-    if not usable or len(text) > LINK_LIMIT:
+def parse_link(text: str) -> str:
+    """Return the text if it is a link. Raises Refused with a sentence if it is none."""
+    if not is_link(text):
         raise Refused("Write a link that starts with https:// or http://.")
     return text
+
+
+def is_link(text: str) -> bool:
+    """True if the text is one http or https address with a host, as buttons and links in Slack need it."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and not re.search(r"[\s<>|]", text)
+            and len(text) <= LINK_LIMIT
+        )
+    except ValueError:
+        return False
 
 
 def channel_name(reference: str, name: str, ending: int | str = 1) -> str:

@@ -28,6 +28,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             roles.TAKE,
             update.RENAME,
             update.SUMMARY,
+            update.CALL,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,

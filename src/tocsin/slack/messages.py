@@ -18,7 +18,7 @@ from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
+from tocsin.slack.views.card import bookmark_title, bookmarks, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
 from tocsin.slack.views.notifications import (
     follow_up_message,
@@ -323,12 +323,13 @@ class Messages:
         )
 
     def fingerprints(self, incident: Incident) -> Mapping[str, str]:
+        further = (f"{title}: {url}" for title, url in bookmarks(incident) if url != incident.permalink)
         shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
         return {
             "card": _digest("\n".join(shown)),
             "topic": _digest(topic(incident)),
             "purpose": _digest(purpose(incident)),
-            "bookmark": _digest(bookmark_title(incident)),
+            "bookmark": _digest("\n".join([bookmark_title(incident), *further])),
         }
 
     async def withdraw(self, card_: Card) -> None:

@@ -91,6 +91,7 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "declare_named": choose.declare_named,
     "declare_instead": choose.declare_instead,
     "open_incident": home.acknowledge,
+    "join_call": home.acknowledge,
     "update_incident": update.UPDATE,
     "take_lead": roles.TAKE,
     "reopen_incident": close.REOPEN,

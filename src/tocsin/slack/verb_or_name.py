@@ -101,6 +101,8 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
             return _is_nobody(first.rest, names)
         case "role" | "take":
             return _is_no_role(first, form, names, doubtful)
+        case "call":
+            return len(said) > 1 and "://" not in text and said[0] != "huddle"
         case "merge":
             return not _names_another(first.rest)
     return _asks_too_much(first, text, said, form)

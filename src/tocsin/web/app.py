@@ -19,7 +19,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
-from tocsin.incidents.model import PersonId, display_name
+from tocsin.incidents.details import called, further_details_of
+from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.validation import ago
 from tocsin.web import pages
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
@@ -107,6 +108,9 @@ def _templates() -> Jinja2Templates:
         age=export.age,
         ago=ago,
         named=display_name,
+        declarer=declarer,
+        called=called,
+        further_details=further_details_of,
         marks=export.marks,
         moment=export.moment,
         in_utc=pages.in_utc,

@@ -23,6 +23,7 @@ from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, des
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
 from tocsin.incidents.validation import is_visible_to, join_names
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.briefing import change_briefings
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
@@ -130,6 +131,7 @@ class ChangeEffects:
         done: Sequence[Any] = await asyncio.gather(
             self._shown(notice.incident, notice.before),
             *self._people(notice.before, notice.incident, notice.change),
+            *change_briefings(self._steps, self._slack, notice.before, notice.incident, notice.change),
             *self._notify(notice),
             *self._merged(notice.incident, notice.change),
         )
@@ -185,9 +187,7 @@ class ChangeEffects:
     def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
         """Return the step that removes people who lost their part in a private incident from its channel."""
         gone = [person for person in before.people if person not in incident.people]
-        if not gone or not incident.is_private or not incident.slack_channel_id:
-            return []
-        if self._backend.makes_channel:
+        if not (gone and incident.is_private and incident.slack_channel_id) or self._backend.makes_channel:
             return []
         return [
             self._steps.run_once(

@@ -213,10 +213,10 @@ class SlackChannels(Protocol):
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
 
     async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
-        """Add the incident's permalink to the channel's bookmarks, if it has a permalink."""
+        """Add the incident's permalink, its call and its link fields to the channel's bookmarks."""
 
-    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        """Rename the bookmark with the permalink after the incident, if there is one."""
+    async def rebookmark(self, channel: ChannelId, incident: Incident, *, adds: bool) -> None:
+        """Bring the bookmarks up to date: titles and, with `adds`, a new call and new link fields."""
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 

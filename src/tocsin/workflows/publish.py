@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.incidents.model import Card, Incident, PersonId
 from tocsin.incidents.validation import CardDestination, card_destinations
+from tocsin.workflows.briefing import briefings
 from tocsin.workflows.channel_setup import ChannelSetup, as_it_is
 from tocsin.workflows.channels import (
     A_DAY,
@@ -116,6 +117,7 @@ class DeclarationPublisher:
             *self._posts(command, incident),
             *self._announcements(command, incident),
             *self._setup.invitations(command.announcement.invite, incident),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._pin_headline(done)
         await self._tell_failures(command, incident, failures, done)
@@ -170,8 +172,9 @@ class DeclarationPublisher:
                 self._backend.follow_through,
                 command.declaration,
                 incident,
-                on_failure="The message it was declared from could not be added",
+                on_failure="Its message and its call could not be added where it is kept",
             ),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._tell_failures(command, incident, _withheld(command), done)
 

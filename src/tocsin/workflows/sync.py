@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -180,9 +181,16 @@ OWN_PLACES = frozenset({"headline", "reporter"})
 CHANNEL_NAMES = 9
 
 
+_WORKLOAD = tuple(field for field in Incident.model_fields if field.startswith("workload_minutes"))
+
+
 def snapshot(incident: Incident) -> str:
-    """Return the incident as JSON without the time of its last update, to compare with an earlier one."""
-    return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
+    """Return the incident as JSON, to compare with an earlier one.
+
+    The time of the last update is left out, and so is the workload, which grows while people work on it.
+    """
+    grows = {"updated_at": incident.created_at, **dict.fromkeys(_WORKLOAD)}
+    return incident.model_copy(update=grows).model_dump_json()
 
 
 class SlackSync:
@@ -316,13 +324,15 @@ class SlackSync:
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
-        change = {
+        # A backend that makes the channel has bookmarks of its own for the call and the links.
+        rebookmark = partial(workspace.channels.rebookmark, adds=not self._backend.makes_channel)
+        changes: dict[str, Callable[[ChannelId, Incident], Awaitable[None]]] = {
             "topic": workspace.channels.set_topic,
             "purpose": workspace.channels.set_purpose,
-            "bookmark": workspace.channels.rebookmark,
-        }[thing]
+            "bookmark": rebookmark,
+        }
         with _logging_refusals(f"set the {thing}"):
-            await change(channel, incident)
+            await changes[thing](channel, incident)
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:

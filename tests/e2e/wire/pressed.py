@@ -114,6 +114,16 @@ async def taking_the_lead_takes_the_button_away(way: Journey) -> None:
     assert "Take the lead" not in words(way.posts(incident)[0])
 
 
+@row("press join_call")
+async def the_call_is_one_press_away(way: Journey) -> None:
+    incident = await way.opened("they talk")
+    await way.types("ana", "call huddle", incident)
+    await way.now(incident)
+    await press_card(way.people, "ben", way.posts(incident)[0], "join_call")
+    huddle = f"/huddle/{incident.slack_team_id}/{incident.slack_channel_id}"
+    assert huddle in str(way.posts(incident)[0].blocks)
+
+
 @row("press reopen_incident")
 async def reopen_on_a_card_opens_it_again(way: Journey) -> None:
     incident = await way.opened("opened again from its card")

@@ -95,6 +95,14 @@ async def a_summary_is_set_and_stands_on_the_card(way: Journey) -> None:
     assert "since the deploy of 21:05" in words(way.posts(incident)[0])
 
 
+@row("command call")
+async def a_call_is_set_joined_from_the_card_and_said(way: Journey) -> None:
+    incident, link = await way.opened("they meet"), f"https://zoom.example.com/{WRITTEN}"
+    assert link in await way.types("ana", f"call {incident.reference} <{link}>")
+    assert (await way.now(incident)).call_link == link
+    assert link in await way.types("ben", f"call {incident.reference}")
+
+
 @row("command note")
 async def a_note_is_in_the_timeline(way: Journey) -> None:
     incident = await way.standing()

@@ -84,6 +84,11 @@ async def summary(desk: Desk) -> bool:
     return (await desk.now()).summary == "A lock in the database."
 
 
+async def call(desk: Desk) -> bool:
+    await desk.change(call_url="https://zoom.example.com/1")
+    return (await desk.now()).call_link == "https://zoom.example.com/1"
+
+
 async def note(desk: Desk) -> bool:
     for _ in range(2):
         await desk.keeps.note(desk.incident.id, NOTE, "note")
@@ -152,6 +157,7 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
     "role": role,
     "rename": rename,
     "summary": summary,
+    "call": call,
     "note": note,
     "unnote": unnote,
     "action": to_do("action"),

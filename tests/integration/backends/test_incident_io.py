@@ -94,9 +94,9 @@ def test_the_documented_answers_become_the_same_incident(name: str) -> None:
     assert (incident.slack_channel_id, incident.slack_channel_name) == ("C02AW36C1M5", "inc-165-green-parrot")
     assert (incident.incident_status.category, incident.mode) == ("triage", "standard")
     (entry,) = incident.custom_field_entries
-    assert entry.values[0].value_catalog_entry == CatalogEntry(
-        id="01FCNDV6P870EA6S7TK1DSYDG0", name="Primary On-call"
-    )
+    chosen = entry.values[0].value_catalog_entry
+    assert chosen is not None
+    assert (chosen.name, chosen.aliases) == ("Primary On-call", ("lawrence@incident.io", "lawrence"))
 
 
 def test_an_answer_with_unknown_null_and_missing_fields_is_still_an_incident() -> None:

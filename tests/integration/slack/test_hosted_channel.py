@@ -141,8 +141,9 @@ async def test_somebody_whom_incident_io_does_not_know_is_left_out_and_named(sta
     darius = stage.bot.slack.person("darius")
     view = await stage.filled(incident_role_assignments__lead=picked(darius))
     assert (await stage.bot.submit("ana", view)).ok
-    first, second = stage.io.asked("POST", "/v2/incidents")
+    first, by_email, second = stage.io.asked("POST", "/v2/incidents")
     assert [r["incident_role_id"] for r in first.body["incident_role_assignments"]] == ["reporter", "lead"]
+    assert set(by_email.body["incident_role_assignments"][1]["assignee"]) == {"email"}
     assert [r["incident_role_id"] for r in second.body["incident_role_assignments"]] == ["reporter"]
     assert first.body["idempotency_key"] == second.body["idempotency_key"]
     said = f"<@{darius}> could not be given a role"

@@ -18,7 +18,7 @@ Scenario = Callable[[Stage], Awaitable[None]]
 
 UPDATED, RESOLVED = "gave an update:", "resolved it:"
 STATUS, SEVERITY, RENAMED = "set the status to", "set the severity to", "renamed it to"
-SUMMARISED, HIDDEN = "set the summary to", "made it private"
+SUMMARISED, CALLED, HIDDEN = "set the summary to", "set the call link to", "made it private"
 CALLS = (
     "chat.update",
     "chat.delete",
@@ -91,6 +91,8 @@ async def called_something_else(stage: Stage) -> None:
         entries=(SUMMARISED,),
         sets={"summary": summary},
     )
+    link = f"https://zoom.example.com/{stage.word()}"
+    await case.typed("ana", "call", link, entries=(CALLED,), sets={"call_url": link})
 
 
 async def over_and_again(stage: Stage) -> None:

@@ -117,6 +117,7 @@ LOCAL = {
 }
 INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.change": VERBS,
+    "backends.incident_io.backend:IncidentIo._email": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
     "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
     "backends.incident_io.backend:IncidentIo.incidents": READING,

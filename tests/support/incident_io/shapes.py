@@ -136,16 +136,20 @@ def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[
     yield from _lookups(account, body, creating)
     roles = {role["id"]: role for role in account.roles}
     known = {user["slack_user_id"] for user in account.users}
+    emails = {user["email"] for user in account.users if "email" in user}
     for place, held in enumerate(body.get("incident_role_assignments") or ()):
         at = f"incident_role_assignments.{place}"
         role = roles.get(held["incident_role_id"])
-        slack = (held.get("assignee") or {}).get("slack_user_id")
+        named = held.get("assignee") or {}
+        slack, email = named.get("slack_user_id"), named.get("email")
         if role is None:
             yield "not_found", "That incident role does not exist", f"{at}.incident_role_id"
         elif role["role_type"] == "reporter" and not creating:
             yield "invalid_value", "The reporter can only be assigned when creating", f"{at}.incident_role_id"
         elif slack is not None and slack not in known:
             yield "not_found", "We could not find that Slack user", f"{at}.assignee.slack_user_id"
+        elif email is not None and email not in emails:
+            yield "not_found", "We could not find a user with that email", f"{at}.assignee.email"
     fields = {f["id"]: f for f in account.fields}
     for place, entry in enumerate(body.get("custom_field_entries") or ()):
         found = fields.get(entry["custom_field_id"])

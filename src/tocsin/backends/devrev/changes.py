@@ -24,7 +24,7 @@ from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
+from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS, call_words
 from tocsin.workflows.ports import KeyValueStore
 
 # The timeline: comments in DevRev, each added once for its key.
@@ -225,7 +225,8 @@ class IncidentEditor:
                 roles[role_id] = members[person].person
             if self._is_lead(role_id):
                 owner = (members[person].devrev_id or "") if person else ""
-        return kept.model_copy(update={"roles": roles, "owner": owner})
+        call_url = kept.call_url if change.call_url is None else change.call_url
+        return kept.model_copy(update={"roles": roles, "owner": owner, "call_url": call_url})
 
     def _is_lead(self, role_id: str) -> bool:
         return self._account.lead is not None and self._account.lead.id == role_id
@@ -310,6 +311,8 @@ class IncidentEditor:
         status = form.status(change.incident_status_id) if change.incident_status_id else None
         if status is not None:
             yield "incident_status_id", TIMELINE_VERBS["incident_status_id"], status.name
+        if change.call_url is not None:
+            yield "call_url", TIMELINE_VERBS["call_url"], call_words(change.call_url)
         for role_id, person in change.incident_role_assignments.items():
             role = form.role(role_id)
             name = role.name if role else role_id

@@ -137,6 +137,7 @@ class IncidentCreation:
             reporter=declaration.reporter,
             team=declaration.slack_team_id,
             source=declaration.source,
+            call_url=declaration.call_url,
             roles={role: member.person for role, member in held.items()},
             owner=(owner.devrev_id or "") if owner else "",
         )

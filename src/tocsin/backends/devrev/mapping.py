@@ -41,6 +41,7 @@ class StoredExtras(FrozenModel):
     channel_id: str = ""
     channel_name: str = ""
     channel_at: datetime | None = None
+    call_url: str | None = None
 
 
 class ExtrasStore:
@@ -210,6 +211,7 @@ def incident_of(response: IncidentResponse, kept: StoredExtras, context: Mapping
         slack_channel_id=kept.channel_id,
         slack_channel_name=kept.channel_name,
         source=kept.source,
+        call_url=kept.call_url,
         creator=_creator(response, kept, body),
         incident_role_assignments=tuple(_assignments(response, kept, context.roles)),
         custom_field_entries=tuple(_entries(response.custom_fields, context.fields)),

@@ -218,8 +218,19 @@ class UserResponse(Response):
     is_active: bool = True
 
 
+class AutomationResponse(Response):
+    """An API key or a workflow with its `name`, or an alert with its `title`."""
+
+    id: str = ""
+    name: str = ""
+    title: str = ""
+
+
 class ActorResponse(Response):
     user: UserResponse | None = None
+    alert: AutomationResponse | None = None
+    workflow: AutomationResponse | None = None
+    api_key: AutomationResponse | None = None
 
 
 class SeverityResponse(Response):
@@ -329,6 +340,15 @@ class TimestampResponse(Response):
     value: TimestampValue | None = None
 
 
+class ExternalIssueResponse(Response):
+    provider: str = ""
+    issue_name: str = ""
+    issue_permalink: str = ""
+
+
+Minutes = Annotated[float | None, WrapValidator(_or_none)]
+
+
 class IncidentResponse(Response):
     """An incident of either version: V1 has `status`, V2 `incident_status`."""
 
@@ -350,6 +370,14 @@ class IncidentResponse(Response):
     incident_role_assignments: list[AssignmentResponse] = Field(default_factory=list)
     custom_field_entries: list[EntryResponse] = Field(default_factory=list)
     incident_timestamp_values: list[TimestampResponse] = Field(default_factory=list)
+    call_url: str | None = None
+    postmortem_document_url: str | None = None
+    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
+    has_debrief: Annotated[bool | None, WrapValidator(_or_none)] = None
+    workload_minutes_total: Minutes = None
+    workload_minutes_working: Minutes = None
+    workload_minutes_late: Minutes = None
+    workload_minutes_sleeping: Minutes = None
     created_at: Moment = None
     updated_at: Moment = None
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from tocsin.backends.incident_io import api_models
 from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoResponse, UserResponse
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
-from tocsin.backends.incident_io.mapping import follow_up_of, to_refused
+from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user
 from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
+from tocsin.incidents.model import (
+    FollowUp,
+    Form,
+    Person,
+    PersonId,
+    SourceMessage,
+    TimelineEntry,
+    display_name,
+)
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import KeyValueStore
 
@@ -25,7 +34,13 @@ KINDS = {
 }
 
 
-async def change(client: Client, incident_id: str, asked: IncidentChange, form: Form) -> None:
+FindEmail = Callable[[str, Iterable[Person], PersonId], Awaitable[str]]
+"""Finds a person's e-mail address, for an incident's workspace; "" if it is not known."""
+
+
+async def change(
+    client: Client, incident_id: str, asked: IncidentChange, form: Form, find_email: FindEmail
+) -> None:
     """Edit the changed fields, then post the update. Both may be repeated (see `IncidentChange.key`).
 
     Source: incident.io, Incidents V2, Edit; Incident Updates V2, Create, which has an idempotency key of its
@@ -38,11 +53,12 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
     edited = api_models.EditedIncident(
         name=asked.name,
         summary=asked.summary,
+        call_url=asked.call_url,
         incident_role_assignments=_roles(asked, form) or None,
     )
     if edited != api_models.EditedIncident():
         payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
-        await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
+        await _edit(client, incident_id, payload, partial(find_email, incident_id, asked.assignees))
         if not _tells(asked):
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
@@ -58,15 +74,38 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         await _sent(client, "/v2/incident_updates", update)
 
 
+async def _edit(
+    client: Client,
+    incident_id: str,
+    payload: api_models.EditPayload,
+    find_email: Callable[[PersonId], Awaitable[str]],
+) -> None:
+    """Edit the incident; a person whose Slack id incident.io does not know is named by e-mail address."""
+    path = f"/v2/incidents/{incident_id}/actions/edit"
+    while True:
+        try:
+            await client.send("POST", path, payload.written())
+            return
+        except ApiError as rejected:
+            body = payload.incident.model_dump(exclude_none=True)
+            place = unknown_user(rejected, body)
+            by_id = None if place is None else body["incident_role_assignments"][place]["assignee"]
+            person = (by_id or {}).get("slack_user_id")
+            email = await find_email(PersonId(person)) if person else ""
+            if not email or place is None:
+                raise to_refused(rejected, body) from rejected
+            body["incident_role_assignments"][place]["assignee"] = {"email": email}
+            payload = payload.model_copy(update={"incident": api_models.EditedIncident.model_validate(body)})
+
+
 def _tells(asked: IncidentChange) -> bool:
     return bool(asked.message or asked.incident_status_id or asked.severity_id)
 
 
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    return ", ".join(
-        [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
-    )
+    said = {"name": asked.name, "summary": asked.summary, "call link": asked.call_url}
+    return ", ".join([*(field for field, value in said.items() if value is not None), *roles])
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
@@ -81,6 +120,13 @@ def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
         )
         for role, who in asked.incident_role_assignments.items()
     ]
+
+
+async def set_call(client: Client, incident_id: str, url: str) -> None:
+    """Set the call link that the rules gave the incident, which no create payload takes."""
+    edited = api_models.EditedIncident(call_url=url)
+    payload = api_models.EditPayload(incident=edited, notify_incident_channel=False)
+    await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
 
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:

@@ -13,7 +13,7 @@ from tocsin.backends.local.queries import incident_row, readable, written, writt
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, unchanged
+from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, call_words, unchanged
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
@@ -111,7 +111,7 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
             continue
         db.execute(f"UPDATE incidents SET {column} = ? WHERE id = ?", [wanted, row["id"]])
         table = _CHOICES.get(column, ("", ""))[0]
-        yield column, verb, _name(db, table, wanted) if table else "" if column == "visibility" else wanted
+        yield column, verb, _name(db, table, wanted) if table else _words(column, wanted)
     if change.incident_status_id is not None:
         closed = _category(db, change.incident_status_id) not in OPEN_CATEGORIES
         at = (row["closed_at"] or written(now)) if closed else None
@@ -120,6 +120,13 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         # A reader of this incident may be one who must not know of the private one.
         told = db.execute("SELECT visibility FROM incidents WHERE reference = ?", [into]).fetchone()
         yield "merged", "merged it into", NAMELESS if told == ("private",) else into
+
+
+def _words(column: str, wanted: str) -> str:
+    """Return a new value in the words of the timeline; "" if the verb says all of it."""
+    if column == "call_url":
+        return call_words(wanted)
+    return "" if column == "visibility" else wanted
 
 
 def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:

@@ -30,12 +30,12 @@ def ulid(at: datetime) -> str:
 _INSERT_INCIDENT = """
 INSERT INTO incidents (
     id, number, reference, idempotency_key, name, summary,
-    severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id,
+    severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id, call_url,
     source_message_channel_id, source_message_timestamp, source_message_permalink,
     creator_slack_user_id, creator_name, creator_email, created_at, updated_at
 ) VALUES (
     :id, :number, :reference, :key, :name, :summary,
-    :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id,
+    :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id, :call_url,
     :source_channel, :source_timestamp, :source_permalink,
     :slack_user_id, :person_name, :email, :at, :at
 )
@@ -147,6 +147,7 @@ def _insert_incident(
         "visibility": declaration.visibility,
         "mode": declaration.mode,
         "slack_team_id": declaration.slack_team_id,
+        "call_url": declaration.call_url,
         "source_channel": source and source.channel,
         "source_timestamp": source and source.timestamp,
         "source_permalink": source and source.permalink,

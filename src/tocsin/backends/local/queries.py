@@ -249,7 +249,7 @@ _SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_privat
 _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
 _MAYBE_TIMES = frozenset({"closed_at", "done_at"})
 _PERHAPS = (
-    "_id", "_email", "_option", "_permalink", "by_name", "by_email", "assignee_name", "actor_name",
+    "_id", "_email", "_option", "_permalink", "_url", "by_name", "by_email", "assignee_name", "actor_name",
     "value_text", "value_link", "value_numeric",
 )  # fmt: skip
 _KINDS = frozenset(get_args(FieldKind))

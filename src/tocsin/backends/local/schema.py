@@ -207,6 +207,15 @@ def longer_beginnings_of_words(db: Database) -> None:
         db.execute(statement)
 
 
+CALLS = ("ALTER TABLE incidents ADD COLUMN call_url TEXT",)
+
+
+@migrations()
+def call_links(db: Database) -> None:
+    for statement in CALLS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

@@ -165,4 +165,5 @@ async def press_menu(ack: AsyncAck, action: BlockAction, context: WorkspaceConte
     if not isinstance(spec, VerbSpec):
         await ack()
         return
-    await run_from_card(spec, ack, action, context, incident_id)
+    # Each line of the menu opens a form, also of a verb that says something if it is typed alone.
+    await run_from_card(replace(spec, no_argument=False), ack, action, context, incident_id)

@@ -11,6 +11,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.announcements import announcement_for
+from tocsin.incidents.calls import call_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
 from tocsin.incidents.permissions import Verb
@@ -373,8 +374,9 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
         reporter=context.people.meet(submission.by),
         at=context.clock(),
     )
+    call_url = call_for(context.calls, declaration, form)
     return DeclareCommand(
-        declaration=declaration,
+        declaration=declaration.model_copy(update={"call_url": call_url}),
         origin=metadata.origin,
         thread=metadata.thread,
         view_id=submission.view.id,

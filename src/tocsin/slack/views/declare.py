@@ -41,7 +41,7 @@ from tocsin.slack.views.blocks import (
     text_input,
     values_of,
 )
-from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
+from tocsin.slack.views.card import channel, declared_by, facts_line, name_block, unknown_people
 from tocsin.slack.views.metadata import DeclareMetadata
 
 # The declare form. A block's id is the name of the field in the request.
@@ -355,7 +355,7 @@ def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) 
     """Build the modal for a message that already has an incident: open that one, or declare another."""
     reference = link(incident.permalink, incident.reference)
     when = ago(incident.created_at, now)
-    said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
+    said = f"*{reference}*, declared{declared_by(incident)} {when} from this message."
     buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
     if incident.permalink:
         buttons.insert(0, _link_button(incident.permalink, "Open it", style="primary"))

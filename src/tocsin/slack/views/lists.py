@@ -34,6 +34,7 @@ from tocsin.slack.views.blocks import (
 )
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
+from tocsin.slack.views.details import detail_blocks
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 
@@ -132,7 +133,7 @@ def list_modal(listing: Listing, now: datetime) -> View:
     return View(type="modal", title=plain("Incidents"), close=plain("Done"), blocks=list_blocks(listing, now))
 
 
-# One incident in full, for one reader: its card, unfinished follow-ups, and the end of its timeline.
+# One incident in full, for one reader: card, details, unfinished follow-ups, and the end of the timeline.
 
 LAST = 10
 """Entries of the timeline that are shown; the incident's page has all of them."""
@@ -145,7 +146,13 @@ def show_blocks(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> list[Block]:
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
+    return [
+        *card(incident),
+        *detail_blocks(incident),
+        *follow_up_blocks(undone),
+        DividerBlock(),
+        *timeline_blocks(incident, timeline),
+    ]
 
 
 def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:

@@ -78,6 +78,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the update form": update_modal(form, incident, Verb.UPDATE, problem=said),
         "the roles": assign_modal(form, incident, Verb.ROLE),
         "the form to rename": describe_modal(form, incident, Verb.RENAME),
+        "the call link": describe_modal(form, incident, Verb.CALL),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to merge": merge_modal(form, incident, [incident, other]),
