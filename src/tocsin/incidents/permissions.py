@@ -57,6 +57,8 @@ class Verb(StrEnum):
     LEAD = "lead", "hand out roles"
     ROLE = "role", "hand out roles"
     TAKE = "take", "hand out roles"
+    INVITE = "invite", "bring people into an incident", "invited"
+    REMOVE = "remove", "take people out of an incident", "took out"
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
     PRIVATE = "private", "make incidents private", "made it private"

@@ -267,6 +267,15 @@ async def what_was_no_search_is_declared_as_a_name(way: Journey) -> None:
     await way.done("ana")
 
 
+@row("press invite_people")
+async def people_are_brought_in_from_where_an_incident_is_shown(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ana", f"show {incident.reference}")
+    view = await way.opens("ana", way.whisper("ana"), "invite_people")
+    assert view.payload["callback_id"] == "people"
+    await way.done("ana")
+
+
 async def home(way: Journey, person: str) -> View:
     who, app = way.slack.person(person), way.slack.app.app_id
     await way.slack.workspace.open_home(who, app)

@@ -78,6 +78,20 @@ async def who_takes_it_leads_it(way: Journey) -> None:
     assert lead.slack_user_id == way.slack.person("chloe")
 
 
+@row("command invite")
+async def who_is_invited_is_brought_into_the_channel(way: Journey) -> None:
+    incident, chloe = await way.opened("more hands are needed"), way.slack.person("chloe")
+    assert "is invited" in await way.types("ana", "invite @chloe", incident)
+    await until(way.people, lambda: chloe in way.slack.workspace.channel(incident.slack_channel_id).members)
+    assert "invited" in [entry.verb for entry in await way.timeline(incident)]
+
+
+@row("command remove")
+async def nobody_is_taken_out_of_what_everybody_may_see(way: Journey) -> None:
+    incident = await way.standing()
+    assert "is public" in await way.types("ana", "remove @chloe", incident)
+
+
 @row("command rename")
 async def another_name_is_the_channels_too(way: Journey) -> None:
     incident = await way.opened("something is odd")

@@ -75,6 +75,9 @@ async def who_does_what(stage: Stage) -> None:
         entries=("set Communications Lead to",),
         holds={"communications": chloe},
     )
+    await case.typed("ana", "invite", "@chloe", each=("invited",))
+    people = {"type": "multi_users_select", "selected_users": [ben]}
+    await case.sent(*("ana", "invite", case.form("ana", "invite")), {"people": people}, each=("invited",))
 
 
 async def called_something_else(stage: Stage) -> None:

@@ -232,7 +232,7 @@ class People:
         circle = [MEMBERS[(kept.number + step) % len(MEMBERS)] for step in range(2)]
         whom = self.rng.choice(circle if kept.private else [*PEOPLE])
         self._trust(kept, who, self._id(whom))
-        role = self.rng.choice(["lead {}", "role {} comms"]).format(kept.reference)
+        role = self.rng.choice(["lead {}", "role {} comms", "invite {}", "remove {}"]).format(kept.reference)
         await self._typed(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:

@@ -154,6 +154,9 @@ class IncidentIo:
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
                 raise Conflict(f"{before.reference} is {before.incident_status.name} by now.")
         await changes.change(self._client, incident_id, change, await self._account.known())
+        if change.invited or change.removed:
+            _, store = self._writing()
+            await changes.change_members(self._client, store, await self._one(incident_id), change)
         return await self._one(incident_id)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
@@ -186,7 +189,11 @@ class IncidentIo:
         return found
 
     async def _incident(self, answer: IncidentResponse) -> Incident:
-        return await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        incident = await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        if not incident.is_private:
+            return incident
+        members = await changes.members_of(self._store, incident.id)
+        return incident.model_copy(update={"members": members})
 
 
 def _matches(incident: Incident, wanted: IncidentFilter) -> bool:

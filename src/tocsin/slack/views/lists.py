@@ -36,6 +36,7 @@ from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
+from tocsin.slack.views.people import people_buttons, seen_by_blocks
 
 # Lists, with one section for each incident.
 
@@ -145,7 +146,9 @@ def show_blocks(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> list[Block]:
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
+    happened = timeline_blocks(incident, timeline)
+    people = [*seen_by_blocks(incident), people_buttons(incident)]
+    return [*card(incident), *people, *follow_up_blocks(undone), DividerBlock(), *happened]
 
 
 def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
