@@ -42,6 +42,7 @@ TYPED = (
     "lead <@U0BEN00002|ben>",
     "role comms <@U0BEN00002|ben>",
     "take comms",
+    "invite <@U0CHLOE003|chloe>",
     "rename carts are slow",
     "summary since noon",
     "note graphs look odd",
