@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tocsin.slack.commands import COMMAND, COMMAND_DESCRIPTION, COMMAND_USAGE, VERBS, find_verb
 from tocsin.slack.listeners import (
+    access,
     choose,
     close,
     declare,
@@ -101,6 +102,9 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "write_document": export.DOCUMENT,
     "keep_channel": close.keep_channel,
     "incident_menu": choose.press_menu,
+    "ask_for_access": access.ask_for_access,
+    "allow_access": access.allow_access,
+    "decline_access": access.decline_access,
     "complete_follow_up": followups.press_done,
     "give_update": reminders.give_update,
     "snooze_update": reminders.snooze,
@@ -122,6 +126,7 @@ EVENTS: dict[str, Listener] = {
     "app_home_opened": home.show_home,
     "entity_details_requested": events.show_details,
     "function_executed": workflow_step.run_step,
+    "member_joined_channel": access.on_member_joined,
     "link_shared": events.unfurl_links,
     "pin_added": timeline.on_reaction_or_pin,
     "pin_removed": timeline.on_reaction_or_pin,

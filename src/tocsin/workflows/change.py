@@ -94,7 +94,7 @@ class ChangeEffects:
         self._workspace = workspace
         self._following = following
         self._reminders = reminders
-        self._people = PeopleOfChannel(backend=backend, engine=engine, workspace=workspace)
+        self.people = PeopleOfChannel(backend=backend, engine=engine, workspace=workspace)
         self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
     async def apply(
@@ -115,7 +115,7 @@ class ChangeEffects:
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
         # People who lost their part in a private incident leave its channel before anything is posted there.
-        failures += await asyncio.gather(*self._people.take_out(before, incident))
+        failures += await asyncio.gather(*self.people.take_out(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
@@ -130,7 +130,7 @@ class ChangeEffects:
         """Show and post the change everywhere, and bring in people who have a part in it now."""
         done: Sequence[Any] = await asyncio.gather(
             self._shown(notice.incident, notice.before),
-            *self._people.bring_in(notice.before, notice.incident, notice.change),
+            *self.people.bring_in(notice.before, notice.incident, notice.change),
             *self._notify(notice),
             *self._merged(notice.incident, notice.change),
         )

@@ -40,20 +40,24 @@ class PeopleOfChannel:
     def take_out(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
         """Return the step that removes people who lost their part in a private incident from its channel."""
         gone = [person for person in before.people if person not in incident.people]
-        if not gone or not incident.is_private or not incident.slack_channel_id:
-            return []
-        if self._backend.makes_channel:
-            return []
-        return [
-            self._steps.run_once(
-                "take people out",
-                self._take_out,
-                incident,
-                gone,
-                on_failure="Who has no part in it any more may still read its channel",
-                attempts=ALL_DAY,
-            )
-        ]
+        return [self.remove(incident, gone)] if gone and self._is_theirs(incident) else []
+
+    async def remove(self, incident: Incident, gone: Sequence[PersonId]) -> Any:
+        """Remove people who may not see a private incident from its channel, if it is the bot's own."""
+        if not self._is_theirs(incident):
+            return None
+        return await self._steps.run_once(
+            "take people out",
+            self._take_out,
+            incident,
+            gone,
+            on_failure="Who has no part in it any more may still read its channel",
+            attempts=ALL_DAY,
+        )
+
+    def _is_theirs(self, incident: Incident) -> bool:
+        """True if the incident's channel is for the people who see the incident, and for no others."""
+        return incident.is_private and bool(incident.slack_channel_id) and not self._backend.makes_channel
 
     async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
         """Remove people from the channel; name those whom Slack does not let the bot remove in a message."""

@@ -327,6 +327,23 @@ class SlackMessages(Protocol):
     ) -> None:
         """Ask for the next update in the incident's channel."""
 
+    async def ask_for_access(
+        self,
+        decider: PersonId,
+        incident: Incident,
+        person: Person,
+        invited_by: PersonId | None,
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        """Ask a person by direct message if another one may see a private incident, with two buttons."""
+
+    async def show_decision(
+        self, channel: ChannelId, ts: MessageTs, by: Person, incident: Incident, sentence: str
+    ) -> None:
+        """Replace the question and its buttons by the decision."""
+
     async def say_leaving(
         self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False
     ) -> MessageTs:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
+from tocsin.workflows.access import AccessDecisions, AccessRequests
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
@@ -33,6 +34,8 @@ class IncidentWorkflows:
     """The workflows, the queries, and the background loops that keep Slack up to date."""
 
     change: ChangeIncident
+    access: AccessRequests
+    decisions: AccessDecisions
     follow_ups: FollowUps
     notes: Notes
     exports: Exports
@@ -56,6 +59,8 @@ class IncidentWorkflows:
         """Return the durable workflows to register with the engine, by persisted name."""
         commands = (
             self.change,
+            self.access,
+            self.decisions,
             self.notes,
             self.exports,
             self.documents,
@@ -98,6 +103,8 @@ def build_workflows(
             alerts=alerts,
             saw=current.observe,
         ),
+        access=AccessRequests(backend, engine, workspace),
+        decisions=AccessDecisions(backend, engine, workspace, effects),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         exports=Exports(backend, engine, workspace, introduce),

@@ -60,8 +60,8 @@ class Deed:
 
 
 NEWS = frozenset(
-    {"update", "status", "severity", "lead", "role", "take", "invite", "rename", "summary", "close", "reopen"}
-    | {"decline", "merge", "cancel", "private"}
+    {"update", "status", "severity", "lead", "role", "take", "rename", "summary", "close", "reopen"}
+    | {"decline", "merge", "cancel", "private", "invite", "allow"}
 )
 """Verbs that an incident's own channel is told of."""
 

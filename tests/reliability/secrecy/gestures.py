@@ -368,6 +368,8 @@ class People:
             value = {"selected_option": {"value": self.rng.choice(element["options"])["value"]}}
         for kept in self.register.about(f"{element.get('value')} {value}"):
             self._trust(kept, who, self._id(who))
+            if element["action_id"] == "allow_access":
+                self._trust(kept, who, element["value"].partition(" ")[2])
         press = self.bot.workspace.press(
             self._id(who), element["action_id"], block["block_id"], value=value, **place
         )

@@ -27,6 +27,7 @@ from tocsin.slack.listeners.replies import (
     explain,
     readable,
     refuse,
+    refuse_command,
     reply_about,
     with_typed_text,
 )
@@ -176,7 +177,7 @@ async def _read_command(
     try:
         target = await _target(spec, ack, command, rest, context)
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
+        await refuse_command(ack, command, context, error)
         return None
     if target is None:
         return None

@@ -15,12 +15,13 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Incident, PersonId
+from tocsin.incidents.model import Form, Incident, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.validation import join_names
-from tocsin.slack.views.blocks import State, escape, plain, shorten, values_of
-from tocsin.slack.views.card import person
+from tocsin.slack.views.blocks import State, escape, link, paragraph, plain, shorten, values_of
+from tocsin.slack.views.card import channel, person
 from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
+from tocsin.slack.views.notifications import Message
 
 CALLBACK_ID = "people"
 PEOPLE = "people"
@@ -51,6 +52,37 @@ def seen_by_line(incident: Incident) -> str:
 def seen_by_blocks(incident: Incident) -> list[Block]:
     line = seen_by_line(incident)
     return [ContextBlock(elements=[MarkdownTextObject(text=line, verbatim=True)])] if line else []
+
+
+def access_message(incident: Incident, who: Person, invited_by: PersonId | None) -> Message:
+    """Build the question to the lead if a person may see the private incident."""
+    reference = link(incident.permalink, incident.reference)
+    if invited_by:
+        came = f"{person(Person(slack_user_id=invited_by))} brought {person(who)} into {channel(incident)}"
+    else:
+        came = f"{person(who)} is in {channel(incident) or 'its channel'} and asks for access"
+    said = (
+        f":lock: {came}. *{reference}* is private, and Tocsin shows {person(who)} nothing of it yet. "
+        "May they see it? If you decline, they are taken out of the channel, where Tocsin can do that."
+    )
+    value = f"{incident.id} {who.slack_user_id or ''}"
+    buttons = [
+        ButtonElement(action_id="allow_access", text=plain("Allow"), value=value, style="primary"),
+        ButtonElement(action_id="decline_access", text=plain("Decline"), value=value),
+    ]
+    return said, [paragraph(said), ActionsBlock(block_id="access", elements=buttons)]
+
+
+def decision_message(by: Person, sentence: str) -> Message:
+    """Build the message that replaces the question."""
+    said = f":lock: {escape(sentence)} Decided by {person(by)}."
+    return said, [paragraph(said)]
+
+
+def ask_for_access_blocks(sentence: str) -> list[Block]:
+    """Build the refusal in a private incident's own channel, with the button *Ask for access*."""
+    ask = ButtonElement(action_id="ask_for_access", text=plain("Ask for access"), value="ask")
+    return [paragraph(escape(sentence)), ActionsBlock(block_id="ask_for_access", elements=[ask])]
 
 
 def people_buttons(incident: Incident) -> ActionsBlock:
