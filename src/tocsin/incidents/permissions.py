@@ -72,6 +72,9 @@ class Verb(StrEnum):
     MERGE = "merge", "merge incidents"
     EXPORT = "export", "export incidents"
     DOCUMENT = "document", "write an incident's document"
+    FOLLOW = "follow", "follow incidents"
+    UNFOLLOW = "unfollow", "follow incidents"
+    CATCH_UP = "catchup", "see incidents"
     KEEP = "keep", "keep an incident's channel"
 
 
@@ -88,6 +91,9 @@ WORKING = frozenset(
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,
+        Verb.FOLLOW,
+        Verb.UNFOLLOW,
+        Verb.CATCH_UP,
     }
 )
 """Verbs that a guest may use on an incident in which they were given a role."""

@@ -367,7 +367,7 @@ class Messages:
 
     async def post_news(
         self,
-        channel: ChannelId,
+        to: ChannelId | PersonId,
         news: ChangeNotification,
         incident: Incident,
         *,
@@ -376,10 +376,8 @@ class Messages:
         again: bool = False,
     ) -> MessageTs:
         text, blocks = news_message(news)
-        about = posted_to(channel, incident)
-        _, ts = await self._posts.post(
-            channel, text, blocks, about=about, key=key, thread=thread, again=again
-        )
+        about = posted_to(to, incident)
+        _, ts = await self._posts.post(to, text, blocks, about=about, key=key, thread=thread, again=again)
         return ts
 
     async def find_news(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, SlackRefused
@@ -31,6 +32,7 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
+from tocsin.workflows.follow import FollowerUpdates, tells_followers
 from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.people import PeopleOfChannel
 from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
@@ -94,6 +96,7 @@ class ChangeEffects:
         self._workspace = workspace
         self._following = following
         self._reminders = reminders
+        self._followers = FollowerUpdates(state, workspace)
         self.people = PeopleOfChannel(backend=backend, engine=engine, workspace=workspace)
         self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
@@ -198,7 +201,16 @@ class ChangeEffects:
                     on_failure="Where it was announced, the update is missing",
                 )
             )
+        if tells_followers(notice.change):
+            steps.append(
+                self._steps.run_once(
+                    "tell followers", self._tell_followers, notice, on_failure="Not all followers were told"
+                )
+            )
         return steps
+
+    async def _tell_followers(self, notice: Notice, again: bool) -> None:
+        await self._followers.tell(notice.incident, notice.change, partial(self._news, notice), again)
 
     async def _notify_channel(self, notice: Notice, again: bool) -> None:
         incident, key = notice.incident, f"{notice.change.key}:news"
@@ -367,7 +379,6 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         engine: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],

@@ -295,7 +295,7 @@ class SlackMessages(Protocol):
 
     async def post_news(
         self,
-        channel: ChannelId,
+        to: ChannelId | PersonId,
         news: ChangeNotification,
         incident: Incident,
         *,
@@ -303,7 +303,7 @@ class SlackMessages(Protocol):
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> MessageTs:
-        """Post a change of the incident."""
+        """Post a change of the incident in a channel, or send it to a person."""
         ...
 
     async def find_news(

@@ -321,6 +321,21 @@ async def people_are_brought_in_from_where_an_incident_is_shown(way: Journey) ->
     await way.done("ana")
 
 
+@row("press follow_incident")
+async def an_incident_is_followed_from_where_it_is_shown(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ben", f"show {incident.reference}")
+    assert "You follow" in await way.presses("ben", way.whisper("ben"), "follow_incident")
+    await way.types("ben", f"unfollow {incident.reference}")
+
+
+@row("press catch_up")
+async def who_was_away_catches_up_where_it_is_shown(way: Journey) -> None:
+    incident = await way.opened("shown to who was away")
+    await way.types("priya", f"show {incident.reference}")
+    assert "What is new since it was declared" in await way.presses("priya", way.whisper("priya"), "catch_up")
+
+
 async def home(way: Journey, person: str) -> View:
     who, app = way.slack.person(person), way.slack.app.app_id
     await way.slack.workspace.open_home(who, app)

@@ -49,7 +49,9 @@ async def news_on_the_way(stage: Stage) -> None:
         worded=UPDATED,
         sets={"incident_status_id": "fixing", "severity_id": "critical"},
     )
+    await case.asked("ben", f"follow {case.reference}", stage.slack.channel("general"))
     await case.typed("ana", "update", "it is warm again {token}", worded=UPDATED)
+    await case.asked("ben", f"catchup {case.reference}", stage.slack.channel("general"))
     await case.typed(
         *("ana", "status", "monitoring since noon {token}"),
         entries=(STATUS,),

@@ -207,6 +207,8 @@ class People:
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
+                "follow {}",
+                "catchup {}",
                 "take {}",
                 f"cancel {{}} Because of {word}",
                 f"decline {{}} Because of {word}",

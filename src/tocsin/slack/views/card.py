@@ -84,7 +84,7 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
 
 def _menu(incident: Incident) -> OverflowMenuElement:
     """Build the menu of at most five options (Slack, overflow menu element)."""
-    ends = {Verb.CLOSE: "Close"}
+    ends = {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}
     if incident.incident_status.category == "triage":
         ends = {
             Verb.DECLINE: "Decline: it is no incident",

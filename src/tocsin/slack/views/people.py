@@ -86,9 +86,11 @@ def ask_for_access_blocks(sentence: str) -> list[Block]:
 
 
 def people_buttons(incident: Incident) -> ActionsBlock:
-    """Build the button below one incident that is shown in full."""
+    """Build the buttons below one incident that is shown in full."""
+    catch_up = ButtonElement(action_id="catch_up", text=plain("Catch me up"), value=incident.id)
+    follow = ButtonElement(action_id="follow_incident", text=plain("Follow"), value=incident.id)
     invite = ButtonElement(action_id="invite_people", text=plain("Bring people in"), value=incident.id)
-    return ActionsBlock(block_id="people_buttons", elements=[invite])
+    return ActionsBlock(block_id="people_buttons", elements=[catch_up, follow, invite])
 
 
 def people_modal(
