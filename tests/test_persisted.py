@@ -43,6 +43,8 @@ TYPED = (
     "role comms <@U0BEN00002|ben>",
     "take comms",
     "invite <@U0CHLOE003|chloe>",
+    "follow",
+    "catchup",
     "rename carts are slow",
     "summary since noon",
     "note graphs look odd",
