@@ -266,6 +266,8 @@ class Incident(FrozenModel):
     workload_minutes_sleeping: float | None = None
     strangers: tuple[PersonId, ...] = ()
     """Slack user ids that were to get a role and that the backend does not know."""
+    members: tuple[Person, ...] = ()
+    """People who were invited to see a private incident (incident.io, Incident Memberships V1)."""
 
     @property
     def is_private(self) -> bool:
@@ -294,13 +296,18 @@ class Incident(FrozenModel):
 
     @property
     def people(self) -> tuple[PersonId, ...]:
-        """Slack user ids of the reporter and the role holders, each once, in that order."""
-        found = [self.creator.slack_user_id] + [
-            assignment.assignee.slack_user_id
-            for assignment in self.incident_role_assignments
-            if assignment.assignee is not None
+        """Slack user ids of the reporter, the role holders and the members, each once, in that order."""
+        found = [
+            self.creator.slack_user_id,
+            *(assignee.slack_user_id for assignee in self.role_holders),
+            *(member.slack_user_id for member in self.members),
         ]
         return tuple(dict.fromkeys(person for person in found if person))
+
+    @property
+    def role_holders(self) -> tuple[Person, ...]:
+        """The people who hold a role."""
+        return tuple(a.assignee for a in self.incident_role_assignments if a.assignee is not None)
 
 
 def declarer(incident: Incident) -> str:

@@ -57,6 +57,8 @@ class Verb(StrEnum):
     LEAD = "lead", "hand out roles"
     ROLE = "role", "hand out roles"
     TAKE = "take", "hand out roles"
+    INVITE = "invite", "bring people into an incident", "invited"
+    REMOVE = "remove", "take people out of an incident", "took out"
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
     CALL = "call", "set an incident's call link", "set the call link to"
@@ -71,6 +73,9 @@ class Verb(StrEnum):
     MERGE = "merge", "merge incidents"
     EXPORT = "export", "export incidents"
     DOCUMENT = "document", "write an incident's document"
+    FOLLOW = "follow", "follow incidents"
+    UNFOLLOW = "unfollow", "follow incidents"
+    CATCH_UP = "catchup", "see incidents"
     KEEP = "keep", "keep an incident's channel"
 
 
@@ -88,6 +93,9 @@ WORKING = frozenset(
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,
+        Verb.FOLLOW,
+        Verb.UNFOLLOW,
+        Verb.CATCH_UP,
     }
 )
 """Verbs that a guest may use on an incident in which they were given a role."""

@@ -114,8 +114,12 @@ class IncidentChange(FrozenModel):
     visibility: Literal["private"] | None = None
     call_url: str | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    invited: tuple[PersonId, ...] = ()
+    """People to bring into the incident's channel; of a private incident they become members."""
+    removed: tuple[PersonId, ...] = ()
+    """Members who may not see the private incident any more."""
     assignees: tuple[Person, ...] = ()
-    """People who get a role by this change, with the names that are known."""
+    """People who get a role or are invited by this change, with the names that are known."""
     seen_status_id: str | None = None
     """Status that the person saw in the form; the change is refused if it is another by now."""
     merged_into: str | None = None
@@ -152,4 +156,4 @@ class IncidentFilter(FrozenModel):
     teams: frozenset[TeamId] | None = None
     """Workspaces whose incidents are wanted; None for all."""
     involving: PersonId | None = None
-    """Person who reported the incident or holds a role in it."""
+    """Person who reported the incident, holds a role in it, or is a member of the private incident."""

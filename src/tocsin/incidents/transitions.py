@@ -10,6 +10,7 @@ from tocsin.incidents.model import (
     HUDDLE,
     Form,
     Incident,
+    Person,
     PersonId,
     Role,
     Status,
@@ -37,11 +38,18 @@ VERB_OF_FIELD = {
     "visibility": Verb.PRIVATE,
     "message": Verb.UPDATE,
     "merged_into": Verb.MERGE,
+    "invited": Verb.INVITE,
+    "removed": Verb.REMOVE,
 }
 """Verb that sets each field of a change; a backend lists the verbs that it lacks in `Form.lacks`."""
 
+PEOPLE_VERBS = frozenset({Verb.INVITE.timeline, Verb.REMOVE.timeline})
+"""Words of a timeline entry whose text is the person who was invited or removed."""
+
 TIMELINE_VERBS = {
-    field: verb.timeline for field, verb in VERB_OF_FIELD.items() if verb.timeline and field != "message"
+    field: verb.timeline
+    for field, verb in VERB_OF_FIELD.items()
+    if verb.timeline and field != "message" and verb.timeline not in PEOPLE_VERBS
 }
 """Words of the timeline entry for each changed field, before the new value."""
 
@@ -117,6 +125,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
         role = form.role(role_id)
         if role is None or role.role_type == "reporter":
             errors[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
+    errors = _wrong_people(change, incident) | errors
     if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
         errors["merged_into"] = f"{incident.reference} cannot be merged into itself."
     if errors:
@@ -144,9 +153,35 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     """Return the names of the fields that a change sets, without its message."""
     fields = (field for field in VERB_OF_FIELD if field != "message")
     return (
-        *(field for field in fields if getattr(change, field) is not None),
+        *(field for field in fields if getattr(change, field) not in (None, ())),
         *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
     )
+
+
+def _wrong_people(change: IncidentChange, incident: Incident) -> dict[str, str]:
+    """Return sentences about people who cannot be invited or removed, by field."""
+    if change.invited and not incident.is_private and not incident.slack_channel_id:
+        return {"invited": f"{incident.reference} has no channel yet to bring people into. Try again soon."}
+    if not change.removed:
+        return {}
+    if not incident.is_private:
+        return {"removed": f"{incident.reference} is public: everybody in this workspace may see it."}
+    members = {member.slack_user_id for member in incident.members}
+    holders = {incident.creator.slack_user_id, *(holder.slack_user_id for holder in incident.role_holders)}
+    for person in change.removed:
+        name = _name_of(change, person)
+        if person in holders:
+            return {
+                "removed": f"{name} reported {incident.reference} or has a role in it, and sees it for that."
+            }
+        if person not in members:
+            return {"removed": f"{name} was not invited to {incident.reference}."}
+    return {}
+
+
+def _name_of(change: IncidentChange, person: PersonId) -> str:
+    known = next((one for one in change.assignees if one.slack_user_id == person), None)
+    return display_name(known or Person(slack_user_id=person))
 
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
@@ -185,7 +220,14 @@ def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str
 
     Fields that another change set in the same moment are left out.
     """
-    return tuple(_diff(before, after, changed_fields(change)))
+    return (*_diff(before, after, changed_fields(change)), *_diff_people(change))
+
+
+def _diff_people(change: IncidentChange) -> Iterator[str]:
+    for people, word in ((change.invited, "invited"), (change.removed, "taken out")):
+        if people:
+            names = join_names(_name_of(change, person) for person in people)
+            yield f"{names} {'is' if len(people) == 1 else 'are'} {word}"
 
 
 def _describe_message(change: IncidentChange) -> str:

@@ -296,7 +296,7 @@ def card_destinations(
 
 
 def is_visible_to(person: PersonId | None, incident: Incident) -> bool:
-    """True if this person may see the incident: only its reporter and role holders see a private one."""
+    """True if this person may see the incident: its reporter, role holders and members see a private one."""
     return not incident.is_private or (person is not None and person in incident.people)
 
 

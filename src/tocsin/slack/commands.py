@@ -8,7 +8,18 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import (
+    close,
+    export,
+    find,
+    follow,
+    followups,
+    home,
+    invite,
+    roles,
+    timeline,
+    update,
+)
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -26,6 +37,8 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             roles.LEAD,
             roles.ROLES,
             roles.TAKE,
+            invite.INVITE,
+            invite.REMOVE,
             update.RENAME,
             update.SUMMARY,
             update.CALL,
@@ -38,6 +51,9 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             close.MERGE,
             close.CANCEL,
             close.PRIVATE,
+            follow.CATCH_UP,
+            follow.FOLLOW,
+            follow.UNFOLLOW,
             export.EXPORT,
             export.DOCUMENT,
             find.LIST,
@@ -51,6 +67,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
 
 ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
 ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
+ALIASES |= {"catch-up": "catchup"}
 """Other words that people type for a verb; none of them begins a likely name of an incident."""
 
 SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}

@@ -28,6 +28,7 @@ from tocsin.slack.views.notifications import (
     reminder_message,
     written_message,
 )
+from tocsin.slack.views.people import access_message, decision_message
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
 from tocsin.workflows.command import Bounded, behalf
@@ -367,7 +368,7 @@ class Messages:
 
     async def post_news(
         self,
-        channel: ChannelId,
+        to: ChannelId | PersonId,
         news: ChangeNotification,
         incident: Incident,
         *,
@@ -376,10 +377,8 @@ class Messages:
         again: bool = False,
     ) -> MessageTs:
         text, blocks = news_message(news)
-        about = posted_to(channel, incident)
-        _, ts = await self._posts.post(
-            channel, text, blocks, about=about, key=key, thread=thread, again=again
-        )
+        about = posted_to(to, incident)
+        _, ts = await self._posts.post(to, text, blocks, about=about, key=key, thread=thread, again=again)
         return ts
 
     async def find_news(
@@ -408,6 +407,26 @@ class Messages:
         channel = ChannelId(incident.slack_channel_id)
         about = posted_to(channel, incident)
         await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+
+    async def ask_for_access(
+        self,
+        decider: PersonId,
+        incident: Incident,
+        person: Person,
+        invited_by: PersonId | None,
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        text, blocks = access_message(incident, person, invited_by)
+        about = posted_to(decider, incident)
+        await self._posts.post(decider, text, blocks, about=about, key=key, again=again)
+
+    async def show_decision(
+        self, channel: ChannelId, ts: MessageTs, by: Person, incident: Incident, sentence: str
+    ) -> None:
+        text, blocks = decision_message(by, sentence)
+        await self._posts.edit((channel, ts), text, blocks, about=shown_to(by.slack_user_id, incident))
 
     async def say_leaving(
         self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False

@@ -97,7 +97,7 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
             return _is_no_choice(text, form.statuses, doubtful)
         case "severity":
             return _is_no_choice(text, form.severities, doubtful)
-        case "lead":
+        case "lead" | "invite" | "remove":
             return _is_nobody(first.rest, names)
         case "role" | "take":
             return _is_no_role(first, form, names, doubtful)

@@ -8,10 +8,12 @@ from typing import Any
 
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
+from tocsin.workflows.access import AccessDecisions, AccessRequests
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
+from tocsin.workflows.follow import CatchUps, Followers
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.ports import (
     Clock,
@@ -33,6 +35,10 @@ class IncidentWorkflows:
     """The workflows, the queries, and the background loops that keep Slack up to date."""
 
     change: ChangeIncident
+    access: AccessRequests
+    decisions: AccessDecisions
+    followers: Followers
+    catch_ups: CatchUps
     follow_ups: FollowUps
     notes: Notes
     exports: Exports
@@ -56,6 +62,10 @@ class IncidentWorkflows:
         """Return the durable workflows to register with the engine, by persisted name."""
         commands = (
             self.change,
+            self.access,
+            self.decisions,
+            self.followers,
+            self.catch_ups,
             self.notes,
             self.exports,
             self.documents,
@@ -89,17 +99,13 @@ def build_workflows(
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
-        change=ChangeIncident(
-            backend=backend,
-            engine=engine,
-            form=form,
-            workspace=workspace,
-            effects=effects,
-            alerts=alerts,
-            saw=current.observe,
-        ),
+        change=ChangeIncident(backend, engine, form, workspace, effects, alerts, current.observe),
+        access=AccessRequests(backend, engine, workspace),
+        decisions=AccessDecisions(backend, engine, workspace, effects),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
+        followers=Followers(backend, engine, state, workspace),
+        catch_ups=CatchUps(backend, engine, state, workspace),
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
         archiving=archiving,

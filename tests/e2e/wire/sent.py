@@ -94,6 +94,15 @@ async def something_to_do_is_added_in_a_form(way: Journey) -> None:
     assert found.assignee.slack_user_id == ben
 
 
+@row("view people")
+async def people_are_chosen_in_a_form_and_brought_in(way: Journey) -> None:
+    incident, ben = await way.standing(), way.slack.person("ben")
+    view = await way.asks("ana", "invite", incident)
+    people = {"type": "multi_users_select", "selected_users": [ben]}
+    assert "is invited" in await way.sends("ana", view, people=people)
+    assert "invited" in [entry.verb for entry in await way.timeline(incident)]
+
+
 @row("view choose")
 async def a_verb_without_an_incident_asks_which_and_goes_on(way: Journey) -> None:
     incident = await way.opened("chosen from several")

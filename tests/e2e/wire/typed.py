@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from support.errands import until
-from support.readings import value, words
+from support.readings import told, value, words
 
 from e2e.wire.journey import WRITTEN, Journey
 from e2e.wire.rows import row
@@ -76,6 +76,20 @@ async def who_takes_it_leads_it(way: Journey) -> None:
     lead = (await way.now(incident)).lead
     assert lead is not None
     assert lead.slack_user_id == way.slack.person("chloe")
+
+
+@row("command invite")
+async def who_is_invited_is_brought_into_the_channel(way: Journey) -> None:
+    incident, chloe = await way.opened("more hands are needed"), way.slack.person("chloe")
+    assert "is invited" in await way.types("ana", "invite @chloe", incident)
+    await until(way.people, lambda: chloe in way.slack.workspace.channel(incident.slack_channel_id).members)
+    assert "invited" in [entry.verb for entry in await way.timeline(incident)]
+
+
+@row("command remove")
+async def nobody_is_taken_out_of_what_everybody_may_see(way: Journey) -> None:
+    incident = await way.standing()
+    assert "is public" in await way.types("ana", "remove @chloe", incident)
 
 
 @row("command rename")
@@ -237,6 +251,35 @@ async def its_document_is_a_canvas_in_its_channel(way: Journey) -> None:
     assert canvas.content.startswith(f"# {incident.reference}: ")
     assert f"the valve was replaced {WRITTEN}" in canvas.content
     await until(way.people, lambda: canvas.id in way.posts(incident)[-1].text)
+
+
+@row("command follow")
+async def who_follows_it_reads_its_updates_in_direct_messages(way: Journey) -> None:
+    incident = await way.opened("followed from afar")
+    assert "You follow" in await way.types("chloe", f"follow {incident.reference}")
+    before = len(told(way.people, "chloe"))
+    await way.types("ana", f"update it is the valve {WRITTEN}", incident)
+    await until(way.people, lambda: len(told(way.people, "chloe")) > before)
+    assert "it is the valve" in words(told(way.people, "chloe")[-1])
+
+
+@row("command unfollow")
+async def who_follows_no_longer_is_told_no_more(way: Journey) -> None:
+    incident = await way.opened("followed no longer")
+    await way.types("chloe", f"follow {incident.reference}")
+    assert "do not follow" in await way.types("chloe", f"unfollow {incident.reference}")
+    before = len(told(way.people, "chloe"))
+    await way.types("ana", f"update it is the valve {WRITTEN}", incident)
+    await way.now(incident)
+    assert len(told(way.people, "chloe")) == before
+
+
+@row("command catchup")
+async def who_was_away_is_told_what_is_new(way: Journey) -> None:
+    incident = await way.opened("much happened meanwhile")
+    await way.types("ana", f"note the door was open {WRITTEN}", incident)
+    assert f"the door was open {WRITTEN}" in await way.types("ben", f"catchup {incident.reference}")
+    assert "Nothing new" in await way.types("ben", f"catchup {incident.reference}")
 
 
 @row("command help")

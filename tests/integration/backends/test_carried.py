@@ -10,12 +10,13 @@ import pytest
 from support.declarations import ANA, BEN, DAWN, declaration
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, TimelineEntry
+from tocsin.incidents.model import ChannelId, Form, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
+from tocsin.incidents.validation import is_visible_to
 from tocsin.slack import commands
 from tocsin.slack.listeners.verbs import VerbSpec
-from tocsin.workflows.ports import IncidentBackend
+from tocsin.workflows.ports import Channel, IncidentBackend
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,7 +32,8 @@ class Desk:
         self._keys = iter(range(100))
 
     async def change(self, ending: Ending | None = None, **what: Any) -> None:
-        asked = IncidentChange(key=f"change-{next(self._keys)}", by=BEN, at=LATER, **what)
+        by = ANA if what.keys() & {"invited", "removed"} else BEN
+        asked = IncidentChange(key=f"change-{next(self._keys)}", by=by, at=LATER, **what)
         now = await self.now()
         asked = apply_transition(asked, ending, now, self.form) if ending else asked
         await self.keeps.change(now.id, validate_change(asked, now, self.form))
@@ -150,11 +152,36 @@ async def private(desk: Desk) -> bool:
     return (await desk.now()).is_private
 
 
+async def a_private_one(desk: Desk) -> None:
+    """Go on with a private incident where there are any; else with one that has a channel."""
+    if desk.form.offers_private:
+        desk.incident = await desk.keeps.create(declaration("secret", visibility="private"))
+    elif not desk.keeps.makes_channel:
+        await desk.keeps.set_channel(desk.incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))
+
+
+async def invite(desk: Desk) -> bool:
+    await a_private_one(desk)
+    await desk.change(invited=(BEN.slack_user_id,), assignees=(BEN,))
+    now, said = await desk.now(), await desk.said()
+    return is_visible_to(BEN.slack_user_id, now) and f"invited {BEN.name}" in said
+
+
+async def remove(desk: Desk) -> bool:
+    if "remove" not in desk.form.lacks:
+        await a_private_one(desk)
+        await desk.change(invited=(BEN.slack_user_id,), assignees=(BEN,))
+    await desk.change(removed=(BEN.slack_user_id,), assignees=(BEN,))
+    return not is_visible_to(BEN.slack_user_id, await desk.now())
+
+
 CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
     "update": update,
     "status": status,
     "severity": severity,
     "role": role,
+    "invite": invite,
+    "remove": remove,
     "rename": rename,
     "summary": summary,
     "call": call,
@@ -172,8 +199,8 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
 }
 AS_A_ROLE = {"lead", "take"}
 """What gives somebody a role, as `role` does."""
-OURS = {"export", "document"}
-"""What needs no more of a backend than to be read: the file or the canvas is made and sent by us."""
+OURS = {"export", "document", "follow", "unfollow", "catchup"}
+"""What needs no more of a backend than to be read: Tocsin sends it, and keeps who asked for it."""
 
 
 async def test_every_verb_about_an_incident_is_tried() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from support.bot import chosen, picked, typed
 
-from reliability.crash.acting import Case, at_home, held, read
+from reliability.crash.acting import Case, at_home, heeded, held, read
 from reliability.crash.lives import first
 from reliability.crash.scenarios import LONGEST_HOLD
 from reliability.crash.stage import Stage
@@ -49,7 +49,9 @@ async def news_on_the_way(stage: Stage) -> None:
         worded=UPDATED,
         sets={"incident_status_id": "fixing", "severity_id": "critical"},
     )
+    await case.asked("ben", f"follow {case.reference}", stage.slack.channel("general"))
     await case.typed("ana", "update", "it is warm again {token}", worded=UPDATED)
+    await case.asked("ben", f"catchup {case.reference}", stage.slack.channel("general"))
     await case.typed(
         *("ana", "status", "monitoring since noon {token}"),
         entries=(STATUS,),
@@ -75,6 +77,9 @@ async def who_does_what(stage: Stage) -> None:
         entries=("set Communications Lead to",),
         holds={"communications": chloe},
     )
+    await case.typed("ana", "invite", "@chloe", each=("invited",))
+    people = {"type": "multi_users_select", "selected_users": [ben]}
+    await case.sent(*("ana", "invite", case.form("ana", "invite")), {"people": people}, each=("invited",))
 
 
 async def called_something_else(stage: Stage) -> None:
@@ -180,6 +185,23 @@ async def hidden(stage: Stage) -> None:
     await case.sent("ana", "private", opening, {}, entries=(HIDDEN,), sets={"visibility": "private"})
     await stage.lives.quiet()
     await case.typed("ana", "update", "only for us {token}", worded=UPDATED)
+
+
+async def let_in(stage: Stage) -> None:
+    """Somebody is brought into a private incident's channel by hand; the lead is asked, and allows it."""
+    case = await Case.by_command(stage, lead="ben")
+    ana, chloe = stage.slack.person("ana"), stage.slack.person("chloe")
+    opening = case.form("ana", "private")
+    await case.sent("ana", "private", opening, {}, entries=(HIDDEN,), sets={"visibility": "private"})
+    await stage.lives.quiet()
+    start, life = len(stage.workspace.requests), await stage.lives.alive()
+    assert (await stage.workspace.invite(ana, case.channel, chloe)).ok
+    await heeded(stage, "event.member_joined_channel", start, life)
+    await stage.lives.quiet()
+    rooms = [room.id for room in stage.workspace.state.channels.values() if room.kind == "im"]
+    messages = [message for room in rooms for message in stage.workspace.state.lasting(room)]
+    (question,) = (message for message in messages if "'allow_access'" in str(message.blocks))
+    await case.pressed("ben", "allow", lambda: question, "allow_access", entries=("invited",))
 
 
 async def taken_back(stage: Stage) -> None:
@@ -288,6 +310,7 @@ MANAGING: dict[str, Scenario] = {
         to_be_done,
         asked_for_an_update,
         hidden,
+        let_in,
         taken_back,
         part_of_another,
         changed_elsewhere,

@@ -52,7 +52,7 @@ LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
-    "workflows.change:ChangeEffects._take_out": MEANWHILE,
+    "workflows.people:PeopleOfChannel._take_out": MEANWHILE,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
     "workflows.alerts:OperatorAlerts._say": OPERATOR,
     "workflows.alerts:OperatorAlerts.keep_saying": OPERATOR,

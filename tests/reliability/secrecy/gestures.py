@@ -208,6 +208,8 @@ class People:
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
+                "follow {}",
+                "catchup {}",
                 "take {}",
                 f"cancel {{}} Because of {word}",
                 f"decline {{}} Because of {word}",
@@ -244,7 +246,7 @@ class People:
         circle = [MEMBERS[(kept.number + step) % len(MEMBERS)] for step in range(2)]
         whom = self.rng.choice(circle if kept.private else [*PEOPLE])
         self._trust(kept, who, self._id(whom))
-        role = self.rng.choice(["lead {}", "role {} comms"]).format(kept.reference)
+        role = self.rng.choice(["lead {}", "role {} comms", "invite {}", "remove {}"]).format(kept.reference)
         await self._typed(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:
@@ -380,6 +382,8 @@ class People:
             value = {"selected_option": {"value": self.rng.choice(element["options"])["value"]}}
         for kept in self.register.about(f"{element.get('value')} {value}"):
             self._trust(kept, who, self._id(who))
+            if element["action_id"] == "allow_access":
+                self._trust(kept, who, element["value"].partition(" ")[2])
         press = self.bot.workspace.press(
             self._id(who), element["action_id"], block["block_id"], value=value, **place
         )

@@ -91,6 +91,7 @@ RESOURCE = {
     "external_id": TEXT,
 }
 ATTACHMENT = {"incident_id*": TEXT, "resource*": RESOURCE}
+MEMBERSHIP = {"incident_id*": TEXT, "user_id*": TEXT}
 ACTION = {"incident_id*": TEXT, "description*": TEXT, "assignee_id": TEXT}
 PROGRESS = ("completed", "not_doing", "outstanding")
 ACTION_CHANGE = {"description*": TEXT, "status*": PROGRESS, "assignee_id": TEXT}

@@ -22,7 +22,8 @@ from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import key_of, number_of
 from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import SOMEBODY, Form, Incident, Person, PersonId, TimelineEntry, display_name
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS, call_words
 from tocsin.workflows.ports import KeyValueStore
@@ -161,6 +162,7 @@ UNSUPPORTED = {
     "cancel": "DevRev has no canceled incidents. Close it, and say that it was declared by mistake.",
     "accept": "DevRev has no triage of incidents. Set the status instead.",
     "action": "DevRev keeps no actions with an incident. Open an issue there, or write it into the channel.",
+    "remove": "DevRev cannot hold private incidents: everybody in this workspace sees all of them.",
     "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
 }
 """Verbs that DevRev does not support, each with a sentence shown before typing."""
@@ -313,6 +315,15 @@ class IncidentEditor:
             yield "incident_status_id", TIMELINE_VERBS["incident_status_id"], status.name
         if change.call_url is not None:
             yield "call_url", TIMELINE_VERBS["call_url"], call_words(change.call_url)
+        yield from self._people_entries(form, change, members)
+        if change.message:
+            closes = status is not None and not status.is_open
+            yield "message", UPDATE_VERBS[closes], change.message
+
+    def _people_entries(
+        self, form: Form, change: IncidentChange, members: dict[PersonId, Member]
+    ) -> Iterator[tuple[str, str, str]]:
+        """Yield each role that was given and each person who was invited, as `_timeline_entry` does."""
         for role_id, person in change.incident_role_assignments.items():
             role = form.role(role_id)
             name = role.name if role else role_id
@@ -322,12 +333,14 @@ class IncidentEditor:
                 yield role_id, "took the role", name
             else:
                 yield role_id, f"set {name} to", members[person].name
-        if change.message:
-            closes = status is not None and not status.is_open
-            yield "message", UPDATE_VERBS[closes], change.message
+        for person in change.invited:
+            invited = next((one for one in change.assignees if one.slack_user_id == person), None)
+            yield f"invited:{person}", Verb.INVITE.timeline, display_name(invited) or SOMEBODY
 
 
 def _refuse_lacking(change: IncidentChange) -> None:
+    if change.removed:
+        raise Refused(UNSUPPORTED["remove"])
     if change.visibility == "private":
         raise Refused(UNSUPPORTED["private"])
     if change.merged_into is not None:

@@ -147,6 +147,13 @@ class AttachmentPayload(Payload):
 Progress = Literal["completed", "not_doing", "outstanding"]
 
 
+class MembershipPayload(Payload):
+    """Membership of a private incident, to create or revoke (Incident Memberships V1)."""
+
+    incident_id: str
+    user_id: str
+
+
 class ActionPayload(Payload):
     incident_id: str
     description: str

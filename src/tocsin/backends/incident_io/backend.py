@@ -177,6 +177,9 @@ class IncidentIo:
             change = change.model_copy(update={"call_url": huddle})
         form = await self._account.known()
         await changes.change(self._client, incident_id, change, form, self._email)
+        if change.invited or change.removed:
+            _, store = self._writing()
+            await changes.change_members(self._client, store, await self._one(incident_id), change)
         return await self._one(incident_id)
 
     async def _email(self, incident_id: str, known: Iterable[Person], person: PersonId) -> str:
@@ -213,7 +216,11 @@ class IncidentIo:
         return found
 
     async def _incident(self, answer: IncidentResponse) -> Incident:
-        return await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        incident = await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        if not incident.is_private:
+            return incident
+        members = await changes.members_of(self._store, incident.id)
+        return incident.model_copy(update={"members": members})
 
 
 def _matches(incident: Incident, wanted: IncidentFilter) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 from tocsin.backends.incident_io import api_models
@@ -16,12 +17,14 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     FollowUp,
     Form,
+    Incident,
     Person,
     PersonId,
     SourceMessage,
     TimelineEntry,
     display_name,
 )
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import KeyValueStore
 
@@ -127,6 +130,92 @@ async def set_call(client: Client, incident_id: str, url: str) -> None:
     edited = api_models.EditedIncident(call_url=url)
     payload = api_models.EditPayload(incident=edited, notify_incident_channel=False)
     await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
+
+
+# Memberships of private incidents. incident.io creates and revokes them, and lists none: the bot stores them.
+
+MEMBERSHIPS = "/v1/incident_memberships"
+
+
+async def change_members(
+    client: Client, store: KeyValueStore, before: Incident, asked: IncidentChange
+) -> None:
+    """Make the invited people members of a private incident, and revoke the membership of removed ones.
+
+    Source: incident.io, Incident Memberships V1, Create and Revoke. A repeat changes nothing. All of them
+    are added to the timeline. Raises Refused for a person whom incident.io does not know.
+    """
+    known = {person.slack_user_id: person for person in asked.assignees}
+    for person_id in asked.invited:
+        person = known.get(person_id, Person(slack_user_id=person_id))
+        if before.is_private and person_id not in before.people:
+            await _set_member(client, before.id, person, is_member=True)
+            await _store_member(store, before.id, person)
+        await _note_member(client, before.id, asked, person, Verb.INVITE)
+    for person_id in asked.removed:
+        person = known.get(person_id, Person(slack_user_id=person_id))
+        # Before incident.io answers, so that the person sees nothing of it here from now on.
+        await _forget_member(store, before.id, person_id)
+        await _set_member(client, before.id, person, is_member=False)
+        await _note_member(client, before.id, asked, person, Verb.REMOVE)
+
+
+async def _set_member(client: Client, incident_id: str, person: Person, *, is_member: bool) -> None:
+    user = await _user_id(client, person)
+    if user is None and is_member:
+        said = f"incident.io does not know {display_name(person)}, so they cannot see this private incident."
+        raise Refused(said, {"invited": said})
+    if user is None:
+        return
+    payload = api_models.MembershipPayload(incident_id=incident_id, user_id=user)
+    path = MEMBERSHIPS if is_member else f"{MEMBERSHIPS}/actions/revoke"
+    try:
+        await client.send("POST", path, payload.written())
+    except ApiError as rejected:
+        # A membership that is there already, or is gone already, is what was asked for.
+        if rejected.status != (409 if is_member else 404):
+            raise to_refused(rejected, payload.model_dump()) from rejected
+
+
+async def _note_member(
+    client: Client, incident_id: str, asked: IncidentChange, person: Person, verb: Verb
+) -> None:
+    entry = TimelineEntry(at=asked.at, by=asked.by, verb=verb.timeline, text=display_name(person))
+    await note(client, incident_id, entry, f"{asked.key}:{verb}:{person.slack_user_id}")
+
+
+async def members_of(store: KeyValueStore | None, incident_id: str) -> tuple[Person, ...]:
+    """Return the people whom the bot has made members of this incident."""
+    return tuple([person async for _, person in _slots(store, incident_id) if person is not None])
+
+
+async def _slots(store: KeyValueStore | None, incident_id: str) -> AsyncIterator[tuple[str, Person | None]]:
+    """Yield each slot with its member; None for one who was removed. The slots are numbered without gaps."""
+    for number in count():
+        name = f"incident_io/member/{incident_id}/{number}"
+        found = None if store is None else await store.get(name)
+        if found is None:
+            return
+        yield name, Person.model_validate_json(found) if found else None
+
+
+async def _store_member(store: KeyValueStore, incident_id: str, person: Person) -> None:
+    """Store the member in the first free slot, so that two at once, also of two replicas, lose neither."""
+    if person.slack_user_id in {one.slack_user_id for one in await members_of(store, incident_id)}:
+        return
+    written_down = person.model_dump_json()
+    for number in count():
+        name = f"incident_io/member/{incident_id}/{number}"
+        if await store.set_if_absent(name, written_down) == written_down:
+            return
+
+
+async def _forget_member(store: KeyValueStore, incident_id: str, person: PersonId) -> None:
+    taken = [
+        name async for name, member in _slots(store, incident_id) if member and member.slack_user_id == person
+    ]
+    for name in taken:
+        await store.set(name, "")
 
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:

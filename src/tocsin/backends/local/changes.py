@@ -12,6 +12,7 @@ from tocsin.backends.local.create import ulid
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, call_words, unchanged
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
@@ -54,7 +55,11 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
         _refuse_unknown(db, row, change)
         for person in change.assignees:
             create.remember_person(db, person, written(now))
-        said = [*_columns(db, row, change, now), *_roles(db, incident_id, change)]
+        said = [
+            *_columns(db, row, change, now),
+            *_roles(db, incident_id, change),
+            *_members(db, row, change, now),
+        ]
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
             closes = change.incident_status_id is not None and category not in OPEN_CATEGORIES
@@ -66,7 +71,8 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
-        if change.incident_role_assignments or {change.name, change.summary, change.visibility} != {None}:
+        people = change.incident_role_assignments or change.invited or change.removed
+        if people or {change.name, change.summary, change.visibility} != {None}:
             db.index_words(row["number"])
         updated_at = written_after(row["updated_at"], now)
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
@@ -148,6 +154,31 @@ def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Itera
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
+
+
+def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
+    """Make the invited people members of a private incident, and end the membership of removed ones.
+
+    Raises Refused if the incident has become private and the person who invites may not see it any more.
+    """
+    if not (change.invited or change.removed):
+        return
+    is_private = row["visibility"] != "public"
+    sees = "SELECT 1 FROM incident_people WHERE number = ? AND slack_user_id = ?"
+    by = change.by.slack_user_id
+    if is_private and db.execute(sees, [row["number"], by]).fetchone() is None:
+        raise Refused(NOT_SEEN)
+    for person in change.invited:
+        # People who were brought into the channel of a public incident do not see it once it is private.
+        if is_private and db.execute(sees, [row["number"], person]).fetchone() is None:
+            db.execute("INSERT INTO incident_memberships VALUES (?, ?, ?)", [row["id"], person, written(now)])
+        yield f"invited:{person}", Verb.INVITE.timeline, f"<@{person}>"
+    for person in change.removed:
+        db.execute(
+            "DELETE FROM incident_memberships WHERE incident_id = ? AND slack_user_id = ?",
+            [row["id"], person],
+        )
+        yield f"removed:{person}", Verb.REMOVE.timeline, f"<@{person}>"
 
 
 def _name(db: SqlConnection, table: str, thing_id: str) -> str:

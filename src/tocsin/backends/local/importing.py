@@ -46,6 +46,7 @@ _CHOICES = {
 
 _OF_INCIDENTS = (
     "incident_role_assignments",
+    "incident_memberships",
     "custom_field_entries",
     "incident_timeline_items",
     "incident_changes",

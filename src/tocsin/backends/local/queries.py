@@ -30,7 +30,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.transitions import TIMELINE_VERBS
+from tocsin.incidents.transitions import PEOPLE_VERBS, TIMELINE_VERBS
 
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
@@ -250,6 +250,7 @@ _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
 _MAYBE_TIMES = frozenset({"closed_at", "done_at"})
 _PERHAPS = (
     "_id", "_email", "_option", "_permalink", "_url", "by_name", "by_email", "assignee_name", "actor_name",
+    "member_name",
     "value_text", "value_link", "value_numeric",
 )  # fmt: skip
 _KINDS = frozenset(get_args(FieldKind))
@@ -324,6 +325,12 @@ WHERE a.incident_id IN ({marks})
 ORDER BY r.rowid
 """
 
+_MEMBERS = """
+SELECT m.incident_id, m.slack_user_id AS member_slack_user_id, p.name AS member_name, p.email AS member_email
+FROM incident_memberships m LEFT JOIN people p ON p.slack_user_id = m.slack_user_id
+WHERE m.incident_id IN ({marks}) ORDER BY m.created_at, m.slack_user_id
+"""
+
 _ENTRIES = """
 SELECT e.incident_id, e.value_text, e.value_link, e.value_numeric, e.value_option_id,
     o.value AS option_value, o.sort_key AS option_sort_key,
@@ -374,7 +381,13 @@ def incidents(db: SqlConnection, query: str, parameters: Sequence[Any], public_u
     ids = [row["id"] for row in found]
     roles = _by_incident(db, _ROLES, ids)
     entries = _by_incident(db, _ENTRIES, ids)
-    return [_incident(row, roles[row["id"]], entries[row["id"]], public_url) for row in found]
+    members = _by_incident(db, _MEMBERS, [row["id"] for row in found if row["visibility"] != "public"])
+    return [
+        _incident(row, roles[row["id"]], entries[row["id"]], public_url).model_copy(
+            update={"members": tuple(filter(None, (_person(one, "member") for one in members[row["id"]])))}
+        )
+        for row in found
+    ]
 
 
 def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
@@ -386,9 +399,10 @@ def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
 
 
 def _text(row: Row) -> str:
-    """Return the entry's text; the id of a person who was given a role is replaced by the name."""
+    """Return the entry's text; the id of a person who got a role or was invited is replaced by the name."""
     text, verb = str(row["text"]), str(row["verb"])
-    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in TIMELINE_VERBS.values():
+    gave_role = verb.startswith("set ") and verb not in TIMELINE_VERBS.values()
+    if not _GIVEN.fullmatch(text) or not (gave_role or verb in PEOPLE_VERBS):
         return text
     return str(row["given_name"] or SOMEBODY)
 

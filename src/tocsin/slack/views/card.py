@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -95,7 +96,7 @@ def join_button(address: str) -> ButtonElement:
 
 def _menu(incident: Incident) -> OverflowMenuElement:
     """Build the menu of at most five options (Slack, overflow menu element)."""
-    ends = {Verb.CALL: "Call link", Verb.CLOSE: "Close"}
+    ends = {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}
     if incident.incident_status.category == "triage":
         ends = {
             Verb.DECLINE: "Decline: it is no incident",
@@ -107,6 +108,11 @@ def _menu(incident: Incident) -> OverflowMenuElement:
         Verb.NOTE: "Add to the timeline",
         **ends,
     }
+    return verb_menu(incident, lines)
+
+
+def verb_menu(incident: Incident, lines: Mapping[Verb, str]) -> OverflowMenuElement:
+    """Build the menu of verbs on an incident, each with its words."""
     options = [option(f"{verb} {incident.id}", words) for verb, words in lines.items()]
     return OverflowMenuElement(action_id="incident_menu", options=options)
 

@@ -37,6 +37,7 @@ from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.details import detail_blocks
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
+from tocsin.slack.views.people import people_buttons, seen_by_blocks
 
 # Lists, with one section for each incident.
 
@@ -149,6 +150,8 @@ def show_blocks(
     return [
         *card(incident),
         *detail_blocks(incident),
+        *seen_by_blocks(incident),
+        people_buttons(incident),
         *follow_up_blocks(undone),
         DividerBlock(),
         *timeline_blocks(incident, timeline),

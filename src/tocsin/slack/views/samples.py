@@ -42,6 +42,7 @@ from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.people import people_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -77,6 +78,7 @@ def _managing(form: Form) -> dict[str, View]:
     return {
         "the update form": update_modal(form, incident, Verb.UPDATE, problem=said),
         "the roles": assign_modal(form, incident, Verb.ROLE),
+        "the form to invite": people_modal(form, incident, Verb.INVITE, [PersonId("U0000000001")]),
         "the form to rename": describe_modal(form, incident, Verb.RENAME),
         "the call link": describe_modal(form, incident, Verb.CALL),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
