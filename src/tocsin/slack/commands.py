@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, triage, update
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -17,6 +17,7 @@ COMMAND_USAGE = "[what is wrong], update, close, list or help"
 
 VERBS: dict[str, VerbSpec | CommandSpec] = {
     "": DECLARE,
+    "triage": triage.TRIAGE,
     **{
         spec.verb: spec
         for spec in (
@@ -33,6 +34,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             followups.FOLLOW_UP,
             close.CLOSE,
             close.REOPEN,
+            triage.ACCEPT,
             close.DECLINE,
             close.MERGE,
             close.CANCEL,

@@ -14,6 +14,7 @@ from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.transitions import is_accepted
 from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
@@ -47,7 +48,9 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
-        said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
+        accepted = "Accepted." if _accepts(asked, form) else ""
+        by = f"({display_name(asked.by)}, from Slack)"
+        said = "\n\n".join(filter(None, [accepted, asked.message, by]))
         update = api_models.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
@@ -60,6 +63,11 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
 
 def _tells(asked: IncidentChange) -> bool:
     return bool(asked.message or asked.incident_status_id or asked.severity_id)
+
+
+def _accepts(asked: IncidentChange, form: Form) -> bool:
+    before, after = form.status(asked.seen_status_id or ""), form.status(asked.incident_status_id or "")
+    return before is not None and after is not None and is_accepted(before.category, after.category)
 
 
 def _changed(asked: IncidentChange, form: Form) -> str:
