@@ -56,7 +56,9 @@ TYPED = (
 )
 """Commands in the channel of an incident that are done at once."""
 
-OPENED = ("role", "rename", "summary", "note", "action", "decline", "cancel", "list", "show", "help")
+OPENED = (
+    *("role", "rename", "summary", "note", "action", "accept", "decline", "cancel", "list", "show", "help"),
+)
 """Commands that show something, and change nothing until a form is sent."""
 
 SENT: dict[str, dict[str, Any]] = {
@@ -277,6 +279,11 @@ async def over_local(folder: Path) -> dict[str, Any]:
             await slash(bot, "ana", last.slack_channel_id, f"{ending} it was a drill")
             await settled(bot)
             taken.down(ending)
+        maybe = await declared(bot, "triage mail may be late")
+        taken.down("triage")
+        await slash(bot, "ana", maybe.slack_channel_id, "accept critical it is")
+        await bot.app.settled()
+        taken.down("accept")
         metrics = {
             family.name: {label for sample in family.samples for label in sample.labels}
             for family in bot.app.resources.metrics.registry.collect()

@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, triage, `[after]`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ from tocsin.incidents.model import (
     Role,
     Severity,
     Status,
+    TriageDefaults,
 )
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import clean_text, is_link, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
@@ -185,6 +187,7 @@ class TypeConfig(_ChoiceConfig):
 
     is_default: bool = False
     private_incidents_only: bool = False
+    create_in_triage: Literal["always", "optional"] = "optional"
 
 
 class RoleConfig(_ChoiceConfig):
@@ -247,6 +250,9 @@ class IncidentConfig(BaseModel):
         for role_type in ("lead", "reporter"):
             if sum(role.role_type == role_type for role in self.roles) > 1:
                 raise ValueError(f"roles: only one can have role_type = '{role_type}'")
+        always = [kind.name for kind in self.incident_types if kind.create_in_triage == "always"]
+        if always and not any(status.category == "triage" for status in self.statuses):
+            raise ValueError(f"statuses: {always[0]} starts in triage, so one needs category = 'triage'")
         if sum(kind.is_default for kind in self.incident_types) > 1:
             raise ValueError("incident_types: only one can have is_default = true")
         return self
@@ -274,6 +280,14 @@ class IncidentConfig(BaseModel):
     def first_status(self) -> StatusConfig:
         """Status of a new incident: the first of category `live`."""
         return next(status for status in self.statuses if status.category == "live")
+
+    def start_status(self, declaration: Declaration) -> StatusConfig:
+        """Status in which this declaration starts: the first of category `triage` or `live`."""
+        wanted = declaration.incident_type_id or self.default_type.id
+        kinds = [kind for kind in self.incident_types if kind.id == wanted]
+        always = any(kind.create_in_triage == "always" for kind in kinds)
+        triage = [status for status in self.statuses if status.category == "triage"]
+        return triage[0] if triage and (always or declaration.status == "triage") else self.first_status
 
     @property
     def default_type(self) -> TypeConfig:
@@ -414,6 +428,13 @@ class CallTable(_Table):
         return given
 
 
+class TriageTable(_Table):
+    """`[triage]`: the declarations that start in triage unless the person says that it is an incident."""
+
+    by_default: bool = False
+    incident_types: Names = ()
+
+
 class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
@@ -429,6 +450,7 @@ class Config(_Table):
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
     calls: tuple[CallTable, ...] = Field(default=(), max_length=50)
 
+    triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
     template: str = Field(default=STANDARD, exclude=True)
 
@@ -442,6 +464,10 @@ class Config(_Table):
     def post_incident(self) -> PostIncidentPolicy:
         days, hosted = self.after.archive_after_days, self.after.archive_hosted
         return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
+
+    @property
+    def triage_defaults(self) -> TriageDefaults:
+        return TriageDefaults(**self.triage.model_dump())
 
     @property
     def limits(self) -> PermissionLimits:
@@ -523,6 +549,7 @@ def _known(place: Sequence[Any]) -> list[str]:
         "permissions": Permissions,
         "announcements": AnnouncementTable,
         "calls": CallTable,
+        "triage": TriageTable,
         "after": PostIncidentTable,
     }
     return list(tables[str(place[0])].model_fields)

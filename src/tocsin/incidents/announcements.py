@@ -1,6 +1,6 @@
 """Rules that announce an incident in more channels and invite user groups.
 
-Pure: decided once, at declaration.
+Pure: decided once, at declaration, or at acceptance if the incident starts in triage.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field
 
-from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Mode
+from tocsin.incidents.model import ChannelId, CustomField, FieldValue, Form, FrozenModel, Incident, Mode
 from tocsin.incidents.requests import Declaration
+from tocsin.incidents.validation import is_announced
 
 
 class AnnouncementRule(FrozenModel):
@@ -61,6 +62,34 @@ def announcement_for(rules: Iterable[AnnouncementRule], declaration: Declaration
     return Announcement(
         channels=tuple(dict.fromkeys(channel for rule in matching for channel in rule.channels)),
         invite=tuple(dict.fromkeys(group for rule in matching for group in rule.invite)),
+    )
+
+
+class AnnouncementPolicy(FrozenModel):
+    """Announcement channel and rules of a workspace."""
+
+    channel: ChannelId | None = None
+    rules: tuple[AnnouncementRule, ...] = ()
+
+    def announcement_of(self, incident: Incident, form: Form) -> Announcement:
+        """Return all channels and user groups of an incident as it is now, which has just been accepted."""
+        found = announcement_for(self.rules, _as_declared(incident), form)
+        channels = [*([self.channel] if self.channel and is_announced(incident) else ()), *found.channels]
+        return Announcement(channels=tuple(dict.fromkeys(channels)), invite=found.invite)
+
+
+def _as_declared(incident: Incident) -> Declaration:
+    """Return the incident as the declaration of which the rules ask."""
+    return Declaration(
+        key=incident.id,
+        name=incident.name,
+        severity_id=incident.severity.id if incident.severity else None,
+        incident_type_id=incident.incident_type.id if incident.incident_type else None,
+        visibility="private" if incident.is_private else "public",
+        mode="test" if incident.mode == "test" else "standard",
+        custom_field_entries={entry.custom_field.id: entry.values for entry in incident.custom_field_entries},
+        reporter=incident.creator,
+        at=incident.created_at,
     )
 
 

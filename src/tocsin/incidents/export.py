@@ -24,7 +24,7 @@ from tocsin.incidents.model import (
     declarer,
     display_name,
 )
-from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
+from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
 # Incidents as table rows and JSON records, the same for every backend.
@@ -202,7 +202,7 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
     first_update = None
     for entry in timeline:
         after = max(entry.at - incident.created_at, timedelta())
-        if entry.verb == TIMELINE_VERBS["incident_status_id"]:
+        if entry.verb in STATUS_VERBS:
             reached.setdefault(entry.text, after)
         elif first_update is None and entry.verb in {*UPDATE_VERBS.values(), "updated"}:
             first_update = after

@@ -19,6 +19,9 @@ TeamId = NewType("TeamId", str)
 
 Visibility = Literal["public", "private"]
 Mode = Literal["standard", "test"]
+StartStatus = Literal["triage", "live"]
+"""Category of the status in which a person asks an incident to start."""
+
 FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
 
 OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
@@ -86,6 +89,11 @@ class Status(FrozenModel):
     def is_open(self) -> bool:
         return self.category in OPEN_CATEGORIES
 
+    @property
+    def is_triage(self) -> bool:
+        """True while it is being decided if there is an incident at all."""
+        return self.category == "triage"
+
 
 class IncidentType(FrozenModel):
     """Incident type that the organisation has configured."""
@@ -95,6 +103,8 @@ class IncidentType(FrozenModel):
     description: str = ""
     is_default: bool = False
     private_incidents_only: bool = False
+    create_in_triage: str = "optional"
+    """`always` if every incident of this type starts in triage (incident.io, Incident Types V1)."""
 
 
 class Role(FrozenModel):
@@ -315,6 +325,18 @@ def declarer(incident: Incident) -> str:
     return display_name(incident.creator) or (incident.automation.label if incident.automation else "")
 
 
+class TriageDefaults(FrozenModel):
+    """Declarations that start in triage unless the person says that it is an incident."""
+
+    by_default: bool = False
+    incident_types: tuple[str, ...] = ()
+    """Types by id or by name, if not every declaration does."""
+
+    def apply_to(self, kind: IncidentType | None) -> bool:
+        named = {kind.id.casefold(), kind.name.casefold()} if kind is not None else set()
+        return self.by_default or any(name.casefold() in named for name in self.incident_types)
+
+
 class Form(FrozenModel):
     """Fields and choices of the declare and update forms, as the backend is configured now."""
 
@@ -330,6 +352,7 @@ class Form(FrozenModel):
     offers_private: bool = True
     private_refusal: str = "Private incidents cannot be kept here."
     offers_test: bool = True
+    triage: TriageDefaults = TriageDefaults()
     lacks: dict[str, str] = Field(default_factory=dict)
     """Verbs that this backend does not support, such as `private`, each with a sentence for the person."""
     as_of: datetime | None = None
@@ -349,6 +372,19 @@ class Form(FrozenModel):
         """Incident type used if none is chosen: the default, or the only one; None if there is neither."""
         only = self.incident_types[0] if len(self.incident_types) == 1 else None
         return next((t for t in self.incident_types if t.is_default), only)
+
+    @property
+    def triage_status(self) -> Status | None:
+        """Status of an incident in triage; None if incidents have no triage here."""
+        return next((s for s in self.statuses if s.is_triage), None)
+
+    def starts_in_triage(self, asked: StartStatus | None, kind: IncidentType | None) -> bool:
+        """True if a declaration of this type starts in triage; `asked` is the person's own choice."""
+        if self.triage_status is None:
+            return False
+        if kind is not None and kind.create_in_triage == "always":
+            return True
+        return asked == "triage" or (asked is None and self.triage.apply_to(kind))
 
     def severity(self, severity_id: str) -> Severity | None:
         return next((s for s in self.severities if s.id == severity_id), None)

@@ -69,6 +69,7 @@ class Verb(StrEnum):
     CLOSE = "close", "close incidents", "resolved it:"
     REOPEN = "reopen", "reopen incidents"
     CANCEL = "cancel", "cancel incidents"
+    ACCEPT = "accept", "accept incidents from triage", "accepted it as"
     DECLINE = "decline", "decline incidents"
     MERGE = "merge", "merge incidents"
     EXPORT = "export", "export incidents"
@@ -138,7 +139,7 @@ class PermissionLimits(FrozenModel):
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
         """Return the groups of each limit on this verb; a person must be in one group of each limit."""
         found = []
-        if verb is Verb.DECLARE:
+        if verb in {Verb.DECLARE, Verb.ACCEPT}:
             found.append(self.declare)
         if verb in ENDING:
             found.append(self.close)

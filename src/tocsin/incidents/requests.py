@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     Person,
     PersonId,
     SourceMessage,
+    StartStatus,
     TeamId,
     Visibility,
 )
@@ -37,6 +38,8 @@ class DeclareRequest(FrozenModel):
     incident_type_id: str | None = None
     visibility: Visibility = "public"
     mode: Mode = "standard"
+    status: StartStatus | None = None
+    """The person's choice if it may be no incident; None if they made none."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -58,6 +61,8 @@ class Declaration(FrozenModel):
     incident_type_id: str | None = None
     visibility: Visibility = "public"
     mode: Mode = "standard"
+    status: StartStatus | None = None
+    """`triage` if it starts there; otherwise it starts as an incident."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)

@@ -53,6 +53,9 @@ TIMELINE_VERBS = {
 }
 """Words of the timeline entry for each changed field, before the new value."""
 
+STATUS_VERBS = (Verb.STATUS.timeline, Verb.ACCEPT.timeline)
+"""Words of the timeline entries after which a status follows."""
+
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """Words of the timeline entry for an update, by whether it closes the incident."""
 
@@ -62,11 +65,12 @@ NAMELESS = "a private incident"
 ENDING_OF_VERB: dict[Verb, Ending] = {
     Verb.CLOSE: "close",
     Verb.REOPEN: "reopen",
+    Verb.ACCEPT: "accept",
     Verb.DECLINE: "decline",
     Verb.MERGE: "merge",
     Verb.CANCEL: "cancel",
 }
-"""Transition of each verb; `accept` has none, since it comes from setting a status."""
+"""Transition of each verb."""
 
 _CATEGORY: dict[Ending, str] = {
     "close": "closed",
@@ -100,11 +104,24 @@ def apply_transition(
         raise Refused(f"{incident.reference} is {now.name}; only what is in triage can be accepted.")
     if now.is_open == (ending == "reopen"):
         raise Refused(f"{incident.reference} is {now.name} already.")
+    if ending == "accept" and _lacks_severity(change, incident, form):
+        said = f"Say how bad it is: {incident.reference} has no severity yet."
+        raise Refused(said, {"severity_id": said})
     category = _CATEGORY[ending]
     found = next((status for status in form.statuses if status.category == category), None)
     if found is None:
         raise Refused(f"No status here means {category}. The ones there are: {_listed(form)}.")
     return change.model_copy(update={"incident_status_id": found.id})
+
+
+def _lacks_severity(change: IncidentChange, incident: Incident, form: Form) -> bool:
+    needed = bool(form.severities) and form.severity_required
+    return needed and incident.severity is None and change.severity_id is None
+
+
+def is_accepted(before: str, after: str) -> bool:
+    """True if a change between statuses of these categories accepts the incident."""
+    return before == "triage" and after == "live"
 
 
 def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:

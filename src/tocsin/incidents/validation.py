@@ -20,8 +20,10 @@ from tocsin.incidents.model import (
     Form,
     FrozenModel,
     Incident,
+    IncidentType,
     MessageTs,
     PersonId,
+    StartStatus,
     TeamId,
     Visibility,
 )
@@ -75,7 +77,9 @@ def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
         errors["summary"] = "Say what you see: a summary is needed to declare an incident."
     elif len(summary) > SUMMARY_LIMIT:
         errors["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
-    if form.severities and (form.severity_required or request.severity_id):
+    status = _validate_status(request, form, errors)
+    severity_required = form.severity_required and status != "triage"
+    if form.severities and (severity_required or request.severity_id):
         if not request.severity_id:
             errors["severity_id"] = "Choose a severity."
         elif form.severity(request.severity_id) is None:
@@ -89,7 +93,24 @@ def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
     parse_custom_fields(request, form, errors)
     if errors:
         raise Refused("Some fields need another look.", errors)
-    return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
+    update = {"name": name, "summary": summary, "visibility": visibility, "status": status}
+    return request.model_copy(update=update)
+
+
+def _validate_status(request: DeclareRequest, form: Form, errors: dict[str, str]) -> StartStatus | None:
+    """Return `triage` if the person, the type or the configuration says so, else the person's choice."""
+    if request.status == "triage" and form.triage_status is None:
+        errors["status"] = no_triage(form)
+    return "triage" if form.starts_in_triage(request.status, _type_of(request, form)) else request.status
+
+
+def no_triage(form: Form) -> str:
+    """Return the sentence for a person where incidents have no triage."""
+    return form.lacks.get("accept", "Incidents have no triage here. Declare it, or leave it.")
+
+
+def _type_of(request: DeclareRequest, form: Form) -> IncidentType | None:
+    return form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
 
 
 def _validate_name(given: str, errors: dict[str, str]) -> str:
@@ -102,7 +123,7 @@ def _validate_name(given: str, errors: dict[str, str]) -> str:
 
 
 def _validate_type(request: DeclareRequest, form: Form, errors: dict[str, str]) -> Visibility:
-    chosen = form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
+    chosen = _type_of(request, form)
     if chosen is None and request.incident_type_id:
         errors["incident_type_id"] = "That incident type no longer exists. Choose another."
     return "private" if chosen is not None and chosen.private_incidents_only else request.visibility
@@ -289,10 +310,14 @@ def card_destinations(
         found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
         found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
-    announced = announce and not incident.is_private and incident.mode != "test"
-    if announced and announce and not (announce == origin and thread is None):
+    if announce and is_announced(incident) and not (announce == origin and thread is None):
         found.append(CardDestination(place="announcement", to=announce))
     return tuple(found)
+
+
+def is_announced(incident: Incident) -> bool:
+    """True if the announcement channel gets the incident once it is no longer in triage."""
+    return not incident.is_private and incident.mode != "test"
 
 
 def is_visible_to(person: PersonId | None, incident: Incident) -> bool:

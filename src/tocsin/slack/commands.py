@@ -18,6 +18,7 @@ from tocsin.slack.listeners import (
     invite,
     roles,
     timeline,
+    triage,
     update,
 )
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
@@ -28,6 +29,7 @@ COMMAND_USAGE = "[what is wrong], update, close, list or help"
 
 VERBS: dict[str, VerbSpec | CommandSpec] = {
     "": DECLARE,
+    "triage": triage.TRIAGE,
     **{
         spec.verb: spec
         for spec in (
@@ -47,6 +49,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             followups.FOLLOW_UP,
             close.CLOSE,
             close.REOPEN,
+            triage.ACCEPT,
             close.DECLINE,
             close.MERGE,
             close.CANCEL,

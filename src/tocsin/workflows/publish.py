@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from tocsin.incidents.announcements import Announcement
 from tocsin.incidents.model import Card, Incident, PersonId
 from tocsin.incidents.validation import CardDestination, card_destinations
 from tocsin.workflows.briefing import briefings
@@ -73,6 +74,7 @@ class DeclarationPublisher:
         The modal of the person who is `waiting` shows the outcome. If the channel cannot be created now, the
         cards are posted without it, and it is created once Slack works again.
         """
+        command = _announced_now(command, incident)
         if self._backend.makes_channel:
             return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
@@ -232,7 +234,8 @@ class DeclarationPublisher:
     def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each place that gets a card at once."""
         origin = None if command.withheld else command.origin
-        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=self._announce)
+        announce = None if _starts_in_triage(command, incident) else self._announce
+        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=announce)
         return [self._post(command, incident, spot) for spot in spots]
 
     def _post(self, command: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
@@ -353,6 +356,21 @@ async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, ch
         returns=list[PersonId],
     )
     return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
+
+
+def _announced_now(command: DeclareCommand, incident: Incident) -> DeclareCommand:
+    """Return the command without its announcement for an incident in triage.
+
+    That is a workflow of its own, once the incident is accepted (`accept.py`).
+    """
+    if not _starts_in_triage(command, incident):
+        return command
+    return command.model_copy(update={"announcement": Announcement()})
+
+
+def _starts_in_triage(command: DeclareCommand, incident: Incident) -> bool:
+    """True if it was declared into triage, also if it has been accepted meanwhile, or if it is there now."""
+    return command.declaration.status == "triage" or incident.incident_status.is_triage
 
 
 def _in_channel(incident: Incident, channel: Channel) -> Incident:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from support.bot import chosen, picked, ticked
+from support.bot import chosen, picked, radio, ticked
 from support.errands import press_card, press_in_view, until
 from support.patience import LIMIT
 from support.readings import block_ids, pressed, said, told, value, words
@@ -122,6 +122,38 @@ async def the_call_is_one_press_away(way: Journey) -> None:
     await press_card(way.people, "ben", way.posts(incident)[0], "join_call")
     huddle = f"/huddle/{incident.slack_team_id}/{incident.slack_channel_id}"
     assert huddle in str(way.posts(incident)[0].blocks)
+
+
+async def in_triage(way: Journey, name: str) -> tuple[Incident, Message]:
+    """An incident that may be none, and its card."""
+    incident = await way.opened(name, status=radio("triage"))
+    await way.now(incident)
+    return incident, way.posts(incident)[0]
+
+
+@row("press accept_incident")
+async def accept_on_a_card_asks_how_bad_it_is(way: Journey) -> None:
+    incident, card = await in_triage(way, "accepted from its card")
+    view = await way.opens("ana", card, "accept_incident")
+    assert value(view, "severity_id") == "major"
+    await way.sends("ana", view)
+    assert (await way.now(incident)).incident_status.category == "live"
+
+
+@row("press decline_incident")
+async def decline_on_a_card_asks_why_it_is_none(way: Journey) -> None:
+    incident, card = await in_triage(way, "declined from its card")
+    await way.sends("ana", await way.opens("ana", card, "decline_incident"), message=text(WRITTEN))
+    assert (await way.now(incident)).incident_status.name == "Declined"
+
+
+@row("press merge_incident")
+async def merge_on_a_card_asks_for_the_other_incident(way: Journey) -> None:
+    first = await way.standing()
+    incident, card = await in_triage(way, "merged from its card")
+    view = await way.opens("ana", card, "merge_incident")
+    await way.sends("ana", view, merged_into=chosen(first.id))
+    assert (await way.now(incident)).incident_status.name == "Merged"
 
 
 @row("press reopen_incident")

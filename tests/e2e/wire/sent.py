@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.bot import chosen, picked
+from support.bot import chosen, picked, radio
 from support.readings import value, words
 
 from e2e.wire.journey import WRITTEN, Journey, text
@@ -73,6 +73,16 @@ async def the_other_incident_is_chosen_in_a_form(way: Journey) -> None:
     view = await way.asks("ana", "merge", second)
     await way.sends("ana", view, merged_into=chosen(first.id))
     assert (await way.now(second)).incident_status.name == "Merged"
+
+
+@row("view accept")
+async def it_is_accepted_in_a_form(way: Journey) -> None:
+    incident = await way.opened("accepted in a form", status=radio("triage"))
+    view = await way.asks("ana", "accept", incident)
+    await way.sends("ana", view, severity_id=chosen("critical"), message=text(f"it is down {WRITTEN}"))
+    found = await way.now(incident)
+    assert found.incident_status.category == "live"
+    assert f"it is down {WRITTEN}" in [entry.text for entry in await way.timeline(incident)]
 
 
 @row("view note")

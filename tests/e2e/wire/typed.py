@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from support.bot import radio
 from support.errands import until
-from support.readings import told, value, words
+from support.readings import cards, told, value, words
 
 from e2e.wire.journey import WRITTEN, Journey
 from e2e.wire.rows import row
@@ -163,10 +164,31 @@ async def what_was_closed_is_open_again(way: Journey) -> None:
     assert (await way.now(incident)).incident_status.is_open
 
 
+@row("command triage")
+async def what_may_be_none_is_declared_into_triage(way: Journey) -> None:
+    view = await way.form("ana", f"triage it may be slow {WRITTEN}")
+    assert value(view, "name") == f"it may be slow {WRITTEN}"
+    incident = await way.declared("ana", view)
+    assert incident.incident_status.name == "Triage"
+    await way.done("ana")
+
+
+@row("command accept")
+async def what_is_an_incident_is_accepted_from_triage(way: Journey) -> None:
+    incident = await way.opened("maybe something", status=radio("triage"))
+    assert "Investigating" in await way.types("ana", f"accept crit it is down {WRITTEN}", incident)
+    found = await way.now(incident)
+    assert found.severity is not None
+    assert (found.incident_status.category, found.severity.name) == ("live", "Critical")
+    announced = way.slack.channel("incidents")
+    await until(
+        way.people, lambda: any(incident.reference in one.text for one in cards(way.people, announced))
+    )
+
+
 @row("command decline")
 async def what_is_no_incident_is_declined_from_triage(way: Journey) -> None:
-    incident = await way.opened("maybe nothing")
-    await way.types("ana", "status triage", incident)
+    incident = await way.opened("maybe nothing", status=radio("triage"))
     await way.types("ana", f"decline a test of ours {WRITTEN}", incident)
     assert (await way.now(incident)).incident_status.name == "Declined"
 

@@ -33,6 +33,7 @@ FORMS = {
     "close by canceling": "cancel",
     "close to others": "private",
     "merge": "merge",
+    "accept": "accept",
     "note": "note",
     "follow_up": "action",
     "choose": "status",

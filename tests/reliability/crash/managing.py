@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from support.bot import chosen, picked, typed
+from support.bot import chosen, picked, radio, typed
 
 from reliability.crash.acting import Case, at_home, heeded, held, read
 from reliability.crash.lives import first
@@ -234,6 +234,26 @@ async def part_of_another(stage: Stage) -> None:
     )
 
 
+async def accepted_from_triage(stage: Stage) -> None:
+    """Declared as what may be none, and accepted in words or in the form: only then it is announced, once."""
+    view = await stage.command("ana", "general")
+    case = await Case.declared(stage, view, stage.slack.channel("general"), status=radio("triage"))
+    announced = stage.workspace.state.lasting(stage.slack.channel("incidents"))
+    assert not any(case.reference in message.text for message in announced)
+    ana, sets = stage.slack.person("ana"), {"incident_status_id": "investigating", "severity_id": "critical"}
+    accepted = {"entries": (SEVERITY, "accepted it as"), "sets": sets}
+    if stage.rng.random() < 0.5:
+        await case.typed("ana", "accept", "critical", **accepted)
+    else:
+        opening, fields = (
+            lambda: case.press(ana, case.card, "accept_incident"),
+            {"severity_id": chosen("critical")},
+        )
+        await case.sent("ana", "accept", opening, fields, **accepted)
+    await stage.lives.quiet()
+    await case.typed("ana", "update", "it is down {token}", worded=UPDATED)
+
+
 async def changed_elsewhere(stage: Stage) -> None:
     """Somebody changes it where it is kept, and ends it there."""
     case = await Case.by_command(stage)
@@ -313,6 +333,7 @@ MANAGING: dict[str, Scenario] = {
         let_in,
         taken_back,
         part_of_another,
+        accepted_from_triage,
         changed_elsewhere,
         from_home,
         two_at_once,

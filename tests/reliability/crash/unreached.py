@@ -25,6 +25,7 @@ UNOPENED = (
     "people here make the gesture again instead; tests/integration/slack/test_unopened.py has the button"
 )
 VERBS = "people over a hosted backend only declare here; tests/integration has the rest"
+NO_TRIAGE = "DevRev has no triage"
 SEARCH = "people here search no field; tests/integration has that"
 MEANWHILE = (
     "only when it becomes private, or somebody leaves, meanwhile; tests/integration/slack has these moments"
@@ -65,6 +66,7 @@ LOCAL = {
     "workflows.declare:DeclareIncident._note_unchecked": PERMITS,
     "workflows.form_cache": HOSTED,
     "workflows.publish:DeclarationPublisher._before_its_channel": HOSTED,
+    "workflows.accept:AnnounceAccepted._tell_failures": RULES,
     "workflows.publish:DeclarationPublisher._announce_in": RULES,
     "workflows.channel_setup:_bring_group_in": RULES,
     "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
@@ -128,6 +130,8 @@ INCIDENT_IO = {
     "backends.incident_io.diagnostics": DOCTOR,
     "backends.incident_io.form:Account.search": SEARCH,
     "backends.incident_io.queries:happened": READING,
+    "workflows.accept": VERBS,
+    "slack.listeners.triage": VERBS,
 }
 DEVREV = {
     "workflows.channels:seen_by": "DevRev opens no channel",
@@ -153,6 +157,8 @@ DEVREV = {
     "backends.devrev.queries:IncidentReader.options": SEARCH,
     "backends.devrev.changes:timeline": READING,
     "backends.devrev.changes:unnote": VERBS,
+    "workflows.accept": NO_TRIAGE,
+    "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
     "local": LOCAL | REPLICAS,

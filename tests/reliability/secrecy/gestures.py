@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from support.bot import RunningBot, chosen, ticked, typed
+from support.bot import RunningBot, chosen, radio, ticked, typed
 from support.errands import until
 from support.patience import LIMIT
 
@@ -134,6 +134,8 @@ class People:
         }
         if kept.born_private:
             fields["visibility"] = ticked("private")
+        if self.rng.random() < 0.3:
+            fields["status"] = radio("triage")
         try:
             await self.bot.fill(who, form, **fields)
         except Refused:
@@ -213,6 +215,8 @@ class People:
                 "take {}",
                 f"cancel {{}} Because of {word}",
                 f"decline {{}} Because of {word}",
+                "status {} triage",
+                f"accept {{}} Because of {word}",
             ]
         )
         if verb.startswith("take") and kept.private and self.rng.random() < 0.7:

@@ -26,6 +26,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.transitions import is_accepted
 from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
@@ -66,7 +67,9 @@ async def change(
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
-        said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
+        accepted = "Accepted." if _accepts(asked, form) else ""
+        by = f"({display_name(asked.by)}, from Slack)"
+        said = "\n\n".join(filter(None, [accepted, asked.message, by]))
         update = api_models.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
@@ -103,6 +106,11 @@ async def _edit(
 
 def _tells(asked: IncidentChange) -> bool:
     return bool(asked.message or asked.incident_status_id or asked.severity_id)
+
+
+def _accepts(asked: IncidentChange, form: Form) -> bool:
+    before, after = form.status(asked.seen_status_id or ""), form.status(asked.incident_status_id or "")
+    return before is not None and after is not None and is_accepted(before.category, after.category)
 
 
 def _changed(asked: IncidentChange, form: Form) -> str:

@@ -248,7 +248,9 @@ class IncidentCreator:
         )
 
     async def _in_triage(self, declaration: Declaration) -> bool:
-        """True if incidents of this type always start in triage (Incident Types V1: `create_in_triage`)."""
+        """True if it was asked for, or if the type demands it (Incident Types V1: `create_in_triage`)."""
+        if declaration.status == "triage":
+            return True
         form = await self._account.known()
         usual = form.usual_type.id if form.usual_type else None
         wanted = declaration.incident_type_id or usual

@@ -14,7 +14,15 @@ from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, call_words, unchanged
+from tocsin.incidents.transitions import (
+    NAMELESS,
+    STATUS_VERBS,
+    TIMELINE_VERBS,
+    UPDATE_VERBS,
+    call_words,
+    is_accepted,
+    unchanged,
+)
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
@@ -28,7 +36,7 @@ _TAKE_ROLE = "DELETE FROM incident_role_assignments WHERE incident_id = ? AND in
 _LAST_STATUS = """
 SELECT l.timestamp, COALESCE(p.name, l.actor_name, 'Somebody')
 FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
-WHERE l.incident_id = ? AND l.verb = ? ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
+WHERE l.incident_id = ? AND l.verb IN (?, ?) ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
 """
 
 # The table of each choice, and the error sentence for a choice that the table lacks.
@@ -83,7 +91,7 @@ def _refuse_conflict(db: SqlConnection, row: dict[str, Any], change: IncidentCha
         return
     status = _name(db, "incident_statuses", row["incident_status_id"])
     sentence = f"{row['reference']} is {status} by now."
-    last = db.execute(_LAST_STATUS, [row["id"], TIMELINE_VERBS["incident_status_id"]]).fetchone()
+    last = db.execute(_LAST_STATUS, [row["id"], *STATUS_VERBS]).fetchone()
     if last is not None:
         when = ago(datetime.fromisoformat(last[0]), now)
         sentence = f"{last[1]} set the status of {row['reference']} to {status} {when}."
@@ -116,6 +124,8 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         if wanted is None or wanted == row[column]:
             continue
         db.execute(f"UPDATE incidents SET {column} = ? WHERE id = ?", [wanted, row["id"]])
+        if column == "incident_status_id" and is_accepted(_category(db, row[column]), _category(db, wanted)):
+            verb = Verb.ACCEPT.timeline
         table = _CHOICES.get(column, ("", ""))[0]
         yield column, verb, _name(db, table, wanted) if table else _words(column, wanted)
     if change.incident_status_id is not None:

@@ -142,7 +142,7 @@ def _insert_incident(
         "name": declaration.name,
         "summary": declaration.summary,
         "severity_id": declaration.severity_id,
-        "incident_status_id": config.first_status.id,
+        "incident_status_id": config.start_status(declaration).id,
         "incident_type_id": declaration.incident_type_id or config.default_type.id,
         "visibility": declaration.visibility,
         "mode": declaration.mode,

@@ -298,7 +298,7 @@ SELECT i.*,
     s.name AS status_name, s.description AS status_description, s.category AS status_category,
     s.rank AS status_rank,
     t.name AS type_name, t.description AS type_description, t.is_default AS type_is_default,
-    t.private_incidents_only AS type_private_only
+    t.private_incidents_only AS type_private_only, t.create_in_triage AS type_in_triage
 FROM incidents i
 JOIN incident_statuses s ON s.id = i.incident_status_id
 LEFT JOIN severities v ON v.id = i.severity_id
@@ -458,6 +458,7 @@ def _type(row: Row) -> IncidentType | None:
         description=row["type_description"],
         is_default=row["type_is_default"],
         private_incidents_only=row["type_private_only"],
+        create_in_triage=row["type_in_triage"],
     )
 
 

@@ -13,7 +13,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.calls import call_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
-from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage
+from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage, StartStatus
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import is_visible_to, parse_custom_fields, validate_declaration
@@ -146,7 +146,12 @@ NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. 
 
 
 async def open_declare(
-    ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext, notice: str = ""
+    ack: AsyncAck,
+    command: SlashCommand,
+    rest: str,
+    context: WorkspaceContext,
+    notice: str = "",
+    status: StartStatus | None = None,
 ) -> None:
     """Handle `/incident`, alone or with the incident's name."""
     if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
@@ -157,7 +162,13 @@ async def open_declare(
     filled = prefill(
         as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
     )
+    filled = _starting(filled, status)
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
+
+
+def _starting(filled: DeclareRequest, status: StartStatus | None) -> DeclareRequest:
+    # Without a choice of its own, the form is one that was rendered before.
+    return filled.model_copy(update={"status": status}) if status else filled
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
@@ -228,8 +239,8 @@ async def _open_carried(
             context, payload, already_modal(earlier, context.clock(), metadata), about, metadata
         )
         return
-    filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
-    metadata = metadata.model_copy(update={"name": "", "summary": ""})
+    filled = _starting(DeclareRequest(name=metadata.name, summary=metadata.summary), metadata.status)
+    metadata = metadata.model_copy(update={"name": "", "summary": "", "status": None})
     await open_form(context, payload, metadata, filled, filling=filling)
 
 
@@ -491,7 +502,7 @@ async def _open_modal(
         return await context.workspace.open_modal(payload.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
-            metadata = metadata.model_copy(update={"name": filled.name, "summary": filled.summary})
+            metadata = metadata.model_copy(update=filled.model_dump(include={"name", "summary", "status"}))
         await offer_again(context, payload, error, metadata)
         return None
 

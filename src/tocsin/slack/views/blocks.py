@@ -19,6 +19,7 @@ from slack_sdk.models.blocks import (
     Option,
     PlainTextInputElement,
     PlainTextObject,
+    RadioButtonsElement,
     SectionBlock,
     StaticMultiSelectElement,
     StaticSelectElement,
@@ -139,6 +140,15 @@ def checkbox(field: str, label: str, choice: Choice, *, checked: bool = False) -
     only = option(*choice)
     element = CheckboxesElement(action_id=field, options=[only], initial_options=[only] if checked else None)
     return _block(field, label, element, optional=True)
+
+
+def radio_input(
+    field: str, label: str, choices: Sequence[Choice], *, chosen: str = "", hint: str = ""
+) -> Block:
+    initial = next((option(*choice) for choice in choices if choice[0] == chosen), None)
+    options = [option(*choice) for choice in choices]
+    element = RadioButtonsElement(action_id=field, options=options, initial_option=initial)
+    return _block(field, label, element, optional=True, hint=hint)
 
 
 def select_input(

@@ -68,7 +68,10 @@ def _card(incident: Incident) -> list[Block]:
 
 
 def _buttons(incident: Incident) -> list[InteractiveElement]:
-    """Return the most used buttons and a menu with the rest; *Reopen* and *Export* once it has ended."""
+    """Return the most used buttons and a menu with the rest; *Reopen* and *Export* once it has ended.
+
+    In triage the most used ones are those that decide if it is an incident.
+    """
     page = (
         [ButtonElement(action_id="open_incident", text=plain("Open incident"), url=incident.permalink)]
         if incident.permalink
@@ -78,6 +81,8 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
         reopen = ButtonElement(action_id="reopen_incident", text=plain("Reopen"), value=incident.id)
         take_away = ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id)
         return [*page, reopen, take_away]
+    if incident.incident_status.is_triage:
+        return [*_decisions(incident), *page, _menu(incident)]
     update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
     join = [join_button(address)] if (address := call_address(incident)) else []
     take = ButtonElement(action_id="take_lead", text=plain("Take the lead"), value=incident.id)
@@ -94,19 +99,23 @@ def join_button(address: str) -> ButtonElement:
     return ButtonElement(action_id="join_call", text=plain("Join the call"), url=address)
 
 
+def _decisions(incident: Incident) -> list[InteractiveElement]:
+    return [
+        ButtonElement(action_id="accept_incident", text=plain("Accept"), value=incident.id, style="primary"),
+        ButtonElement(action_id="decline_incident", text=plain("Decline"), value=incident.id),
+        ButtonElement(action_id="merge_incident", text=plain("Merge"), value=incident.id),
+    ]
+
+
 def _menu(incident: Incident) -> OverflowMenuElement:
     """Build the menu of at most five options (Slack, overflow menu element)."""
-    ends = {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}
-    if incident.incident_status.category == "triage":
-        ends = {
-            Verb.DECLINE: "Decline: it is no incident",
-            Verb.MERGE: "Merge: it is part of another",
-        }
+    is_triage = incident.incident_status.is_triage
     lines = {
+        **({Verb.UPDATE: "Update"} if is_triage else {}),
         Verb.ROLE: "Who does what",
         Verb.ACTION: "Actions",
         Verb.NOTE: "Add to the timeline",
-        **ends,
+        **({} if is_triage else {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}),
     }
     return verb_menu(incident, lines)
 
@@ -234,7 +243,12 @@ def _declared_by(incident: Incident) -> str:
     said = [f"Declared{declared_by(incident)} {date_token(incident.created_at)}"]
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
-    return " · ".join([*marks(incident), *said, *unknown_people(incident)])
+    return " · ".join([*marks(incident), *said, *unknown_people(incident), *_undecided(incident)])
+
+
+def _undecided(incident: Incident) -> list[str]:
+    """Return what is to be decided of an incident in triage."""
+    return ["In triage: accept it if it is an incident"] if incident.incident_status.is_triage else []
 
 
 def declared_by(incident: Incident) -> str:

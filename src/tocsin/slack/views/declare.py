@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import CustomField, Form, Incident, PersonId
+from tocsin.incidents.model import CustomField, Form, Incident, IncidentType, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.validation import ago, clean_text
 from tocsin.slack.views.blocks import (
@@ -35,6 +35,7 @@ from tocsin.slack.views.blocks import (
     paragraph,
     person_input,
     plain,
+    radio_input,
     render_form,
     select_input,
     shorten,
@@ -50,7 +51,15 @@ CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 FIELD = "custom_field_entries."
 OPEN_SHOWN = 3
-OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
+STATUSES: tuple[Choice, ...] = (
+    ("live", "It is an incident", ""),
+    ("triage", "It may be one", "Starts in triage: it is announced only once it is accepted"),
+)
+"""Choices of `status`, by the category in which the incident starts."""
+
+OURS = frozenset(
+    {"name", "summary", "severity_id", "incident_type_id", "status", "visibility", "mode", "more_fields"}
+)
 """Block ids of every form; any other id without a prefix is a field of the backend's own."""
 
 
@@ -65,9 +74,9 @@ def declare_modal(
 ) -> View:
     """Build the declare form.
 
-    The first screen has the name, the severity, the summary, the lead, *private* and every required field;
-    the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above the name. `opened` are
-    open incidents that this person may see.
+    The first screen has the name, the severity, the summary, the lead, every required field, if it may be no
+    incident, and *private*; the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above
+    the name. `opened` are open incidents that this person may see.
     """
     above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
     below_name, packed = _open_now(opened), metadata.to_json()
@@ -117,6 +126,7 @@ def _build_form(
         summary,
         *_roles(form, filled, lead=True),
         *_questions(form, filled, required=True),
+        *_status(form, filled),
         *_private(form, filled),
         *_rest(form, filled, expanded=expanded),
     ]
@@ -199,14 +209,20 @@ def _incident_type(form: Form, filled: DeclareRequest) -> list[Block]:
         return []
     usual = next((t.id for t in form.incident_types if t.is_default), "")
     choices: list[Choice] = [
-        (t.id, f"{t.name} (always private)" if t.private_incidents_only else t.name, t.description)
-        for t in form.incident_types
+        (t.id, f"{t.name}{_always(t, form)}", t.description) for t in form.incident_types
     ]
     return [
         select_input(
             "incident_type_id", "Type", choices, chosen=[filled.incident_type_id or usual], optional=False
         )
     ]
+
+
+def _always(kind: IncidentType, form: Form) -> str:
+    """Return what a type demands of its incidents, in brackets."""
+    demands = ["private"] * kind.private_incidents_only
+    demands += ["in triage first"] * (form.starts_in_triage("live", kind))
+    return f" (always {' and '.join(demands)})" if demands else ""
 
 
 def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
@@ -220,6 +236,22 @@ def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
         for role in form.assignable_roles
         if (role.role_type == "lead") is lead
     ]
+
+
+def _status(form: Form, filled: DeclareRequest) -> list[Block]:
+    """Build the choice between an incident and triage, where incidents have triage.
+
+    Nothing is chosen at first if that depends on the type.
+    """
+    if form.triage_status is None:
+        return []
+    kinds = form.incident_types or (None,)
+    if all(form.starts_in_triage("live", kind) for kind in kinds):
+        return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here starts in triage.")])]
+    usual = {"triage" if form.triage.apply_to(kind) else "live" for kind in kinds}
+    chosen = filled.status or (usual.pop() if len(usual) == 1 else "")
+    hint = "" if chosen else "If you choose neither, the type decides."
+    return [radio_input("status", "Is it an incident?", STATUSES, chosen=chosen, hint=hint)]
 
 
 def _private(form: Form, filled: DeclareRequest) -> list[Block]:
@@ -281,11 +313,16 @@ def read_declare(state: State) -> DeclareRequest:
         incident_type_id=first_value(state, "incident_type_id") or None,
         visibility="private" if "private" in values_of(state, "visibility") else "public",
         mode="test" if "test" in values_of(state, "mode") else "standard",
+        status=_chosen_status(first_value(state, "status")),
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
         backend_entries={field: given for field, given in own.items() if given},
         labels=labels_of(state),
     )
+
+
+def _chosen_status(value: str) -> StartStatus | None:
+    return "triage" if value == "triage" else "live" if value == "live" else None
 
 
 def _is_ours(block: str) -> bool:

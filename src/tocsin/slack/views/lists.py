@@ -99,12 +99,20 @@ def rows(incidents: Sequence[Incident], now: datetime) -> list[Block]:
     return [row(incident, now) for incident in incidents]
 
 
+def rows_by_stage(incidents: Sequence[Incident], now: datetime) -> list[Block]:
+    """Build the rows, those of incidents in triage below the others and under a title of their own."""
+    triage = [incident for incident in incidents if incident.incident_status.is_triage]
+    others = [incident for incident in incidents if not incident.incident_status.is_triage]
+    title: list[Block] = [paragraph("*In triage*")] if triage and others else []
+    return [*rows(others, now), *title, *rows(triage, now)]
+
+
 def list_blocks(listing: Listing, now: datetime) -> list[Block]:
     """Build the page, with its title and buttons to the next page and back to the first."""
     blocks: list[Block] = [paragraph(f"*{escape(listing.title)}*")]
     if listing.said:
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=escape(listing.said), verbatim=True)]))
-    blocks += rows(listing.incidents, now)
+    blocks += rows_by_stage(listing.incidents, now)
     if not listing.incidents:
         blocks.append(paragraph("None."))
     turns = []

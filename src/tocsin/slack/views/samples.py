@@ -25,6 +25,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import ChangeNotification, Summary
+from tocsin.slack.views.accept import accept_modal
 from tocsin.slack.views.card import card
 from tocsin.slack.views.close import ENDS, close_modal, merge_modal
 from tocsin.slack.views.declare import (
@@ -83,6 +84,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the call link": describe_modal(form, incident, Verb.CALL),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
+        "the form to accept": accept_modal(form, incident, problem=said),
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
