@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.bot import RunningBot, chosen, running_bot
 from support.devrev import FakeOrg, running_org
+from support.readings import block_ids, value, words
 
 
 @asynccontextmanager
@@ -31,6 +32,14 @@ async def test_a_choice_that_devrev_dropped_meanwhile_is_marked_in_the_open_form
         await bot.submit("ana", view)
         await bot.app.settled()
         assert [incident["severity"]["id"] for incident in org.incidents.values()] == [11]
+
+
+async def test_who_asks_for_triage_reads_that_devrev_has_none_before_they_type_more(tmp_path: Path) -> None:
+    async with beside_devrev(tmp_path) as (bot, _):
+        view = await bot.type_command("ana", "general", "/incident triage search may be slow")
+        assert "DevRev has no triage of incidents." in words(view)
+        assert "status" not in block_ids(view)
+        assert value(view, "name") == "search may be slow"
 
 
 async def test_the_channel_carries_devrevs_reference_and_the_source_is_noted_there(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_an_announcement_that_slack_refuses_is_told_and_one_that_it_delays
     alerts = bot.workspace.channel_by_name("alerts")
     incident = await declared(bot, severity_id=chosen("critical"))
     alerts.archived = True
-    bot.workspace.faults.plan("usergroups.users.list", Fault(retry_after=1))
+    bot.workspace.faults.plan("usergroups.users.list", Fault(retry_after=0))
     try:
         await typed_verb(bot, "ana", incident.slack_channel_id, "/incident accept it is one")
         await bot.app.settled()

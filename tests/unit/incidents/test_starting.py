@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tocsin.incidents.transitions import apply_transition
 from tocsin.incidents.validation import validate_declaration
 from tocsin.slack.command_text import First
 from tocsin.slack.verb_or_name import reads_like_a_name
+from tocsin.slack.views.home import HomePage, home_view
 
 FORM = IncidentConfig().form()
 TYPES = (
@@ -86,6 +88,14 @@ def test_it_is_announced_by_what_it_is_when_it_is_accepted() -> None:
     assert (found.channels, found.invite) == (("C0", "C1"), ("@oncall",))
     assert not policy.announcement_of(incident(severity=critical, visibility="private"), FORM).channels
     assert not policy.announcement_of(incident(severity=critical, mode="test"), FORM).channels
+
+
+def test_home_shows_incidents_in_triage_below_the_others() -> None:
+    live = Status(id="fixing", name="Fixing")
+    others = (incident(), incident(id="2", reference="INC-2", incident_status=live))
+    view = json.dumps(home_view(HomePage(open=others, at=DAWN)).to_dict())
+    places = [view.index(text) for text in ("Open (1)", "INC-2", "In triage (1)", "INC-1")]
+    assert places == sorted(places)
 
 
 def test_a_type_that_demands_triage_needs_a_status_for_it() -> None:

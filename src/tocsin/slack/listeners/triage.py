@@ -11,7 +11,6 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Form
 from tocsin.incidents.parsing import match_prefix
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import no_triage
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.verbs import CommandSpec, Invocation, VerbSpec, change, submit
@@ -26,15 +25,9 @@ from tocsin.workflows.command import AnyChange
 
 
 async def open_triage(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """Handle `/incident triage`: open the declare form with *It may be one* chosen.
-
-    Where incidents have no triage, the form says so before anything is typed.
-    """
-    form, rest = context.forms.now, command.text if goes_on_as_a_sentence(rest) else rest
-    if form is not None and form.triage_status is None:
-        await open_declare(ack, command, rest, context, escape(no_triage(form)))
-        return
-    await open_declare(ack, command, rest, context, status="triage")
+    """Handle `/incident triage`: open the declare form with *It may be one* chosen."""
+    name = command.text if goes_on_as_a_sentence(rest) else rest
+    await open_declare(ack, command, name, context, status="triage")
 
 
 TRIAGE = CommandSpec(

@@ -18,7 +18,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, Form, Incident, IncidentType, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import ago, clean_text
+from tocsin.incidents.validation import ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
     Choice,
     IdentityKey,
@@ -119,6 +119,7 @@ def _build_form(
     blocks = [
         *above,
         *_age(form),
+        *_no_triage(form, filled),
         name,
         *below_name,
         *_severity(form, filled),
@@ -178,6 +179,13 @@ def _age(form: Form) -> list[Block]:
         return []
     said = f"Choices as of {date_token(form.as_of)}: {escape(form.kept_by)} could not be asked since."
     return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
+
+
+def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
+    """Build a note for a person who asks for triage where incidents have none."""
+    if filled.status != "triage" or form.triage_status is not None:
+        return []
+    return [ContextBlock(elements=[MarkdownTextObject(text=escape(no_triage(form)))])]
 
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:

@@ -103,7 +103,7 @@ def rows_by_stage(incidents: Sequence[Incident], now: datetime) -> list[Block]:
     """Build the rows, those of incidents in triage below the others and under a title of their own."""
     triage = [incident for incident in incidents if incident.incident_status.is_triage]
     others = [incident for incident in incidents if not incident.incident_status.is_triage]
-    title: list[Block] = [paragraph("*In triage*")] if triage and others else []
+    title: list[Block] = [paragraph("*In triage*")] if triage else []
     return [*rows(others, now), *title, *rows(triage, now)]
 
 
