@@ -111,6 +111,8 @@ class IncidentChange(FrozenModel):
     incident_status_id: str | None = None
     visibility: Literal["private"] | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
+    """New answers by field id, also to fields of the backend's own; without any, the field is emptied."""
     assignees: tuple[Person, ...] = ()
     """People who get a role by this change, with the names that are known."""
     seen_status_id: str | None = None

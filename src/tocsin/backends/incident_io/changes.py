@@ -8,12 +8,14 @@ from typing import Any
 from tocsin.backends.incident_io import api_models
 from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoResponse, UserResponse
 from tocsin.backends.incident_io.client import ApiError, Client
+from tocsin.backends.incident_io.create import entry_payload
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
 from tocsin.backends.incident_io.mapping import follow_up_of, to_refused
 from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.validation import join_names
 from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
@@ -39,6 +41,7 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         name=asked.name,
         summary=asked.summary,
         incident_role_assignments=_roles(asked, form) or None,
+        custom_field_entries=[entry_payload(*entry) for entry in asked.custom_field_entries.items()] or None,
     )
     if edited != api_models.EditedIncident():
         payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
@@ -64,9 +67,11 @@ def _tells(asked: IncidentChange) -> bool:
 
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    return ", ".join(
-        [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
-    )
+    said = [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
+    for field in form.custom_fields:
+        if (values := asked.custom_field_entries.get(field.id)) is not None:
+            said.append(f"{field.name}: {join_names(value.shown for value in values) or 'emptied'}")
+    return ", ".join(said)
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:

@@ -13,7 +13,13 @@ from tocsin.backends.local.queries import incident_row, readable, written, writt
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, unchanged
+from tocsin.incidents.transitions import (
+    NAMELESS,
+    TIMELINE_VERBS,
+    UPDATE_VERBS,
+    timeline_of_field,
+    unchanged,
+)
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
@@ -55,6 +61,7 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
         for person in change.assignees:
             create.remember_person(db, person, written(now))
         said = [*_columns(db, row, change, now), *_roles(db, incident_id, change)]
+        said += _fields(db, incident_id, change)
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
             closes = change.incident_status_id is not None and category not in OPEN_CATEGORIES
@@ -93,6 +100,9 @@ def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChan
     for role_id in change.incident_role_assignments:
         if not _name(db, "incident_roles", role_id):
             wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists."
+    for place, sentence, query, parameters in create.field_lookups(change.custom_field_entries):
+        if not db.execute(query, parameters).fetchone():
+            wrong[place] = sentence
     into = change.merged_into
     if into is not None and (
         into == row["reference"]
@@ -141,6 +151,27 @@ def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Itera
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
+
+
+_ANSWERS = """
+SELECT COALESCE(value_text, value_link, value_numeric, value_option_id) FROM custom_field_entries
+WHERE incident_id = ? AND custom_field_id = ? ORDER BY position
+"""
+_TAKE_ANSWERS = "DELETE FROM custom_field_entries WHERE incident_id = ? AND custom_field_id = ?"
+
+
+def _fields(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
+    """Replace the answers to each field that the change names; others stay as they are."""
+    for field_id, values in change.custom_field_entries.items():
+        there = [row[0] for row in db.execute(_ANSWERS, [incident_id, field_id]).fetchall()]
+        if there == [value.entered for value in values]:
+            continue
+        db.execute(_TAKE_ANSWERS, [incident_id, field_id])
+        create.insert_answers(db, incident_id, field_id, values)
+        yield (
+            f"custom_field_entries.{field_id}",
+            *timeline_of_field(_name(db, "custom_fields", field_id), values),
+        )
 
 
 def _name(db: SqlConnection, table: str, thing_id: str) -> str:
