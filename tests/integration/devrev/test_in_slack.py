@@ -11,9 +11,11 @@ from support.devrev import FakeOrg, running_org
 
 
 @asynccontextmanager
-async def beside_devrev(folder: Path) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
+async def beside_devrev(
+    folder: Path, org: FakeOrg | None = None
+) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
     async with (
-        running_org() as (org, url),
+        running_org(org) as (org, url),
         running_bot(folder, tocsin_backend="devrev", devrev_url=url, devrev_token=org.token) as bot,
     ):
         yield bot, org
