@@ -59,6 +59,7 @@ class Verb(StrEnum):
     TAKE = "take", "hand out roles"
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
+    FIELDS = "fields", "change an incident's fields"
     PRIVATE = "private", "make incidents private", "made it private"
     NOTE = "note", "add to an incident's timeline", "noted:"
     ACTION = "action", "add follow-ups"
@@ -83,6 +84,7 @@ WORKING = frozenset(
         Verb.STATUS,
         Verb.SEVERITY,
         Verb.SUMMARY,
+        Verb.FIELDS,
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import close, export, fields, find, followups, home, roles, timeline, update
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -28,6 +28,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             roles.TAKE,
             update.RENAME,
             update.SUMMARY,
+            fields.FIELDS,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,

@@ -114,6 +114,16 @@ async def taking_the_lead_takes_the_button_away(way: Journey) -> None:
     assert "Take the lead" not in words(way.posts(incident)[0])
 
 
+@row("press change_fields")
+async def fields_below_an_incident_that_is_shown_open_their_form(way: Journey) -> None:
+    incident = await way.opened("its fields")
+    await way.types("ana", f"show {incident.reference}")
+    view = await way.opens("ana", way.whisper("ana"), "change_fields")
+    assert incident.name in words(view)
+    assert "custom_field_entries.depot" in block_ids(view)
+    await way.done("ana")
+
+
 @row("press reopen_incident")
 async def reopen_on_a_card_opens_it_again(way: Journey) -> None:
     incident = await way.opened("opened again from its card")

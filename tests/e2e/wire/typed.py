@@ -95,6 +95,13 @@ async def a_summary_is_set_and_stands_on_the_card(way: Journey) -> None:
     assert "since the deploy of 21:05" in words(way.posts(incident)[0])
 
 
+@row("command fields")
+async def a_field_is_set_by_its_name(way: Journey) -> None:
+    incident = await way.standing()
+    assert "Depot is Depot 042" in await way.types("ana", "fields depot: depot 042", incident)
+    assert [given.shown for given in (await way.now(incident)).answers("depot")] == ["Depot 042"]
+
+
 @row("command note")
 async def a_note_is_in_the_timeline(way: Journey) -> None:
     incident = await way.standing()

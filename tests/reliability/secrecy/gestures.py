@@ -202,6 +202,7 @@ class People:
                 f"rename {{}} Trouble with {word} {self._number()}",
                 f"summary {{}} More of {word} {self._number()}",
                 f"note {{}} Seen at {word} {self._number()}",
+                f"fields {{}} site {word} {self._number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
                 f"close {{}} Because of {word}",
@@ -220,6 +221,7 @@ class People:
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
         verbs = ["update", "note", "close", "rename", "summary", "lead", "role", "action", "follow-up"]
+        verbs.append("fields")
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())
         if self.rng.random() < 0.3:

@@ -34,6 +34,7 @@ from tocsin.slack.views.blocks import (
 )
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
+from tocsin.slack.views.fields import fields_blocks
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 
@@ -145,7 +146,8 @@ def show_blocks(
     incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
 ) -> list[Block]:
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
+    about = [*card(incident), *fields_blocks(incident), *follow_up_blocks(undone)]
+    return [*about, DividerBlock(), *timeline_blocks(incident, timeline)]
 
 
 def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
