@@ -59,6 +59,17 @@ async def test_what_devrev_has_no_way_to_empty_is_said_at_the_field(desk: DevRev
     assert "can only be emptied in DevRev" in refusal.value.sentence
 
 
+async def test_a_choice_that_devrev_dropped_meanwhile_is_refused_at_its_field(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    await desk.backend.form()
+    desk.org.fields[1].allowed_values.remove("Customer")
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(
+            incident.id, change(custom_field_entries={"tnt__detected_by": option("Customer")})
+        )
+    assert list(refusal.value.fields) == ["custom_field_entries.tnt__detected_by"]
+
+
 async def test_the_first_lead_and_the_first_fixed_stage_are_dated_once(desk: DevRevDesk) -> None:
     incident = await made(desk)
     for key, person in (("first", BEN.slack_user_id), ("second", None), ("third", BEN.slack_user_id)):

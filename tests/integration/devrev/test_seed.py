@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,7 @@ async def test_every_field_of_the_page_is_read_in_slack_on_the_page_and_in_an_ex
         places = {
             "show": shown,
             "Work Object": json.dumps(details(incident)),
-            "page": page,
+            "page": html.unescape(re.sub(r"<[^>]+>", "", page)),
             "Markdown": str([incident.name, incident.summary, facts(incident)]),
             "JSON": json.dumps(as_record(incident)),
         }
@@ -123,6 +125,7 @@ async def test_every_field_of_the_page_is_read_in_slack_on_the_page_and_in_an_ex
         if words not in there and not (field in NOT_IN_SLACK and place in {"show", "Work Object"})
     ]
     assert missing == []
+    assert re.search(r"Globex,\s+Initech", places["page"])
 
 
 def test_the_manual_says_of_every_field_of_the_page_what_becomes_of_it() -> None:

@@ -16,6 +16,7 @@ from tocsin.backends.devrev.changes import UNSUPPORTED, IncidentEditor
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import IncidentCreation, KeyLocation, found_by_key, key_of
 from tocsin.backends.devrev.diagnostics import diagnose
+from tocsin.backends.devrev.form import block_of
 from tocsin.backends.devrev.idempotency import CreateAttempt, IdempotentCreate
 from tocsin.backends.devrev.mapping import ExtrasStore
 from tocsin.backends.devrev.queries import IncidentReader
@@ -137,13 +138,7 @@ class DevRevBackend:
 
     def _in_the_form(self, refusal: DevRevRefused) -> Refused:
         """Attach the refusal to the field it is about; without such a field the sentence alone names it."""
-        first, _, rest = refusal.field.partition(".")
-        block = mapping.BLOCKS.get(first)
-        if refusal.field == "custom_schema_spec.subtype":
-            block = "incident_type_id"
-        own = rest if first == "custom_fields" else first
-        if self._account.choices is not None and self._account.choices.field(own) is not None:
-            block = f"{mapping.FIELD}{own}"
+        block = block_of(refusal.field, self._account.choices)
         if block == mapping.BLOCKS["owned_by"] and self._account.lead is not None:
             block = f"incident_role_assignments.{self._account.lead.id}"
         return Refused(refusal.sentence, {block: refusal.sentence} if block else {})

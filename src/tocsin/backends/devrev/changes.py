@@ -23,7 +23,7 @@ from tocsin.backends.devrev.api_models import (
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import key_of, number_of
 from tocsin.backends.devrev.fields import IMPACT, PARTS, TAGS, chosen_ids, chosen_tags
-from tocsin.backends.devrev.form import to_devrev
+from tocsin.backends.devrev.form import block_of, to_devrev
 from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
@@ -216,8 +216,7 @@ class IncidentEditor:
             if refusal.field in DATES and getattr(request, refusal.field) is not None:
                 # An organisation without this date is changed without it.
                 return await self._updated(request.model_copy(update={refusal.field: None}))
-            first, _, rest = refusal.field.partition(".")
-            block = f"{mapping.FIELD}{rest}" if first == "custom_fields" else mapping.BLOCKS.get(first, "")
+            block = block_of(refusal.field, self._account.choices)
             block = "incident_status_id" if block == "stage" else block
             raise Refused(refusal.sentence, {block: refusal.sentence} if block else {}) from None
         except OutcomeUnknown as error:

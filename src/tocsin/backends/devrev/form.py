@@ -19,7 +19,7 @@ from tocsin.backends.devrev.api_models import (
 )
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
 from tocsin.backends.devrev.fields import IMPACT, PARTS, STAGE, TAGS
-from tocsin.backends.devrev.mapping import FIELD, category_of, severity_of
+from tocsin.backends.devrev.mapping import BLOCKS, FIELD, category_of, severity_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     CustomField,
@@ -152,6 +152,15 @@ def to_devrev(
         subtype=subtype if any(name.startswith(OF_SUBTYPE) for name in sent) else None,
     )
     return sent, spec if sent else None
+
+
+def block_of(refused: str, choices: Choices | None) -> str | None:
+    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it."""
+    first, _, rest = refused.partition(".")
+    own = rest if first == "custom_fields" else first
+    if choices is not None and choices.field(own) is not None:
+        return f"{FIELD}{own}"
+    return "incident_type_id" if refused == "custom_schema_spec.subtype" else BLOCKS.get(first)
 
 
 async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> Choices:
