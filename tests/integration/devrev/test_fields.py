@@ -106,6 +106,25 @@ async def test_a_second_owner_is_read_and_stays_when_another_person_leads(desk: 
     assert answered(changed, "owned_by") == ["Ana Torres"]
 
 
+async def test_an_answer_of_another_shape_hides_no_incident(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    desk.org.incidents[incident.id] |= {
+        "acknowledged_date": "yesterday",
+        "reported_by": "Ana",
+        "source": {"label": "Telephone"},
+        "subtype": 7,
+        "playbooks": ["ARTICLE-1", None, {"title": None, "display_id": "ARTICLE-2"}],
+        "stakeholders": "nobody",
+        "impact": {"customer_ids": [{"id": "ACC-1", "display_name": "Globex"}]},
+    }
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    answers = {
+        entry.custom_field.id: answered(found, entry.custom_field.id) for entry in found.custom_field_entries
+    }
+    assert answers == {"playbooks": ["ARTICLE-1", "ARTICLE-2"], "impacted_customers": ["Globex"]}
+
+
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:
     assert not (await desk.backend.form()).incident_types
     desk.org.subtypes = {TYPE: [Field("leaked", "text", required=True)]}

@@ -9,7 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 Empty = dict[str, Any]
 
@@ -196,6 +204,17 @@ class StageOn(Response):
     state: State | None = None
 
 
+def _or_none(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Treat a value that cannot be parsed as missing: what is only shown must not hide an incident."""
+    try:
+        return read(given)
+    except ValidationError:
+        return None
+
+
+Moment = Annotated[datetime | None, WrapValidator(_or_none)]
+
+
 class ObjectSummary(Response):
     """Summary of an article, an account, a user or an artifact, of which people read the name."""
 
@@ -253,17 +272,17 @@ class IncidentResponse(Response):
     impact: ImpactResponse | None = None
     impacted_customers: Summaries = ()
     stakeholders: Summaries = ()
-    reported_by: Enum = None
-    source: Enum = None
-    subtype: str | None = None
+    reported_by: Annotated[Enum, WrapValidator(_or_none)] = None
+    source: Annotated[Enum, WrapValidator(_or_none)] = None
+    subtype: Annotated[str | None, WrapValidator(_or_none)] = None
     playbooks: Summaries = ()
     pia: Summaries = ()
     related_docs: Summaries = ()
     artifacts: Summaries = ()
-    identified_date: datetime | None = None
-    acknowledged_date: datetime | None = None
-    mitigated_date: datetime | None = None
-    target_close_date: datetime | None = None
+    identified_date: Moment = None
+    acknowledged_date: Moment = None
+    mitigated_date: Moment = None
+    target_close_date: Moment = None
     custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
     sync_metadata: OriginResponse | None = None
     created_by: UserResponse | None = None
