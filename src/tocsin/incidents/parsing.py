@@ -140,10 +140,9 @@ def match_options(text: str, field: CustomField) -> tuple[str, ...]:
     for part in parts:
         options = _options_called(part, field)
         if len(options) != 1:
-            there = join_names(option.value for option in field.options[:MOST_LISTED])
-            raise Refused(
-                f"{field.name} has no choice “{' '.join(clean_text(part).split())}”. There is {there}."
-            )
+            there = join_names((option.value for option in field.options[:MOST_LISTED]), last="or")
+            typed = " ".join(clean_text(part).split())
+            raise Refused(f"{field.name} has no choice “{typed}”. Choose {there}.")
         found.append(options[0])
     return tuple(dict.fromkeys(found))
 

@@ -102,7 +102,7 @@ async def test_a_value_that_is_none_is_named_with_its_field_and_nothing_typed_is
     assert "Customers affected: Write a number" in said
     assert "a few" in said
     said = await typed_verb(bot, "ana", here, "/incident fields affected area API and Shop")
-    assert "Affected area has no choice “Shop”. There is Website, API and Payments." in said
+    assert "Affected area has no choice “Shop”. Choose Website, API or Payments." in said
     view = await opened_by(bot, "ana", here, "/incident fields")
     await bot.fill("ana", view, custom_field_entries__customers_affected=number("9" * 41))
     outcome = await bot.submit("ana", view)
@@ -114,7 +114,7 @@ async def test_closing_asks_for_what_is_wanted_by_then_and_for_nothing_else(bot:
     incident = await declared_before(bot, "checkout is slow")
     here = incident.slack_channel_id
     view = await opened_by(bot, "ana", here, "/incident close a restart helped")
-    assert "say what Cause is" in words(view)
+    assert "INC-1 is not closed yet: fill in Cause." in words(view)
     assert [block for block in block_ids(view) if block.startswith("custom_field")] == [CAUSE]
     assert value(view, "message") == "a restart helped"
     assert (await bot.submit("ana", view)).errors.keys() == {CAUSE}

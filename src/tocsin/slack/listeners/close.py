@@ -58,7 +58,7 @@ async def _end(call: Invocation) -> AnyChange | None:
         missing = missing_at_close(call.incident, await call.context.forms.fetch())
         if missing:
             names = join_names(field.name for field in missing)
-            raise NeedsForm(f"{call.incident.reference} is not closed yet: say what {names} is.")
+            raise NeedsForm(f"{call.incident.reference} is not closed yet: fill in {names}.")
     return await change(call, ending=ENDING_OF_VERB[call.verb], message=call.text)
 
 
