@@ -131,6 +131,8 @@ async def test_no_other_way_closes_an_incident_whose_field_is_empty(bot: Running
     assert "Cause is needed to close INC-1: `/incident close` asks for it." in said
     await typed_verb(bot, "ana", here, "/incident fields cause deploy")
     await settled(bot)
+    again = await typed_verb(bot, "ana", here, "/incident fields cause: Deploy")
+    assert "Cause of INC-1 is Deploy already." in again
     assert "Closed" in await typed_verb(bot, "ana", here, "/incident status closed")
 
 

@@ -42,7 +42,12 @@ async def _set_field(call: Invocation) -> AnyChange | None:
         # Its options are in the backend alone, which may take longer than Slack waits for an answer.
         raise NeedsForm(f"Look for “{rest}” in the menu of {field.name}.")
     texts = match_options(rest, field) if field.field_type.endswith("_select") else (rest,)
-    return await change(call, custom_field_entries=parse_changed_fields({field.id: texts}, {}, form))
+    answers = parse_changed_fields({field.id: texts}, {}, form)
+    there, given = call.incident.answers(field.id), answers[field.id]
+    if {value.entered for value in there} == {value.entered for value in given}:
+        said = join_names(value.shown for value in there)
+        raise Refused(f"{field.name} of {call.incident.reference} is {said} already.")
+    return await change(call, custom_field_entries=answers)
 
 
 FIELDS = VerbSpec(
