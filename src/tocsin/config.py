@@ -207,6 +207,8 @@ class FieldConfig(_ChoiceConfig):
 
     field_type: FieldKind = "text"
     required: bool = False
+    required_when: Literal["closing"] | None = None
+    """`closing` asks for it when an incident is closed, and does not close it without an answer."""
     options: tuple[OptionConfig, ...] = Field(default=(), max_length=10_000)
 
     @model_validator(mode="after")

@@ -162,9 +162,13 @@ def _creator(incident: Incident) -> dict[str, dict[str, str]]:
     return {by.kind: {"id": by.id, "title" if by.kind == "alert" else "name": by.name}}
 
 
+_FORMS_ONLY = {"required", "required_when", "asked", "searched"}
+"""Properties of a custom field that only forms need."""
+
+
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     return {
-        "custom_field": entry.custom_field.model_dump(exclude={"required", "searched"}, exclude_none=True),
+        "custom_field": entry.custom_field.model_dump(exclude=_FORMS_ONLY, exclude_none=True),
         "values": [value.model_dump(exclude_none=True) for value in entry.values],
     }
 

@@ -145,6 +145,10 @@ class CustomField(FrozenModel):
     description: str = ""
     field_type: FieldKind = "text"
     required: bool = False
+    required_when: Literal["closing"] | None = None
+    """Set to `closing` if an incident needs an answer to be closed, though not to be declared."""
+    asked: Literal["always", "declaring", "later"] = "always"
+    """Set to `declaring` if it can only be answered then, to `later` if the declare form leaves it out."""
     options: tuple[FieldOption, ...] = ()
     searched: bool = False
     """True if the options are too many to list; the backend searches them while a person types."""
@@ -261,6 +265,7 @@ class Incident(FrozenModel):
     """Automation that declared the incident, if no person did."""
     incident_role_assignments: tuple[RoleAssignment, ...] = ()
     custom_field_entries: tuple[FieldEntry, ...] = ()
+    """Answers to the organisation's fields, and to those that only the backend has."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
@@ -303,6 +308,11 @@ class Incident(FrozenModel):
     @property
     def lead(self) -> Person | None:
         return next((a.assignee for a in self.incident_role_assignments if a.role.role_type == "lead"), None)
+
+    def answers(self, field_id: str) -> tuple[FieldValue, ...]:
+        """Return the answers to a field; empty if it has none."""
+        found = (entry.values for entry in self.custom_field_entries if entry.custom_field.id == field_id)
+        return next(found, ())
 
     @property
     def people(self) -> tuple[PersonId, ...]:
@@ -403,6 +413,18 @@ class Form(FrozenModel):
 
     def backend_field(self, field_id: str) -> CustomField | None:
         return next((f for f in self.backend_fields if f.id == field_id), None)
+
+    @property
+    def changeable_fields(self) -> tuple[CustomField, ...]:
+        """Fields that can be changed after the declaration: the organisation's, then the backend's."""
+        return tuple(f for f in (*self.custom_fields, *self.backend_fields) if f.asked != "declaring")
+
+    def field_path(self, field_id: str) -> str:
+        """Return the path of a field in a request, which is its block in a form.
+
+        A field of the backend's own has no prefix.
+        """
+        return field_id if self.backend_field(field_id) else f"custom_field_entries.{field_id}"
 
 
 class Card(FrozenModel):

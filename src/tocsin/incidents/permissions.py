@@ -62,6 +62,7 @@ class Verb(StrEnum):
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
     CALL = "call", "set an incident's call link", "set the call link to"
+    FIELDS = "fields", "change an incident's fields"
     PRIVATE = "private", "make incidents private", "made it private"
     NOTE = "note", "add to an incident's timeline", "noted:"
     ACTION = "action", "add follow-ups"
@@ -91,6 +92,7 @@ WORKING = frozenset(
         Verb.SEVERITY,
         Verb.SUMMARY,
         Verb.CALL,
+        Verb.FIELDS,
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,

@@ -123,6 +123,8 @@ class IncidentChange(FrozenModel):
     """People to bring into the incident's channel; of a private incident they become members."""
     removed: tuple[PersonId, ...] = ()
     """Members who may not see the private incident any more."""
+    custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
+    """New answers by field id, also to fields of the backend's own; without any, the field is emptied."""
     assignees: tuple[Person, ...] = ()
     """People who get a role or are invited by this change, with the names that are known."""
     seen_status_id: str | None = None

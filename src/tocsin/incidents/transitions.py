@@ -8,6 +8,8 @@ from typing import Any, Literal
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     HUDDLE,
+    CustomField,
+    FieldValue,
     Form,
     Incident,
     Person,
@@ -55,6 +57,9 @@ TIMELINE_VERBS = {
 
 STATUS_VERBS = (Verb.STATUS.timeline, Verb.ACCEPT.timeline)
 """Words of the timeline entries after which a status follows."""
+CHANGED_FIELD = "set {} to"
+EMPTIED_FIELD = "emptied the field"
+"""Words of the timeline entry for a field's new answer, and for an answer that was taken away."""
 
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """Words of the timeline entry for an update, by whether it closes the incident."""
@@ -143,6 +148,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
         if role is None or role.role_type == "reporter":
             errors[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
     errors = _wrong_people(change, incident) | errors
+    _check_fields(change, incident, form, errors)
     if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
         errors["merged_into"] = f"{incident.reference} cannot be merged into itself."
     if errors:
@@ -172,6 +178,7 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     return (
         *(field for field in fields if getattr(change, field) not in (None, ())),
         *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
+        *(f"custom_field_entries.{field_id}" for field_id in change.custom_field_entries),
     )
 
 
@@ -264,6 +271,7 @@ def _diff(before: Incident, after: Incident, changed: Collection[str]) -> Iterat
         yield "its summary is new"
     if "call_url" in changed and after.call_url != before.call_url:
         yield f"the call is {after.call_link or call_words(after.call_url)}"
+    yield from _diff_fields(before, after, changed)
     if "visibility" in changed and after.is_private and not before.is_private:
         yield "it is private"
 
@@ -281,6 +289,23 @@ def _diff_roles(before: Incident, after: Incident, changed: Collection[str]) -> 
         new, old = holds.get(role_id) or "nobody", held.get(role_id) or "nobody"
         if f"incident_role_assignments.{role_id}" in changed and new != old:
             yield f"{role} is {new} (was {old})"
+
+
+def _diff_fields(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
+    entries = (*before.custom_field_entries, *after.custom_field_entries)
+    for field_id, name in {entry.custom_field.id: entry.custom_field.name for entry in entries}.items():
+        new, old = (_answered(one.answers(field_id)) for one in (after, before))
+        if f"custom_field_entries.{field_id}" in changed and new != old:
+            yield f"{name} is {new} (was {old})"
+
+
+def _answered(values: tuple[FieldValue, ...]) -> str:
+    return join_names(value.shown for value in values) or "not set"
+
+
+def timeline_of_field(name: str, values: tuple[FieldValue, ...]) -> tuple[str, str]:
+    """Return the verb and the text of the timeline entry for a field's new answer."""
+    return (CHANGED_FIELD.format(name), _answered(values)) if values else (EMPTIED_FIELD, name)
 
 
 def _unsupported(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
@@ -350,7 +375,43 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
         for role_id, person in change.incident_role_assignments.items()
         if holders.get(role_id) != person
     }
+    update["custom_field_entries"] = {
+        field_id: values
+        for field_id, values in change.custom_field_entries.items()
+        if _entered(values) != _entered(incident.answers(field_id))
+    }
     return change.model_copy(update=update)
+
+
+def _entered(values: tuple[FieldValue, ...]) -> list[str]:
+    return sorted(value.entered for value in values)
+
+
+def _check_fields(change: IncidentChange, incident: Incident, form: Form, errors: dict[str, str]) -> None:
+    """Check each answer, and that an incident which is being closed has every answer that it needs."""
+    known = {field.id: field for field in form.changeable_fields}
+    for field_id, values in change.custom_field_entries.items():
+        field = known.get(field_id)
+        if field is None:
+            errors[form.field_path(field_id)] = "That field cannot be changed any more. Leave it as it is."
+        elif field.required and not values:
+            errors[form.field_path(field_id)] = f"{field.name} is needed, so it cannot be left empty."
+    status = form.status(change.incident_status_id or "")
+    if status is not None and status.category == "closed" and incident.incident_status.is_open:
+        for field in missing_at_close(incident, form, change):
+            sentence = f"{field.name} is needed to close {incident.reference}: `/incident close` asks for it."
+            errors.setdefault(form.field_path(field.id), sentence)
+
+
+def missing_at_close(
+    incident: Incident, form: Form, change: IncidentChange | None = None
+) -> tuple[CustomField, ...]:
+    """Return the fields that the incident, with this change, needs to be closed and that have no answer."""
+    answered = {entry.custom_field.id for entry in incident.custom_field_entries if entry.values}
+    for field_id, values in change.custom_field_entries.items() if change is not None else ():
+        answered = answered | {field_id} if values else answered - {field_id}
+    needed = (field for field in form.changeable_fields if field.required_when == "closing")
+    return tuple(field for field in needed if field.id not in answered)
 
 
 def _check_status(change: IncidentChange, incident: Incident, form: Form, errors: dict[str, str]) -> None:

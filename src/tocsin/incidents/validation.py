@@ -167,6 +167,29 @@ def _parse_fields(
     return values
 
 
+def parse_changed_fields(
+    entered: Mapping[str, tuple[str, ...]], labels: Mapping[str, str], form: Form
+) -> Answers:
+    """Parse new answers by field id; a field without one is emptied.
+
+    Raises Refused with a sentence for each field that is wrong, which names it.
+    """
+    known, values, errors = {field.id: field for field in form.changeable_fields}, Answers(), dict[str, str]()
+    for field_id, texts in entered.items():
+        field = known.get(field_id)
+        if field is None:
+            errors[form.field_path(field_id)] = "That field no longer exists. Leave it as it is."
+            continue
+        try:
+            given = (text for text in (clean_text(t, lines=True) for t in texts) if text)
+            values[field_id] = tuple(_parse_field(field, text, labels) for text in given)
+        except Refused as refusal:
+            errors[form.field_path(field_id)] = f"{field.name}: {refusal.sentence}"
+    if errors:
+        raise Refused(" ".join(errors.values()), errors)
+    return values
+
+
 def _parse_field(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=_parse_number(text))

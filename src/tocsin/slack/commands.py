@@ -11,6 +11,7 @@ from tocsin.slack.command_text import First, first_word, typed_word
 from tocsin.slack.listeners import (
     close,
     export,
+    fields,
     find,
     follow,
     followups,
@@ -44,6 +45,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             update.RENAME,
             update.SUMMARY,
             update.CALL,
+            fields.FIELDS,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,

@@ -99,6 +99,8 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
             return _is_no_choice(text, form.statuses, doubtful)
         case "severity":
             return _is_no_choice(text, form.severities, doubtful)
+        case "fields":
+            return _is_no_choice(text, form.changeable_fields, doubtful)
         case "lead" | "invite" | "remove":
             return _is_nobody(first.rest, names)
         case "role" | "take":

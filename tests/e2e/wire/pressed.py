@@ -156,6 +156,16 @@ async def merge_on_a_card_asks_for_the_other_incident(way: Journey) -> None:
     assert (await way.now(incident)).incident_status.name == "Merged"
 
 
+@row("press change_fields")
+async def fields_below_an_incident_that_is_shown_open_their_form(way: Journey) -> None:
+    incident = await way.opened("its fields")
+    await way.types("ana", f"show {incident.reference}")
+    view = await way.opens("ana", way.whisper("ana"), "change_fields")
+    assert incident.name in words(view)
+    assert "custom_field_entries.depot" in block_ids(view)
+    await way.done("ana")
+
+
 @row("press reopen_incident")
 async def reopen_on_a_card_opens_it_again(way: Journey) -> None:
     incident = await way.opened("opened again from its card")

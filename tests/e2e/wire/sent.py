@@ -55,6 +55,18 @@ async def the_form_has_the_name_there_is_and_takes_another(way: Journey) -> None
     assert (await way.now(incident)).name == f"another name {WRITTEN}"
 
 
+@row("view fields")
+async def fields_are_changed_in_a_form_that_has_them_as_they_are(way: Journey) -> None:
+    incident = await way.opened("its answers in a form")
+    await way.types("ana", "fields depot depot 007", incident)
+    await way.now(incident)
+    view = await way.asks("ana", "fields", incident)
+    assert value(view, "custom_field_entries.depot") == "depot_007"
+    another = {**chosen("depot_008", "Depot 008"), "type": "external_select"}
+    await way.sends("ana", view, custom_field_entries__depot=another)
+    assert [given.shown for given in (await way.now(incident)).answers("depot")] == ["Depot 008"]
+
+
 @row("view close")
 async def closing_names_what_is_not_done_and_keeps_what_resolved_it(way: Journey) -> None:
     incident = await way.opened("closed in a form")

@@ -118,6 +118,13 @@ async def a_call_is_set_joined_from_the_card_and_said(way: Journey) -> None:
     assert link in await way.types("ben", f"call {incident.reference}")
 
 
+@row("command fields")
+async def a_field_is_set_by_its_name(way: Journey) -> None:
+    incident = await way.standing()
+    assert "Depot is Depot 042" in await way.types("ana", "fields depot: depot 042", incident)
+    assert [given.shown for given in (await way.now(incident)).answers("depot")] == ["Depot 042"]
+
+
 @row("command note")
 async def a_note_is_in_the_timeline(way: Journey) -> None:
     incident = await way.standing()

@@ -10,7 +10,7 @@ import pytest
 from support.declarations import ANA, BEN, DAWN, declaration
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, Form, Incident, TimelineEntry
+from tocsin.incidents.model import ChannelId, FieldValue, Form, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
 from tocsin.incidents.validation import is_visible_to
@@ -89,6 +89,25 @@ async def summary(desk: Desk) -> bool:
 async def call(desk: Desk) -> bool:
     await desk.change(call_url="https://zoom.example.com/1")
     return (await desk.now()).call_link == "https://zoom.example.com/1"
+
+
+async def fields(desk: Desk) -> bool:
+    detected = next(one for one in desk.form.custom_fields if one.id.endswith("detected_by"))
+    ticket = next(one for one in desk.form.custom_fields if one.id.endswith("customer_or_ticket"))
+    chosen = FieldValue(value_option=detected.options[1])
+    written = FieldValue(value_text="TKT-7")
+    await desk.change(custom_field_entries={detected.id: (chosen,), ticket.id: (written,)})
+    before = await desk.now()
+    await desk.change(custom_field_entries={ticket.id: ()})
+    after = await desk.now()
+    answers = {
+        name: [v.shown for v in before.answers(name)] for name in ("detected_by", "customer_or_ticket")
+    }
+    assert answers == {"detected_by": [detected.options[1].value], "customer_or_ticket": ["TKT-7"]}
+    assert before.answers("detected_by") == after.answers("detected_by")
+    assert not after.answers("customer_or_ticket")
+    said = await desk.said()
+    return detected.options[1].value in said and ticket.name in said
 
 
 async def note(desk: Desk) -> bool:
@@ -185,6 +204,7 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
     "rename": rename,
     "summary": summary,
     "call": call,
+    "fields": fields,
     "note": note,
     "unnote": unnote,
     "action": to_do("action"),

@@ -405,7 +405,8 @@ async def test_the_form_follows_the_organisations_own_form(tmp_path: Path) -> No
     account = Account(forms=[{"id": "f", "form_type": "declare", "lifecycle_elements": elements}])
     async with opened(tmp_path, account) as (backend, _, clock):
         form = await backend.form()
-        assert [(f.id, f.required) for f in form.custom_fields] == [("team", True), ("detected_by", False)]
+        asked = [field for field in form.custom_fields if field.asked == "always"]
+        assert [(f.id, f.required) for f in asked] == [("team", True), ("detected_by", False)]
         assert (form.summary_required, form.severity_required) == (True, False)
         assert (form.as_of, form.kept_by) == (clock.now, "incident.io")
 

@@ -12,9 +12,11 @@ from support.readings import block_ids, value, words
 
 
 @asynccontextmanager
-async def beside_devrev(folder: Path) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
+async def beside_devrev(
+    folder: Path, org: FakeOrg | None = None
+) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
     async with (
-        running_org() as (org, url),
+        running_org(org) as (org, url),
         running_bot(folder, tocsin_backend="devrev", devrev_url=url, devrev_token=org.token) as bot,
     ):
         yield bot, org

@@ -28,6 +28,7 @@ FORMS = {
     "assign": "role",
     "describe": "rename",
     "describe in a summary": "summary",
+    "fields": "fields",
     "close": "close",
     "close by declining": "decline",
     "close by canceling": "cancel",

@@ -100,6 +100,18 @@ async def called_something_else(stage: Stage) -> None:
     await case.typed("ana", "call", link, entries=(CALLED,), sets={"call_url": link})
 
 
+async def fields_of_it(stage: Stage) -> None:
+    """Its custom fields: one in words, another one in the form."""
+    case = await Case.by_command(stage)
+    ticket = f"customer or ticket: {stage.word()}"
+    await case.typed("ana", "fields", ticket, entries=("set Customer or ticket to",))
+    await case.sent(
+        *("ana", "fields", case.form("ana", "fields")),
+        {"custom_field_entries.detected_by": chosen("customer")},
+        entries=("set Detected by to",),
+    )
+
+
 async def over_and_again(stage: Stage) -> None:
     """Closed in the form, opened by the card's button, and closed in words."""
     case = await Case.by_command(stage, lead="ana")
@@ -325,6 +337,7 @@ MANAGING: dict[str, Scenario] = {
         news_on_the_way,
         who_does_what,
         called_something_else,
+        fields_of_it,
         over_and_again,
         kept_in_the_timeline,
         to_be_done,

@@ -205,6 +205,7 @@ class People:
                 f"summary {{}} More of {word} {self._number()}",
                 f"call {{}} https://zoom.example.com/{word}/{self._number()}",
                 f"note {{}} Seen at {word} {self._number()}",
+                f"fields {{}} site {word} {self._number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
                 f"close {{}} Because of {word}",
@@ -237,6 +238,7 @@ class People:
             "role",
             "action",
             "follow-up",
+            "fields",
         ]
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())

@@ -433,6 +433,11 @@ class ElementResponse(Response):
         """True if an answer is always required; an element that is shown conditionally is not."""
         return self.required_if == "always_require" and not self.show_if_condition_groups
 
+    @property
+    def is_left_to_field(self) -> bool:
+        """True if the custom field itself says when an answer is required."""
+        return self.required_if == "check_engine_config" and self.custom_field_id is not None
+
 
 class FormResponse(Response):
     form_type: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 from tocsin.backends.incident_io import api_models
 from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoResponse, UserResponse
 from tocsin.backends.incident_io.client import ApiError, Client
+from tocsin.backends.incident_io.create import entry_payload
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
 from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user
 from tocsin.backends.incident_io.queries import pages, written
@@ -27,6 +28,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import is_accepted
+from tocsin.incidents.validation import join_names
 from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
@@ -59,6 +61,7 @@ async def change(
         summary=asked.summary,
         call_url=asked.call_url,
         incident_role_assignments=_roles(asked, form) or None,
+        custom_field_entries=[entry_payload(*entry) for entry in asked.custom_field_entries.items()] or None,
     )
     if edited != api_models.EditedIncident():
         payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
@@ -115,8 +118,12 @@ def _accepts(asked: IncidentChange, form: Form) -> bool:
 
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    said = {"name": asked.name, "summary": asked.summary, "call link": asked.call_url}
-    return ", ".join([*(field for field, value in said.items() if value is not None), *roles])
+    told = {"name": asked.name, "summary": asked.summary, "call link": asked.call_url}
+    said = [*(field for field, value in told.items() if value is not None), *roles]
+    for field in form.custom_fields:
+        if (values := asked.custom_field_entries.get(field.id)) is not None:
+            said.append(f"{field.name}: {join_names(value.shown for value in values) or 'emptied'}")
+    return ", ".join(said)
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -202,8 +202,7 @@ class IncidentCreator:
             "slack_team_id": (declaration.slack_team_id or None) if in_grid else None,
             "incident_role_assignments": await self._roles(declaration) or None,
             "custom_field_entries": [
-                api_models.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
-                for field, values in declaration.custom_field_entries.items()
+                entry_payload(field, values) for field, values in declaration.custom_field_entries.items()
             ]
             or None,
         }
@@ -282,6 +281,11 @@ def _summary(declaration: Declaration) -> str:
     if not link or link in declaration.summary:
         return declaration.summary
     return "\n\n".join(filter(None, [declaration.summary, f"Declared from {link}"]))
+
+
+def entry_payload(field_id: str, values: Sequence[FieldValue]) -> api_models.EntryPayload:
+    """Return the answers to a field; without any, incident.io unsets it (Incidents V2, Edit)."""
+    return api_models.EntryPayload(custom_field_id=field_id, values=[_value(value) for value in values])
 
 
 def _value(value: FieldValue) -> api_models.ValuePayload:

@@ -21,6 +21,7 @@ from tocsin.incidents.transitions import (
     UPDATE_VERBS,
     call_words,
     is_accepted,
+    timeline_of_field,
     unchanged,
 )
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
@@ -67,6 +68,7 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
             *_columns(db, row, change, now),
             *_roles(db, incident_id, change),
             *_members(db, row, change, now),
+            *_fields(db, incident_id, change),
         ]
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
@@ -107,6 +109,9 @@ def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChan
     for role_id in change.incident_role_assignments:
         if not _name(db, "incident_roles", role_id):
             wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists."
+    for place, sentence, query, parameters in create.field_lookups(change.custom_field_entries):
+        if not db.execute(query, parameters).fetchone():
+            wrong[place] = sentence
     into = change.merged_into
     if into is not None and (
         into == row["reference"]
@@ -189,6 +194,27 @@ def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
             [row["id"], person],
         )
         yield f"removed:{person}", Verb.REMOVE.timeline, f"<@{person}>"
+
+
+_ANSWERS = """
+SELECT COALESCE(value_text, value_link, value_numeric, value_option_id) FROM custom_field_entries
+WHERE incident_id = ? AND custom_field_id = ? ORDER BY position
+"""
+_TAKE_ANSWERS = "DELETE FROM custom_field_entries WHERE incident_id = ? AND custom_field_id = ?"
+
+
+def _fields(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
+    """Replace the answers to each field that the change names; others stay as they are."""
+    for field_id, values in change.custom_field_entries.items():
+        there = [row[0] for row in db.execute(_ANSWERS, [incident_id, field_id]).fetchall()]
+        if there == [value.entered for value in values]:
+            continue
+        db.execute(_TAKE_ANSWERS, [incident_id, field_id])
+        create.insert_answers(db, incident_id, field_id, values)
+        yield (
+            f"custom_field_entries.{field_id}",
+            *timeline_of_field(_name(db, "custom_fields", field_id), values),
+        )
 
 
 def _name(db: SqlConnection, table: str, thing_id: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -177,10 +177,15 @@ def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:
 
 def _insert_entries(db: SqlConnection, declaration: Declaration, incident_id: str) -> None:
     for field_id, values in declaration.custom_field_entries.items():
-        for position, value in enumerate(values):
-            option_id = value.value_option.id if value.value_option else None
-            kinds = [value.value_text, value.value_link, value.value_numeric, option_id]
-            db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
+        insert_answers(db, incident_id, field_id, values)
+
+
+def insert_answers(db: SqlConnection, incident_id: str, field_id: str, values: Iterable[FieldValue]) -> None:
+    """Insert the answers to one custom field."""
+    for position, value in enumerate(values):
+        option_id = value.value_option.id if value.value_option else None
+        kinds = [value.value_text, value.value_link, value.value_numeric, option_id]
+        db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
 
 
 def _headline(db: SqlConnection, declaration: Declaration) -> str:
@@ -199,7 +204,11 @@ def _refuse_unknown(db: SqlConnection, declaration: Declaration) -> None:
         raise Refused("Some fields need another look.", wrong)
 
 
-def _lookups(declaration: Declaration) -> Iterator[tuple[str, str, str, list[Any]]]:
+Lookup = tuple[str, str, str, list[Any]]
+"""Field of a choice, the sentence if the choice never existed, and the query that finds it."""
+
+
+def _lookups(declaration: Declaration) -> Iterator[Lookup]:
     if declaration.severity_id is not None:
         query = "SELECT 1 FROM severities WHERE id = ?"
         yield "severity_id", _gone("severity"), query, [declaration.severity_id]
@@ -209,14 +218,19 @@ def _lookups(declaration: Declaration) -> Iterator[tuple[str, str, str, list[Any
     for role_id in declaration.incident_role_assignments:
         query = "SELECT 1 FROM incident_roles WHERE id = ?"
         yield f"incident_role_assignments.{role_id}", _gone("role"), query, [role_id]
-    for field_id, values in declaration.custom_field_entries.items():
+    yield from field_lookups(declaration.custom_field_entries)
+
+
+def field_lookups(entries: Mapping[str, Sequence[FieldValue]]) -> Iterator[Lookup]:
+    """Yield the look-ups of each answered field and of each option that was chosen."""
+    for field_id, values in entries.items():
         place = f"custom_field_entries.{field_id}"
         yield place, _gone("field"), "SELECT 1 FROM custom_fields WHERE id = ?", [field_id]
         for value in values:
             yield from _option_lookup(place, field_id, value)
 
 
-def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[tuple[str, str, str, list[Any]]]:
+def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[Lookup]:
     if value.value_option is not None:
         query = "SELECT 1 FROM custom_field_options WHERE custom_field_id = ? AND id = ?"
         yield place, _gone("choice"), query, [field_id, value.value_option.id]

@@ -34,18 +34,17 @@ from tocsin.slack.payloads import (
 )
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, matching_options, option, plain
 from tocsin.slack.views.declare import (
-    FIELD,
     already_modal,
     declare_modal,
     declared_modal,
     error_modal,
-    field_choices,
     loading_modal,
     prefill,
     read_declare,
     saved_modal,
     unopened_message,
 )
+from tocsin.slack.views.fields import FIELD, field_choices
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import CustomField, Form, Incident, IncidentType, PersonId, StartStatus
+from tocsin.incidents.model import Form, Incident, IncidentType, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.validation import ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
@@ -30,8 +30,6 @@ from tocsin.slack.views.blocks import (
     first_value,
     labels_of,
     link,
-    link_input,
-    number_input,
     paragraph,
     person_input,
     plain,
@@ -43,13 +41,13 @@ from tocsin.slack.views.blocks import (
     values_of,
 )
 from tocsin.slack.views.card import channel, declared_by, facts_line, name_block, unknown_people
+from tocsin.slack.views.fields import FIELD, field_input
 from tocsin.slack.views.metadata import DeclareMetadata
 
 # The declare form. A block's id is the name of the field in the request.
 
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
-FIELD = "custom_field_entries."
 OPEN_SHOWN = 3
 STATUSES: tuple[Choice, ...] = (
     ("live", "It is an incident", ""),
@@ -190,9 +188,12 @@ def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
     """Return the inputs of the organisation's fields, then of the backend's own, whose ids have no prefix."""
+    asked = [(f"{FIELD}{f.id}", f, filled.custom_field_entries) for f in form.custom_fields]
+    asked += [(f.id, f, filled.backend_entries) for f in form.backend_fields]
     return [
-        *(_question(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
-        *(_question(f, f.id, filled) for f in form.backend_fields if f.required is required),
+        field_input(field, block, entries.get(field.id, ()), filled.labels, optional=not field.required)
+        for block, field, entries in asked
+        if field.required is required and field.asked != "later"
     ]
 
 
@@ -269,42 +270,6 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
         return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
     choice = ("private", "Keep it private", "Only you and the people with a role can see it")
     return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
-
-
-def _question(field: CustomField, name: str, filled: DeclareRequest) -> Block:
-    """Build the input of a field, filled with what was entered before."""
-    entries = filled.custom_field_entries if name.startswith(FIELD) else filled.backend_entries
-    entered = entries.get(field.id, ())
-    optional, hint, value = not field.required, field.description, next(iter(entered), "")
-    if field.field_type in {"single_select", "multi_select"}:
-        several = field.field_type == "multi_select"
-        return select_input(
-            name,
-            field.name,
-            _known_choices(field, entered, filled.labels) if field.searched else field_choices(field),
-            chosen=entered,
-            several=several,
-            searched=field.searched,
-            optional=optional,
-            hint=hint,
-            placeholder="Type to search" if field.searched else "Choose any" if several else "Choose one",
-        )
-    if field.field_type == "numeric":
-        return number_input(name, field.name, value=value, hint=hint, optional=optional)
-    if field.field_type == "link":
-        return link_input(name, field.name, value=value, hint=hint, optional=optional)
-    return text_input(name, field.name, value=value, hint=hint, optional=optional)
-
-
-def _known_choices(field: CustomField, entered: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
-    """Return the chosen options of an external select, with their labels as far as they are known."""
-    known = {option.id: option.value for option in field.options}
-    return [(chosen, known.get(chosen) or labels.get(chosen) or chosen, "") for chosen in entered]
-
-
-def field_choices(field: CustomField) -> list[Choice]:
-    """Return a select field's options in the organisation's order."""
-    return [(o.id, o.value, "") for o in sorted(field.options, key=lambda o: o.sort_key)]
 
 
 def read_declare(state: State) -> DeclareRequest:

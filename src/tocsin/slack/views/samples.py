@@ -38,6 +38,7 @@ from tocsin.slack.views.declare import (
     saved_modal,
     unopened_message,
 )
+from tocsin.slack.views.fields import fields_modal
 from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
@@ -82,6 +83,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to invite": people_modal(form, incident, Verb.INVITE, [PersonId("U0000000001")]),
         "the form to rename": describe_modal(form, incident, Verb.RENAME),
         "the call link": describe_modal(form, incident, Verb.CALL),
+        "the fields": fields_modal(form, incident, problem=said),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to accept": accept_modal(form, incident, problem=said),
