@@ -30,6 +30,7 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
+from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
@@ -247,19 +248,7 @@ def _build(
         registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
     declare = _build_declare(parts, registry, state, current)
     parts.replicas.hearers["incident"] = current.hear
-    workflows = build_workflows(
-        backend=parts.backend,
-        engine=parts.engine,
-        state=state,
-        workspace=registry.workspace_of,
-        form=forms.fetch,
-        clock=parts.clock,
-        alerts=parts.alerts,
-        policy=parts.config.post_incident,
-        current=current,
-        introduce=partial(_introduce, registry, people_of),
-        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
-    )
+    workflows = _build_workflows(parts, registry, state, current, forms, people_of)
     oauth_app = OAuthApp(
         settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
     )
@@ -350,6 +339,13 @@ class NewContext:
         return context
 
 
+def _rules_of(parts: Resources, team: TeamId) -> tuple[AnnouncementRule, ...]:
+    """Return the announcement rules of a workspace, the channel for all public incidents among them."""
+    announce = channel_in(team, parts.settings.tocsin_announce_channel)
+    always = (AnnouncementRule(channels=(announce,)),) if announce else ()
+    return (*always, *parts.config.for_team(team).rules)
+
+
 def _people_of(parts: Resources, workspace: SlackWorkspace) -> People:
     return People(workspace, parts.backend)
 
@@ -428,6 +424,30 @@ def _build_declare(
         saw=current.observe,
         alerts=parts.alerts,
         shelter=shelter,
+    )
+
+
+def _build_workflows(
+    parts: Resources,
+    registry: WorkspaceRegistry,
+    state: SqlSlackStateStore,
+    current: CurrentIncidents,
+    forms: FormCache,
+    people_of: PeopleOf,
+) -> IncidentWorkflows:
+    return build_workflows(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        workspace=registry.workspace_of,
+        form=forms.fetch,
+        clock=parts.clock,
+        alerts=parts.alerts,
+        policy=parts.config.post_incident,
+        current=current,
+        introduce=partial(_introduce, registry, people_of),
+        rules_of=partial(_rules_of, parts),
+        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
 
 

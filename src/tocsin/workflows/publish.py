@@ -61,7 +61,7 @@ class DeclarationPublisher:
         self._steps = Steps(engine)
         self._announce = announce
         self._opener = opener
-        self._setup = ChannelSetup(backend=backend, workspace=workspace, engine=engine)
+        self._setup = ChannelSetup(backend=backend, workspace=workspace, engine=engine, state=state)
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
@@ -165,6 +165,7 @@ class DeclarationPublisher:
         done = await asyncio.gather(
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),
+            *self._announcements(command, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
@@ -182,9 +183,13 @@ class DeclarationPublisher:
         if not await _may_be_named(self._steps, self._workspace, incident, channel):
             return None
         incident = _in_channel(incident, channel)
-        await asyncio.gather(
-            self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
+        *invited, _, _ = await asyncio.gather(
+            *self._setup.invitations(command.announcement.invite, incident),
+            self._bring_up_to_date(incident),
+            self.notifier.show(command, Declared(incident=incident)),
         )
+        left_out = [one for one in invited if isinstance(one, StepFailure)]
+        await self.notifier.tell_failures(command, incident, left_out)
         return channel
 
     async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:

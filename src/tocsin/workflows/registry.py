@@ -9,6 +9,8 @@ from typing import Any
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.announce import VERB as ANNOUNCE
+from tocsin.workflows.announce import Announcer, RulesOf
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
@@ -44,6 +46,7 @@ class IncidentWorkflows:
     following: SlackSync
     watching: BackendPoller
     unfurl: Unfurl
+    announcer: Announcer
     hosted_channels: bool = False
     """True if the backend creates the channels: the bot and the incident's people may not be members."""
 
@@ -62,7 +65,10 @@ class IncidentWorkflows:
             self.follow_ups.add,
             self.follow_ups.complete,
         )
-        return {command.verb: command.workflow for command in commands}
+        return {
+            **{command.verb: command.workflow for command in commands},
+            ANNOUNCE: self.announcer.workflow,
+        }
 
 
 def build_workflows(
@@ -77,27 +83,22 @@ def build_workflows(
     policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
+    rules_of: RulesOf,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
 
-    `leads` says if this replica leads the others; None if there can be no others.
+    `rules_of` returns a workspace's announcement rules. `leads` says if this replica leads the others; None
+    if there can be no others.
     """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads)
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
+    announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
-        change=ChangeIncident(
-            backend=backend,
-            engine=engine,
-            form=form,
-            workspace=workspace,
-            effects=effects,
-            alerts=alerts,
-            saw=current.observe,
-        ),
+        change=ChangeIncident(backend, engine, form, workspace, effects, announcer, alerts, current.observe),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         exports=Exports(backend, engine, workspace, introduce),
@@ -107,9 +108,8 @@ def build_workflows(
         open_now=open_now,
         remind=remind,
         following=following,
-        watching=BackendPoller(
-            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
-        ),
+        watching=BackendPoller(backend, state, following, alerts, open_now, announcer.begin),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
+        announcer=announcer,
         hosted_channels=backend.makes_channel,
     )

@@ -391,13 +391,15 @@ class BackendPoller:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         state: SlackStateStore,
         following: SlackSync,
         alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
+        announce: Callable[[Incident, Incident], Awaitable[None]],
     ) -> None:
+        """`announce` is called with each changed incident, before and after its change."""
+        self._announce = announce
         self._backend = backend
         self._state = state
         self._following = following
@@ -447,6 +449,8 @@ class BackendPoller:
         # is edited.
         was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
+            # The sync stores what it has seen, so a change that is not yet announced is seen again.
+            await self._announce(was, incident)
             await self._following.sync(incident.id, was)
 
     async def _gone(self, incident_id: str, was: Incident | None) -> None:

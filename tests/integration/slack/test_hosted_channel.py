@@ -12,7 +12,7 @@ import structlog
 from support.bot import chosen, picked, ticked
 from support.hosted import Stage, staged
 from support.incident_io.server import Fault, failing
-from support.readings import block_ids, cards, pressed, told, words
+from support.readings import block_ids, cards, pressed, settled, told, words
 
 from slack_emulator.models import Message
 from tocsin import logs
@@ -178,3 +178,35 @@ async def test_a_test_incident_is_sent_as_one(stage: Stage) -> None:
     await stage.bot.fill("ana", view, mode=ticked("test"))
     assert (await stage.bot.submit("ana", view)).ok
     assert stage.io.account.incidents[0]["mode"] == "test"
+
+
+RULES = """
+[[announcements]]
+severities = ["Critical"]
+channels = ["C0ALERTS02"]
+invite = ["@oncall"]
+"""
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_rule_holds_where_incident_io_opens_the_channel_also_for_what_is_raised_there(
+    tmp_path: Path, at_once: bool
+) -> None:
+    config = tmp_path / "tocsin.toml"
+    config.write_text(RULES)
+    async with staged(tmp_path / "data", tocsin_config=config) as stage:
+        view = await stage.filled()
+        await stage.bot.fill("ana", view, severity_id=chosen("critical" if at_once else "major"))
+        assert (await stage.bot.submit("ana", view)).ok
+        channel = stage.open_channel("inc-1", "ana")
+        here = stage.bot.workspace.state.channels[channel]
+        here.members.append(stage.bot.app.registry.installed[0].bot_user_id)
+        await settled(stage.bot)
+        assert (stage.bot.slack.person("darius") in here.members) is at_once
+        critical = next(one for one in stage.io.account.severities if one["name"] == "Critical")
+        stage.io.account.incidents[-1] |= {"severity": critical, "updated_at": stage.io.account.now()}
+        await stage.bot.app.workflows.watching.poll()
+        await settled(stage.bot)
+        assert stage.bot.slack.person("darius") in here.members
+        announced = [words(card) for card in cards(stage.bot, stage.bot.slack.channel("alerts"))]
+        assert ["Critical" in one for one in announced if "INC-1 " in one] == [True]
