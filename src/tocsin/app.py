@@ -447,6 +447,9 @@ def _build_workflows(
         current=current,
         introduce=partial(_introduce, registry, people_of),
         rules_of=partial(_rules_of, parts),
+        nudges=parts.config.nudge_policy,
+        store=parts.key_value,
+        count_nudge=parts.metrics.count_nudge,
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
 

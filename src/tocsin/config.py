@@ -26,6 +26,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
+from tocsin.incidents.nudges import After, Condition, NudgePolicy, NudgeRule
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
 from tocsin.incidents.validation import clean_text, is_visible
@@ -394,6 +395,22 @@ class PostIncidentTable(_Table):
     archive_hosted: bool = False
 
 
+class NudgeRuleTable(_Table):
+    """`[[nudges.rules]]`."""
+
+    when: Condition
+    after: After
+    severities: Names = ()
+    incident_types: Names = ()
+
+
+class NudgesTable(_Table):
+    """`[nudges]`."""
+
+    most_a_day: int = Field(default=4, ge=0, le=24)
+    rules: tuple[NudgeRuleTable, ...] = Field(default=(), max_length=50)
+
+
 class Config(_Table):
     """All parts of the configuration file except the choices of the forms."""
 
@@ -401,6 +418,7 @@ class Config(_Table):
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
 
     after: PostIncidentTable = PostIncidentTable()
+    nudges: NudgesTable = NudgesTable()
     template: str = Field(default=STANDARD, exclude=True)
 
     def for_team(self, team: str) -> Config:
@@ -413,6 +431,11 @@ class Config(_Table):
     def post_incident(self) -> PostIncidentPolicy:
         days, hosted = self.after.archive_after_days, self.after.archive_hosted
         return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
+
+    @property
+    def nudge_policy(self) -> NudgePolicy:
+        rules = tuple(NudgeRule(**rule.model_dump()) for rule in self.nudges.rules)
+        return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
 
     @property
     def limits(self) -> PermissionLimits:
@@ -490,5 +513,6 @@ def _known(place: Sequence[Any]) -> list[str]:
         "permissions": Permissions,
         "announcements": AnnouncementTable,
         "after": PostIncidentTable,
+        "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
     }
     return list(tables[str(place[0])].model_fields)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.model import Form
+from tocsin.incidents.nudges import NudgePolicy
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.announce import VERB as ANNOUNCE
@@ -15,10 +16,12 @@ from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.nudges import Count, Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
     Introduce,
+    KeyValueStore,
     SlackStateStore,
     WorkflowEngine,
     WorkspaceOf,
@@ -43,6 +46,8 @@ class IncidentWorkflows:
     find: FindIncidents
     open_now: OpenIncidentsCache
     remind: ReminderScheduler
+    nudger: Nudger
+    snooze: SnoozeNudges
     following: SlackSync
     watching: BackendPoller
     unfurl: Unfurl
@@ -53,7 +58,7 @@ class IncidentWorkflows:
     @property
     def leaders_loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """The background loops of which one runs at a time, on the replica that leads."""
-        return self.remind.keep_watch, self.archiving.keep_watch
+        return self.remind.keep_watch, self.archiving.keep_watch, self.nudger.keep_watch
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""
@@ -62,6 +67,7 @@ class IncidentWorkflows:
             self.notes,
             self.exports,
             self.documents,
+            self.snooze,
             self.follow_ups.add,
             self.follow_ups.complete,
         )
@@ -84,6 +90,9 @@ def build_workflows(
     current: CurrentIncidents,
     introduce: Introduce,
     rules_of: RulesOf,
+    nudges: NudgePolicy,
+    store: KeyValueStore,
+    count_nudge: Count,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
@@ -93,8 +102,11 @@ def build_workflows(
     """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads)
-    remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
+    nudge_store = NudgeStore(store)
+    nudger = Nudger(backend, state, workspace, clock, nudges, nudge_store, open_now, count_nudge)
+    ended = archiving.plan, nudger.forget
+    following = SlackSync(backend, state, workspace, open_now.put, ended, leads)
+    remind = ReminderScheduler(backend, state, workspace, clock, nudger)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
@@ -107,6 +119,8 @@ def build_workflows(
         find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,
+        nudger=nudger,
+        snooze=SnoozeNudges(backend, engine, state, workspace, nudge_store, nudger),
         following=following,
         watching=BackendPoller(backend, state, following, alerts, open_now, announcer.begin),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),

@@ -194,7 +194,7 @@ class SlackSync:
         state: SlackStateStore,
         workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
-        ended: Callable[[Incident], Awaitable[None]] | None = None,
+        ended: Sequence[Callable[[Incident], Awaitable[None]]] = (),
         leads: Callable[[], bool] | None = None,
     ) -> None:
         """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
@@ -263,8 +263,8 @@ class SlackSync:
     async def _sync(self, incident: Incident, before: Incident | None) -> None:
         self._told(incident)
         is_open = incident.incident_status.is_open
-        if self._ended is not None and not is_open:
-            await self._ended(incident)
+        for end in () if is_open else self._ended:
+            await end(incident)
         await self._show(incident, before)
         await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
 

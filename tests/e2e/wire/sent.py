@@ -94,6 +94,15 @@ async def something_to_do_is_added_in_a_form(way: Journey) -> None:
     assert found.assignee.slack_user_id == ben
 
 
+@row("view snooze")
+async def for_how_long_is_chosen_in_a_form(way: Journey) -> None:
+    incident = await way.standing()
+    view = await way.asks("ana", "snooze", incident)
+    assert "for 4 hours" in await way.sends("ana", view, minutes=chosen("240"))
+    view = await way.asks("ana", "snooze", incident)
+    assert "come again" in await way.sends("ana", view, minutes=chosen("0"))
+
+
 @row("view choose")
 async def a_verb_without_an_incident_asks_which_and_goes_on(way: Journey) -> None:
     incident = await way.opened("chosen from several")

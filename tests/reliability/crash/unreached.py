@@ -116,6 +116,10 @@ LOCAL = {
     "slack.authorization:Authorizer": PERMITS,
     "slack.oauth:TokenRotation": INSTALLED,
 }
+NUDGED = {
+    "workflows.announce": RULES,
+    "workflows.nudges": "only where rules nudge; over the local backend a scenario has them",
+}
 INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.change": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
@@ -156,8 +160,8 @@ DEVREV = {
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
     "local": LOCAL | REPLICAS,
-    "incident_io": INCIDENT_IO | REPLICAS,
-    "devrev": DEVREV | REPLICAS,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS,
+    "devrev": DEVREV | NUDGED | REPLICAS,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

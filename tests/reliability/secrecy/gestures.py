@@ -204,6 +204,7 @@ class People:
                 f"note {{}} Seen at {word} {self._number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
+                "snooze {} 2 hours",
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
@@ -219,7 +220,18 @@ class People:
 
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
-        verbs = ["update", "note", "close", "rename", "summary", "lead", "role", "action", "follow-up"]
+        verbs = [
+            "update",
+            "note",
+            "close",
+            "rename",
+            "summary",
+            "lead",
+            "role",
+            "action",
+            "follow-up",
+            "snooze",
+        ]
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())
         if self.rng.random() < 0.3:
