@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,18 @@ async def test_a_rule_holds_where_incident_io_opens_the_channel_also_for_what_is
         assert stage.bot.slack.person("darius") in here.members
         announced = [words(card) for card in cards(stage.bot, stage.bot.slack.channel("alerts"))]
         assert ["Critical" in one for one in announced if "INC-1 " in one] == [True]
+
+
+async def test_the_channel_that_incident_io_opened_is_nudged_about_what_is_missing(tmp_path: Path) -> None:
+    config, passed = tmp_path / "tocsin.toml", timedelta()
+    config.write_text('[[nudges.rules]]\nwhen = "no_lead"\nafter = "10 minutes"\n')
+    async with staged(
+        tmp_path / "data", clock=lambda: datetime.now(UTC) + passed, tocsin_config=config
+    ) as stage:
+        assert (await stage.bot.submit("ana", await stage.filled())).ok
+        channel = stage.open_channel("inc-1", "ana")
+        await settled(stage.bot)
+        await stage.bot.app.workflows.watching.poll()
+        passed = timedelta(minutes=11)
+        await stage.bot.app.workflows.nudger.nudge_due()
+        assert [card for card in cards(stage.bot, channel) if "has no lead" in words(card)]
