@@ -114,6 +114,12 @@ def test_a_nudge_that_changes_nothing_is_repeated_each_time_after_twice_as_long(
     assert due(sent("no_lead", 10, 30), policy=only, **NOBODY) == ("no_lead", 70)
 
 
+def test_the_waits_begin_anew_once_what_was_asked_for_was_given() -> None:
+    only = NudgePolicy(rules=RULES.rules[2:3])
+    assert due(sent("no_update", 120), policy=only) == ("no_update", 360)
+    assert due(sent("no_update", 120), entry("gave an update:", 200), policy=only) == ("no_update", 320)
+
+
 def test_two_nudges_are_ten_minutes_apart() -> None:
     critical = {"severity": Severity(id="critical", name="Critical")}
     assert due(sent("no_lead", 25), **critical) == ("no_update", 35)
