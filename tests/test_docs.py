@@ -186,7 +186,8 @@ def _in_code(found: Sequence[str]) -> set[str]:
 
 
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
-    examples = re.findall(r"^```toml\n(.*?)^```", read(DOCS / "configure.md"), re.MULTILINE | re.DOTALL)
+    pages = read(DOCS / "configure.md") + read(DOCS / "rules.md")
+    examples = re.findall(r"^```toml\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     whole = tomllib.loads("\n".join(examples))
     form = IncidentConfig.from_toml(whole, other_keys=CONFIG_KEYS).form()
     rules = read_rules(whole)

@@ -1,7 +1,7 @@
 """What outlives a process keeps its form: a journal, a message or a form of an earlier version is still read.
 
-`data/persisted.json` has all of it, as three journeys leave it behind: one over each backend. Beside it is
-what they left behind before the steps of a workflow became fewer. Renew it only for what a new version adds:
+`data/persisted.json` has all of it, as four journeys leave it behind: over each backend, and by rules. Beside
+it is what the first three left before the steps of a workflow became fewer. Renew it only for what is added:
 `TOCSIN_RENEW_PERSISTED=1 .venv/bin/pytest tests/test_persisted.py`.
 """
 
@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ TYPED = (
     "document",
 )
 """Commands in the channel of an incident that are done at once."""
+
+RULES = """
+[[announcements]]
+severities = ["Critical"]
+channels = ["C0ALERTS02"]
+invite = ["@oncall"]
+[[nudges.rules]]
+when = "no_lead"
+after = "10 minutes"
+"""
 
 OPENED = (
     *("role", "rename", "summary", "fields", "note", "action", "accept", "decline", "cancel", "list"),
@@ -375,12 +386,35 @@ async def over_devrev(folder: Path) -> dict[str, Any]:
         return taken.all()
 
 
+async def by_rules(folder: Path) -> dict[str, Any]:
+    """Raised to a severity that rules announce, nudged about for want of a lead, and snoozed."""
+    config, passed = folder / "tocsin.toml", timedelta()
+    config.write_text(RULES)
+    async with running_bot(
+        folder / "data", clock=lambda: datetime.now(UTC) + passed, tocsin_config=config
+    ) as bot:
+        taken = Taken(bot)
+        incident = await declared(bot, "checkout is slow")
+        taken.down("declare")
+        await slash(bot, "ana", incident.slack_channel_id, "severity critical")
+        await settled(bot)
+        taken.down("severity")
+        passed = timedelta(minutes=11)
+        await bot.app.workflows.nudger.nudge_due()
+        taken.down("nudge")
+        for text in ("snooze 2 hours", "snooze"):
+            await slash(bot, "ana", incident.slack_channel_id, text)
+            await settled(bot)
+            taken.down(text)
+        return taken.all()
+
+
 JOURNEYS = {"local": over_local, "incident_io": over_incident_io, "devrev": over_devrev}
 
 
-@pytest.mark.parametrize("backend", JOURNEYS)
+@pytest.mark.parametrize("backend", [*JOURNEYS, "rules"])
 async def test_what_outlives_a_process_is_as_earlier_versions_left_it(backend: str, tmp_path: Path) -> None:
-    found = as_json(await JOURNEYS[backend](tmp_path))
+    found = as_json(await {**JOURNEYS, "rules": by_rules}[backend](tmp_path))
     kept: Mapping[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if RENEWS:
         KEPT.write_text(json.dumps({**kept, backend: found}, indent=1, sort_keys=True) + "\n")

@@ -30,7 +30,7 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
-from tocsin.incidents.announcements import AnnouncementPolicy
+from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
@@ -68,6 +68,7 @@ from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
@@ -247,20 +248,7 @@ def _build(
         registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
     declare = _build_declare(parts, registry, state, current)
     parts.replicas.hearers["incident"] = current.hear
-    workflows = build_workflows(
-        backend=parts.backend,
-        engine=parts.engine,
-        state=state,
-        workspace=registry.workspace_of,
-        form=forms.fetch,
-        clock=parts.clock,
-        alerts=parts.alerts,
-        policy=parts.config.post_incident,
-        current=current,
-        introduce=partial(_introduce, registry, people_of),
-        announcements=partial(_announcements, parts),
-        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
-    )
+    workflows = _build_workflows(parts, registry, state, current, forms, people_of)
     oauth_app = _build_oauth_app(parts.settings, new_client)
     check = UninstallCheck(oauth_app, store, registry) if store is not None else None
     new_context = NewContext(parts, forms, registry, people_of, channels_of, declare, workflows, check)
@@ -355,10 +343,11 @@ class NewContext:
         return context
 
 
-def _announcements(parts: Resources, team: TeamId) -> AnnouncementPolicy:
-    """Return the announcement channel and the rules of this workspace."""
-    channel = channel_in(team, parts.settings.tocsin_announce_channel)
-    return AnnouncementPolicy(channel=channel, rules=parts.config.for_team(team).rules)
+def _rules_of(parts: Resources, team: TeamId) -> tuple[AnnouncementRule, ...]:
+    """Return the announcement rules of a workspace, the channel for all public incidents among them."""
+    announce = channel_in(team, parts.settings.tocsin_announce_channel)
+    always = (AnnouncementRule(channels=(announce,)),) if announce else ()
+    return (*always, *parts.config.for_team(team).rules)
 
 
 def _people_of(parts: Resources, workspace: SlackWorkspace) -> People:
@@ -444,6 +433,37 @@ def _build_declare(
         saw=current.observe,
         alerts=parts.alerts,
         shelter=shelter,
+    )
+
+
+def _build_workflows(
+    parts: Resources,
+    registry: WorkspaceRegistry,
+    state: SqlSlackStateStore,
+    current: CurrentIncidents,
+    forms: FormCache,
+    people_of: PeopleOf,
+) -> IncidentWorkflows:
+    workspace, nudge_store = registry.workspace_of, NudgeStore(parts.key_value)
+    policy, count = parts.config.nudge_policy, parts.metrics.count_nudge
+    nudger = Nudger(
+        parts.backend, state, workspace, parts.clock, policy, nudge_store, current.open_now, count
+    )
+    return build_workflows(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        workspace=workspace,
+        form=forms.fetch,
+        clock=parts.clock,
+        alerts=parts.alerts,
+        policy=parts.config.post_incident,
+        current=current,
+        introduce=partial(_introduce, registry, people_of),
+        rules_of=partial(_rules_of, parts),
+        nudger=nudger,
+        snooze=SnoozeNudges(parts.backend, parts.engine, state, workspace, nudge_store, nudger),
+        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
 
 

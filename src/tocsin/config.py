@@ -37,6 +37,7 @@ from tocsin.incidents.model import (
     Status,
     TriageDefaults,
 )
+from tocsin.incidents.nudges import After, Condition, NudgePolicy, NudgeRule
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
 from tocsin.incidents.requests import Declaration
@@ -445,6 +446,22 @@ class PostIncidentTable(_Table):
     archive_hosted: bool = False
 
 
+class NudgeRuleTable(_Table):
+    """`[[nudges.rules]]`."""
+
+    when: Condition
+    after: After
+    severities: Names = ()
+    incident_types: Names = ()
+
+
+class NudgesTable(_Table):
+    """`[nudges]`."""
+
+    most_a_day: int = Field(default=4, ge=0, le=24)
+    rules: tuple[NudgeRuleTable, ...] = Field(default=(), max_length=50)
+
+
 class Config(_Table):
     """All parts of the configuration file except the choices of the forms."""
 
@@ -454,6 +471,7 @@ class Config(_Table):
 
     triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
+    nudges: NudgesTable = NudgesTable()
     template: str = Field(default=STANDARD, exclude=True)
 
     def for_team(self, team: str) -> Config:
@@ -470,6 +488,11 @@ class Config(_Table):
     @property
     def triage_defaults(self) -> TriageDefaults:
         return TriageDefaults(**self.triage.model_dump())
+
+    @property
+    def nudge_policy(self) -> NudgePolicy:
+        rules = tuple(NudgeRule(**rule.model_dump()) for rule in self.nudges.rules)
+        return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
 
     @property
     def limits(self) -> PermissionLimits:
@@ -553,5 +576,6 @@ def _known(place: Sequence[Any]) -> list[str]:
         "calls": CallTable,
         "triage": TriageTable,
         "after": PostIncidentTable,
+        "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
     }
     return list(tables[str(place[0])].model_fields)

@@ -7,7 +7,10 @@ import re
 import sys
 from importlib.resources import files
 
-PAGES = ("use", "run", "configure", "incident_io", "devrev", "operate", "replicas", "proven", "build")
+PAGES = (
+    *("use", "run", "configure", "rules", "incident_io", "devrev"),
+    *("operate", "replicas", "proven", "build"),
+)
 """In the order of a reader who begins with Tocsin and ends by changing it."""
 
 WIDEST = 110

@@ -37,7 +37,6 @@ class Metrics:
         self._limited = self._counter(
             "tocsin_slack_limited", "Calls that Slack answered with 429.", ["method"]
         )
-
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
@@ -56,6 +55,7 @@ class Metrics:
             buckets=REFERENCES,
             registry=self.registry,
         )
+        self._nudges = self._counter("tocsin_nudges", "Nudges: sent, snoozed, acted on.", ["kind", "outcome"])
         self._turned_away = self._counter(
             "tocsin_http_turned_away",
             "HTTP requests that no listener saw, by the status they were answered with.",
@@ -94,6 +94,9 @@ class Metrics:
 
     def count_declaration(self, outcome: str) -> None:
         self._declarations.labels(outcome).inc()
+
+    def count_nudge(self, kind: str, outcome: str) -> None:
+        self._nudges.labels(kind, outcome).inc()
 
     def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()

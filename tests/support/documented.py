@@ -117,6 +117,7 @@ def metrics() -> list[Row]:
     metrics.observe_acknowledgement("route", 0)
     metrics.observe_reference(0)
     metrics.count_turned_away(400)
+    metrics.count_nudge("no_lead", "sent")
     metrics.count_declaration("declared")
     metrics.count_call("method", "limited")
     rows = []

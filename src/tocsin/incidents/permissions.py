@@ -67,6 +67,7 @@ class Verb(StrEnum):
     NOTE = "note", "add to an incident's timeline", "noted:"
     ACTION = "action", "add follow-ups"
     FOLLOW_UP = "follow-up", "add follow-ups"
+    SNOOZE = "snooze", "snooze what is asked about an incident"
     CLOSE = "close", "close incidents", "resolved it:"
     REOPEN = "reopen", "reopen incidents"
     CANCEL = "cancel", "cancel incidents"
@@ -99,6 +100,7 @@ WORKING = frozenset(
         Verb.FOLLOW,
         Verb.UNFOLLOW,
         Verb.CATCH_UP,
+        Verb.SNOOZE,
     }
 )
 """Verbs that a guest may use on an incident in which they were given a role."""

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
+from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
@@ -25,9 +26,9 @@ from tocsin.slack.views.notifications import (
     kept_message,
     leaving_message,
     news_message,
-    reminder_message,
     written_message,
 )
+from tocsin.slack.views.nudges import nudge_message, snoozed_message
 from tocsin.slack.views.people import access_message, decision_message
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
@@ -401,12 +402,18 @@ class Messages:
         await self._posts.edit((channel, ts), text, blocks, about=posted_to(channel, incident))
 
     async def remind(
-        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
-    ) -> None:
-        text, blocks = reminder_message(incident, asked, due)
-        channel = ChannelId(incident.slack_channel_id)
+        self, channel: ChannelId, incident: Incident, nudge: Nudge, *, key: str, again: bool = False
+    ) -> MessageTs:
+        text, blocks = nudge_message(incident, nudge)
         about = posted_to(channel, incident)
-        await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        return ts
+
+    async def say_snoozed(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, by: Person, until: datetime
+    ) -> None:
+        text, blocks = snoozed_message(incident, by, until)
+        await self._posts.edit((channel, ts), text, blocks, about=posted_to(channel, incident))
 
     async def ask_for_access(
         self,

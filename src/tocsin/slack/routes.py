@@ -20,6 +20,7 @@ from tocsin.slack.listeners import (
     followups,
     home,
     invite,
+    nudges,
     reminders,
     roles,
     timeline,
@@ -87,6 +88,7 @@ VIEWS: dict[str, Listener] = {
     "accept": triage.submit_accept,
     "note": timeline.submit_note,
     "follow_up": followups.submit_follow_up,
+    "snooze": nudges.submit_snooze,
     "choose": choose.submit_choose,
 }
 
@@ -122,6 +124,8 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "snooze_update": reminders.snooze,
     "take_over_update": reminders.take_over,
     "stop_updates": reminders.stop,
+    **dict.fromkeys(nudges.ACTED, nudges.press_nudge),
+    "snooze_nudges": nudges.press_snooze,
     "show_incident": find.press_show,
     "list_incidents": find.turn_page,
     "next_page": find.turn_page,

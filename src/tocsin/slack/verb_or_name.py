@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import ENDINGS
 from tocsin.incidents.model import Form
+from tocsin.incidents.nudges import parse_snooze
 from tocsin.incidents.parsing import Choice, bare, match_prefix, parse_filter, role_spellings, spans, these
 from tocsin.slack.command_text import First, as_read, named_in_passing, reference_in, references_in
 
@@ -138,9 +139,19 @@ def _asks_too_much(first: First, text: str, said: Sequence[str], form: Form) -> 
             has_choices = bool(form.severities or form.statuses)
             several = len(said) > 1 or _is_a_beginning(first)
             return has_choices and several and bool(parse_filter(text, form, None)[2])
+        case "snooze":
+            return (len(said) > 2 or _is_a_beginning(first)) and not _is_a_length(text)
         case "find" | "show":
             return first.quoted or (_is_a_beginning(first) and len(said) > 1)
     return not (_POLITE | ENDING | _TELLING).issuperset(said)
+
+
+def _is_a_length(text: str) -> bool:
+    try:
+        parse_snooze(text)
+    except Refused:
+        return False
+    return True
 
 
 def _is_a_beginning(first: First) -> bool:

@@ -23,6 +23,7 @@ from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, des
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.announce import Announcer
 from tocsin.workflows.briefing import change_briefings
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
@@ -386,6 +387,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         effects: ChangeEffects,
+        announcer: Announcer,
         alerts: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
@@ -394,6 +396,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         self._backend = backend
         self._form = form
         self._effects = effects
+        self._announcer = announcer
         self._alerts = alerts
         self._saw = saw
 
@@ -448,9 +451,14 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         return change.model_copy(update={"merged_into": other.reference})
 
     async def after(self, command: ChangeCommand, done: Changed) -> None:
-        await self._effects.apply(
-            done,
-            done.change or command.change,
-            ending=command.ending,
-            next_update_minutes=command.next_update_minutes,
+        before, incident, by = done.before or done.incident, done.incident, command.by
+        await asyncio.gather(
+            # No recorded step, since a repeat begins nothing twice.
+            retry_forever("announce it by the rules", self._announcer.begin, before, incident, by),
+            self._effects.apply(
+                done,
+                done.change or command.change,
+                ending=command.ending,
+                next_update_minutes=command.next_update_minutes,
+            ),
         )

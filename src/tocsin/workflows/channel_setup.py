@@ -9,17 +9,26 @@ from typing import Any
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import ChannelId, Incident
 from tocsin.incidents.validation import join_names
-from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine
+from tocsin.workflows.channels import INVITED
+from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, Steps
 
 
 class ChannelSetup:
     """Steps that set up an incident's channel, independent of each other."""
 
-    def __init__(self, *, backend: IncidentBackend, workspace: SlackClient, engine: WorkflowEngine) -> None:
+    def __init__(
+        self,
+        *,
+        backend: IncidentBackend,
+        workspace: SlackClient,
+        engine: WorkflowEngine,
+        state: SlackStateStore,
+    ) -> None:
         self._backend = backend
         self._workspace = workspace
         self._steps = Steps(engine)
+        self._state = state
 
     def steps(self, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each thing that the channel gets."""
@@ -89,8 +98,7 @@ class ChannelSetup:
         return [
             self._steps.run(
                 f"bring {group} in",
-                _bring_group_in,
-                self._workspace,
+                self._bring_group_in,
                 incident,
                 group,
                 on_failure=f"{_called(group)} could not be brought into the channel",
@@ -99,24 +107,27 @@ class ChannelSetup:
             for group in groups
         ]
 
+    async def _bring_group_in(self, incident: Incident, group: str) -> None:
+        """Bring a group in once: a rule that comes to hold again does not bring back people who left."""
+        known = await self._state.fingerprints(incident.id)
+        if not incident.slack_channel_id or (group, INVITED) in known:
+            return
+        people = await self._workspace.group_members(group)
+        if people is None:
+            named = group if group.startswith("@") else "a user group that the rules name"
+            raise Refused(f"{named} could not be brought in: Slack knows no such user group")
+        channel = ChannelId(incident.slack_channel_id)
+        left_out = await self._workspace.channels.invite(channel, people, incident)
+        await self._state.save_fingerprint(incident.id, group, INVITED, INVITED)
+        if left_out:
+            raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
+
 
 async def as_it_is(backend: IncidentBackend, incident: Incident) -> Incident:
     """Return the incident as it is now, or as it was if the backend is unavailable."""
     with suppress(Unavailable):
         return await backend.find(incident.id) or incident
     return incident
-
-
-async def _bring_group_in(slack: SlackClient, incident: Incident, group: str) -> None:
-    if not incident.slack_channel_id:
-        return
-    people = await slack.group_members(group)
-    if people is None:
-        named = group if group.startswith("@") else "a user group that the rules name"
-        raise Refused(f"{named} could not be brought in: Slack knows no such user group")
-    left_out = await slack.channels.invite(ChannelId(incident.slack_channel_id), people, incident)
-    if left_out:
-        raise Refused(f"{len(left_out)} of {_called(group)} could not be brought into the channel")
 
 
 def _called(group: str) -> str:

@@ -256,6 +256,9 @@ UNFURL = "unfurl:"
 UNKNOWN = ""
 """Stored instead of a snapshot: the next poll syncs the incident even if it has not changed."""
 
+INVITED = "invited"
+"""Mark of a user group that a rule brought into the channel; it is stored under the group's id or handle."""
+
 PRIVATE = "private"
 """Mark of a channel that was created as private or found to be; `fitting_channel` does not check it again."""
 

@@ -23,6 +23,7 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
+from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.updates import ChangeNotification, Reminder
@@ -323,9 +324,15 @@ class SlackMessages(Protocol):
         """Edit that message so that it shows the follow-up as done."""
 
     async def remind(
-        self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
+        self, channel: ChannelId, incident: Incident, nudge: Nudge, *, key: str, again: bool = False
+    ) -> MessageTs:
+        """Ask in the incident's channel for what it lacks, such as the next update."""
+        ...
+
+    async def say_snoozed(
+        self, channel: ChannelId, ts: MessageTs, incident: Incident, by: Person, until: datetime
     ) -> None:
-        """Ask for the next update in the incident's channel."""
+        """Replace that message by the name of the person who snoozed it."""
 
     async def ask_for_access(
         self,

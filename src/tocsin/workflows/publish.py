@@ -63,7 +63,7 @@ class DeclarationPublisher:
         self._steps = Steps(engine)
         self._announce = announce
         self._opener = opener
-        self._setup = ChannelSetup(backend=backend, workspace=workspace, engine=engine)
+        self._setup = ChannelSetup(backend=backend, workspace=workspace, engine=engine, state=state)
         self.notifier = DeclarationNotifier(backend=backend, workspace=workspace, engine=engine)
 
     async def publish(
@@ -131,8 +131,12 @@ class DeclarationPublisher:
         failures: Sequence[StepFailure],
         done: Sequence[Any],
     ) -> None:
+        """Tell the reporter what failed, with the card if neither they nor the origin got one."""
         failures = [*failures, *(result for result in done if isinstance(result, StepFailure))]
-        await self._without_a_card(command, incident, failures, done)
+        reporter = incident.creator.slack_user_id
+        posted = {card.place for card in done if isinstance(card, Card)}
+        if failures and reporter is not None and not posted & {"source", "reporter"}:
+            await self._post(command, incident, CardDestination(place="reporter", to=reporter))
         await self.notifier.tell_failures(command, incident, failures)
 
     async def _before_its_channel(
@@ -169,6 +173,7 @@ class DeclarationPublisher:
         done = await asyncio.gather(
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),
+            *self._announcements(command, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
@@ -187,9 +192,13 @@ class DeclarationPublisher:
         if not await _may_be_named(self._steps, self._workspace, incident, channel):
             return None
         incident = _in_channel(incident, channel)
-        await asyncio.gather(
-            self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
+        *invited, _, _ = await asyncio.gather(
+            *self._setup.invitations(command.announcement.invite, incident),
+            self._bring_up_to_date(incident),
+            self.notifier.show(command, Declared(incident=incident)),
         )
+        left_out = [one for one in invited if isinstance(one, StepFailure)]
+        await self.notifier.tell_failures(command, incident, left_out)
         return channel
 
     async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:
@@ -296,19 +305,6 @@ class DeclarationPublisher:
             )
             done += [pinned]
 
-    async def _without_a_card(
-        self,
-        command: DeclareCommand,
-        incident: Incident,
-        failures: Sequence[StepFailure],
-        done: Sequence[Any],
-    ) -> None:
-        """Send the card to the reporter if steps failed and neither the reporter nor the origin got one."""
-        reporter = incident.creator.slack_user_id
-        posted = {card.place for card in done if isinstance(card, Card)}
-        if failures and reporter is not None and not posted & {"source", "reporter"}:
-            await self._post(command, incident, CardDestination(place="reporter", to=reporter))
-
     # Announcements of the operator's rules. They are stored with the command, so that a resumed workflow does
     # the same as before.
 
@@ -361,7 +357,7 @@ async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, ch
 def _announced_now(command: DeclareCommand, incident: Incident) -> DeclareCommand:
     """Return the command without its announcement for an incident in triage.
 
-    That is a workflow of its own, once the incident is accepted (`accept.py`).
+    It is announced once it is accepted (`announce.py`).
     """
     if not _starts_in_triage(command, incident):
         return command

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from tocsin.incidents.announcements import AnnouncementPolicy
-from tocsin.incidents.model import Form, TeamId
+from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
-from tocsin.workflows.accept import VERB as ANNOUNCE
-from tocsin.workflows.accept import AnnounceAccepted
 from tocsin.workflows.access import AccessDecisions, AccessRequests
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.announce import VERB as ANNOUNCE
+from tocsin.workflows.announce import Announcer, RulesOf
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.follow import CatchUps, Followers
 from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.nudges import Nudger, SnoozeNudges
 from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
@@ -46,21 +46,23 @@ class IncidentWorkflows:
     notes: Notes
     exports: Exports
     documents: Documents
-    announcing: AnnounceAccepted
     archiving: ChannelArchiver
     find: FindIncidents
     open_now: OpenIncidentsCache
     remind: ReminderScheduler
+    nudger: Nudger
+    snooze: SnoozeNudges
     following: SlackSync
     watching: BackendPoller
     unfurl: Unfurl
+    announcer: Announcer
     hosted_channels: bool = False
     """True if the backend creates the channels: the bot and the incident's people may not be members."""
 
     @property
     def leaders_loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """The background loops of which one runs at a time, on the replica that leads."""
-        return self.remind.keep_watch, self.archiving.keep_watch
+        return self.remind.keep_watch, self.archiving.keep_watch, self.nudger.keep_watch
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""
@@ -73,10 +75,14 @@ class IncidentWorkflows:
             self.notes,
             self.exports,
             self.documents,
+            self.snooze,
             self.follow_ups.add,
             self.follow_ups.complete,
         )
-        return {command.verb: command.workflow for command in commands} | {ANNOUNCE: self.announcing.workflow}
+        return {
+            **{command.verb: command.workflow for command in commands},
+            ANNOUNCE: self.announcer.workflow,
+        }
 
 
 def build_workflows(
@@ -91,22 +97,24 @@ def build_workflows(
     policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
-    announcements: Callable[[TeamId], AnnouncementPolicy],
+    rules_of: RulesOf,
+    nudger: Nudger,
+    snooze: SnoozeNudges,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
 
-    `announcements` returns the announcement channel and rules of a workspace.
-    `leads` says if this replica leads the others; None if there can be no others.
+    `rules_of` returns a workspace's announcement rules. `leads` says if this replica leads; None if alone.
     """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    announcing = AnnounceAccepted(backend, engine, state, workspace, form, announcements, clock)
-    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads, announcing.begin)
-    remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
+    ended = archiving.plan, nudger.forget
+    following = SlackSync(backend, state, workspace, open_now.put, ended, leads)
+    remind = ReminderScheduler(backend, state, workspace, clock, nudger)
+    announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
-        change=ChangeIncident(backend, engine, form, workspace, effects, alerts, current.observe),
+        change=ChangeIncident(backend, engine, form, workspace, effects, announcer, alerts, current.observe),
         access=AccessRequests(backend, engine, workspace),
         decisions=AccessDecisions(backend, engine, workspace, effects),
         follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
@@ -115,13 +123,15 @@ def build_workflows(
         catch_ups=CatchUps(backend, engine, state, workspace),
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
-        announcing=announcing,
         archiving=archiving,
         find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,
+        nudger=nudger,
+        snooze=snooze,
         following=following,
-        watching=BackendPoller(backend, state, following, alerts, open_now),
+        watching=BackendPoller(backend, state, following, alerts, open_now, announcer.begin),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
+        announcer=announcer,
         hosted_channels=backend.makes_channel,
     )

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
+from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.updates import Reminder
+from tocsin.workflows.nudges import Nudger
 from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkspaceOf
 from tocsin.workflows.retry import best_effort
 
@@ -20,16 +22,18 @@ class ReminderScheduler:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         state: SlackStateStore,
         workspace: WorkspaceOf,
         clock: Clock,
+        nudger: Nudger,
     ) -> None:
+        """`nudger` counts the reminders among its own messages."""
         self._backend = backend
         self._state = state
         self._workspace = workspace
         self._clock = clock
+        self._nudger = nudger
 
     async def plan(
         self, incident: Incident, minutes: int, by: Person, at: datetime, key: str
@@ -63,8 +67,9 @@ class ReminderScheduler:
         return due
 
     async def stop(self, incident: Incident) -> None:
-        """Delete the incident's reminder. Raises Unavailable."""
+        """Delete the incident's reminder, and ask for no update by a rule either. Raises Unavailable."""
         await self._state.forget_reminder(incident.id)
+        await self._nudger.stop_updates(incident)
 
     async def planned(self, incident_id: str) -> Reminder | None:
         """Return the incident's reminder; None if it has none. Raises Unavailable."""
@@ -96,8 +101,12 @@ class ReminderScheduler:
             if not await self._state.claim_reminder(reminder):
                 return
             async with best_effort("post the reminder") as failed:
-                key = f"{reminder.key}:due"
-                await slack.messages.remind(incident, reminder.by, reminder.due_at, key=key, again=again)
+                key, asking = (
+                    f"{reminder.key}:due",
+                    Nudge(kind="next_update", asked=reminder.by, since=reminder.due_at),
+                )
+                ts = await slack.messages.remind(channel, incident, asking, key=key, again=again)
+                await self._nudger.log_reminder(incident, key, reminder.due_at, channel, ts)
             if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
         await self._state.forget_reminder(reminder.incident_id, reminder.key)

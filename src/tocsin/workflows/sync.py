@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -178,9 +178,6 @@ TOGETHER_SECONDS = 0.2
 OWN_PLACES = frozenset({"headline", "reporter"})
 """Places of a private incident's card: its own channel, and a direct message to its reporter."""
 
-UNANNOUNCED = "unannounced"
-"""Mark of an incident in triage that is announced once it is accepted; its channel shows it already."""
-
 CHANNEL_NAMES = 9
 
 
@@ -205,21 +202,17 @@ class SlackSync:
         state: SlackStateStore,
         workspace: WorkspaceOf,
         shown: Callable[[Incident], None] = lambda incident: None,
-        ended: Callable[[Incident], Awaitable[None]] | None = None,
+        ended: Sequence[Callable[[Incident], Awaitable[None]]] = (),
         leads: Callable[[], bool] | None = None,
-        accepted: Callable[[Incident, str], Awaitable[None]] | None = None,
     ) -> None:
         """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
 
-        `accepted` is called with each incident that has left triage and is not announced yet, and with the
-        channel that shows it already.
         `leads` says if this replica leads the others; None if no other replica may update the same posts.
         """
         self.leads = leads or (lambda: True)
         self._is_shared = leads is not None
         self._told = shown
         self._ended = ended
-        self._accepted = accepted
         self._backend = backend
         self._state = state
         self._workspace = workspace
@@ -278,15 +271,14 @@ class SlackSync:
     async def _sync(self, incident: Incident, before: Incident | None) -> None:
         self._told(incident)
         is_open = incident.incident_status.is_open
-        if self._ended is not None and not is_open:
-            await self._ended(incident)
+        for end in () if is_open else self._ended:
+            await end(incident)
         await self._show(incident, before)
         await self._state.remember_watched(incident.id, snapshot(incident) if is_open else None)
 
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
         known = await self._state.fingerprints(incident.id)
-        await self._announce(incident, known)
         were = workspace.messages.fingerprints(before) if before is not None else {}
         now = workspace.messages.fingerprints(incident)
         own = await fitting_channel(workspace, self._state, incident)
@@ -310,15 +302,6 @@ class SlackSync:
                 changes.append(self._rename(workspace, incident))
         errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_worst(errors)
-
-    async def _announce(self, incident: Incident, known: Collection[tuple[str, str]]) -> None:
-        """Have an accepted incident announced, wherever it was accepted; a repeat does nothing."""
-        status = incident.incident_status
-        if self._accepted is None or incident.is_private or status.is_triage or not status.is_open:
-            return
-        for channel, thing in known:
-            if thing == UNANNOUNCED:
-                await self._accepted(incident, channel)
 
     async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """Return the incident as this card may show it.
@@ -423,7 +406,10 @@ class BackendPoller:
         following: SlackSync,
         alerts: OperatorAlerts,
         open_now: OpenIncidentsCache,
+        announce: Callable[[Incident, Incident], Awaitable[None]],
     ) -> None:
+        """`announce` is called with each changed incident, before and after its change."""
+        self._announce = announce
         self._backend = backend
         self._state = state
         self._following = following
@@ -473,6 +459,8 @@ class BackendPoller:
         # is edited.
         was = _was(seen.get(incident.id, UNKNOWN)) or incident
         async with best_effort("follow an incident"):
+            # The sync stores what it has seen, so a change that is not yet announced is seen again.
+            await self._announce(was, incident)
             await self._following.sync(incident.id, was)
 
     async def _gone(self, incident_id: str, was: Incident | None) -> None:

@@ -16,6 +16,18 @@ field_type = "single_select"
 options = {[f"Depot {number:03}" for number in range(150)]}
 [after]
 archive_after_days = 30
+[[nudges.rules]]
+when = "no_lead"
+after = "1 day"
+severities = ["Major"]
+[[nudges.rules]]
+when = "no_update"
+after = "1 day"
+severities = ["Critical"]
+[[nudges.rules]]
+when = "stale"
+after = "1 day"
+severities = ["Minor"]
 """
 
 INSTALLED = {f"event {kind}" for kind in routes.INSTALL_EVENTS}

@@ -37,6 +37,7 @@ class Journey:
     http: bool
     _standing: Incident | None = None
     _questions: list[tuple[Incident, Message]] = field(default_factory=list)
+    _nudged: list[tuple[Incident, Message]] = field(default_factory=list)
 
     # what is kept
 
@@ -208,6 +209,37 @@ class Journey:
                 found = await until(self.people, lambda incident=incident: self._due(incident))
                 self._questions.append((incident, found))
         return self._questions.pop()
+
+    async def nudged(self, severity: str) -> tuple[Incident, Message]:
+        """An incident that was declared long ago, and what its channel is nudged about by then."""
+        if not self._nudged:
+            left_alone = [await self._left_alone(one) for one in ("major", "major", "critical", "minor")]
+            assert await self.bot.quiet() == 0
+            past = "2026-01-02T03:04:05.000+00:00"
+            with closing(sqlite3.connect(self.bot.folder / "data" / "incidents.db", timeout=LIMIT)) as file:
+                for incident in left_alone:
+                    changed = "UPDATE incidents SET created_at = ?, updated_at = ? WHERE id = ?"
+                    file.execute(changed, [past, past, incident.id])
+                    told = "UPDATE incident_timeline_items SET timestamp = ? WHERE incident_id = ?"
+                    file.execute(told, [past, incident.id])
+                file.commit()
+            for incident in left_alone:
+                found = await until(self.people, lambda incident=incident: self._nudge(incident))
+                self._nudged.append((incident, found))
+        named = (one for one in self._nudged if one[0].severity and one[0].severity.id == severity)
+        self._nudged.remove(chosen_one := next(named))
+        return chosen_one
+
+    async def _left_alone(self, severity: str) -> Incident:
+        """An incident with a lead, but for a major one."""
+        incident = await self.opened(f"left alone as {severity}", severity_id=chosen(severity))
+        if severity != "major":
+            await self.types("ana", "take", incident)
+        return incident
+
+    def _nudge(self, incident: Incident) -> Message | None:
+        last = self.posts(incident)[-1]
+        return last if ":bell:" in words(last) else None
 
     def _due(self, incident: Incident) -> Message | None:
         last = self.posts(incident)[-1]

@@ -275,6 +275,46 @@ async def nobody_is_asked_any_more(way: Journey) -> None:
     assert "No more updates" in await way.presses("ana", question, "stop_updates")
 
 
+# on a nudge
+
+
+@row("press nudge_take_lead")
+async def the_lead_that_is_asked_for_is_taken(way: Journey) -> None:
+    incident, nudge = await way.nudged("major")
+    assert "has no lead" in words(nudge)
+    await way.presses("ana", nudge, "nudge_take_lead")
+    lead = (await way.now(incident)).lead
+    assert lead is not None
+    assert lead.slack_user_id == way.slack.person("ana")
+
+
+@row("press nudge_update")
+async def the_update_that_is_asked_for_is_given(way: Journey) -> None:
+    incident, nudge = await way.nudged("critical")
+    assert "no update on" in words(nudge)
+    view = await way.opens("ana", nudge, "nudge_update")
+    await way.sends("ana", view, message=text(f"as nudged {WRITTEN}"))
+    assert f"as nudged {WRITTEN}" in [entry.text for entry in await way.timeline(incident)]
+
+
+@row("press nudge_close")
+async def what_nothing_happens_in_is_closed(way: Journey) -> None:
+    incident, nudge = await way.nudged("minor")
+    assert "Is it over?" in words(nudge)
+    view = await way.opens("ana", nudge, "nudge_close")
+    await way.sends("ana", view)
+    assert not (await way.now(incident)).incident_status.is_open
+
+
+@row("press snooze_nudges")
+async def a_nudge_is_snoozed_in_its_menu(way: Journey) -> None:
+    incident, nudge = await way.nudged("major")
+    option = f"60 no_lead {incident.id}"
+    assert "for 1 hour" in await way.presses("ana", nudge, "snooze_nudges", option=option)
+    assert await way.bot.quiet() == 0
+    assert "snoozed what is asked about" in words(way.posts(incident)[-1])
+
+
 # in lists, and on Home
 
 

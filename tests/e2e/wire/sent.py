@@ -125,6 +125,15 @@ async def people_are_chosen_in_a_form_and_brought_in(way: Journey) -> None:
     assert "invited" in [entry.verb for entry in await way.timeline(incident)]
 
 
+@row("view snooze")
+async def for_how_long_is_chosen_in_a_form(way: Journey) -> None:
+    incident = await way.standing()
+    view = await way.asks("ana", "snooze", incident)
+    assert "for 4 hours" in await way.sends("ana", view, minutes=chosen("240"))
+    view = await way.asks("ana", "snooze", incident)
+    assert "come again" in await way.sends("ana", view, minutes=chosen("0"))
+
+
 @row("view choose")
 async def a_verb_without_an_incident_asks_which_and_goes_on(way: Journey) -> None:
     incident = await way.opened("chosen from several")

@@ -153,6 +153,13 @@ async def something_to_do_afterwards_is_kept(way: Journey) -> None:
     assert (found.kind, found.text, found.is_done) == ("follow_up", f"write an alert {WRITTEN}", False)
 
 
+@row("command snooze")
+async def what_is_asked_about_it_is_snoozed(way: Journey) -> None:
+    incident = await way.standing()
+    assert "for 2 hours" in await way.types("ana", "snooze 2 hours", incident)
+    assert "come again" in await way.types("ana", "snooze off", incident)
+
+
 @row("command close")
 async def it_is_closed_with_what_resolved_it(way: Journey) -> None:
     incident = await way.opened("soon over")

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from support.bot import RunningBot, chosen, ticked
+from support.declarations import BEN, DAWN
+from support.managing import changed, verbs
 from support.readings import cards, newest, own_channel, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import Person, UserGroup
 from tocsin.incidents.model import Incident
+from tocsin.incidents.requests import IncidentChange
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -137,3 +140,77 @@ async def test_groups_that_slack_cannot_tell_of_just_now_are_brought_in_when_it_
     bot.workspace.faults.plan("usergroups.users.list", Fault(status=503), Fault(retry_after=1))
     incident = await declared(bot, severity_id=chosen("critical"))
     assert bot.slack.person("darius") in own_channel(bot, incident).members
+
+
+async def test_what_is_raised_is_announced_and_brings_in_whom_its_new_severity_names(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    await changed(bot, incident, "ben", severity_id="critical")
+    assert announced(bot, incident) == {"general", "incidents", "alerts"}
+    members = own_channel(bot, incident).members
+    assert {bot.slack.person("chloe"), bot.slack.person("darius")} <= set(members)
+    (card,) = cards(bot, bot.slack.channel("alerts"))[-1:]
+    assert "Critical" in words(card)
+    assert told(bot, "ben") == []
+
+
+async def test_what_is_lowered_takes_nothing_back_and_what_is_raised_again_says_it_once(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot)
+    await changed(bot, incident, "ben", severity_id="critical")
+    await changed(bot, incident, "ben", severity_id="minor")
+    assert announced(bot, incident) == {"general", "incidents", "alerts"}
+    await bot.workspace.leave(bot.slack.person("chloe"), incident.slack_channel_id)
+    await changed(bot, incident, "ben", severity_id="critical")
+    assert _shown_in(bot, incident, bot.slack.channel("alerts")) == 1
+    assert bot.slack.person("chloe") not in own_channel(bot, incident).members
+
+
+async def test_whom_the_declaration_brought_in_is_not_brought_back_when_it_is_raised_again(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot, severity_id=chosen("critical"))
+    await bot.workspace.leave(bot.slack.person("chloe"), incident.slack_channel_id)
+    await changed(bot, incident, "ben", severity_id="minor")
+    await changed(bot, incident, "ben", severity_id="critical")
+    assert _shown_in(bot, incident, bot.slack.channel("alerts")) == 1
+    assert bot.slack.person("chloe") not in own_channel(bot, incident).members
+
+
+async def test_what_is_raised_elsewhere_is_announced_at_the_next_look(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    change = IncidentChange(key="elsewhere", by=BEN, at=DAWN, severity_id="critical")
+    await bot.backend.change(incident.id, change)
+    await verbs(bot).watching.poll()
+    await settled(bot)
+    assert announced(bot, incident) == {"general", "incidents", "alerts"}
+    assert bot.slack.person("darius") in own_channel(bot, incident).members
+
+
+async def test_who_raised_it_is_told_what_a_rule_could_not_do(bot: RunningBot) -> None:
+    incident, alerts = await declared(bot), bot.workspace.channel_by_name("alerts")
+    alerts.archived = True
+    try:
+        await changed(bot, incident, "ben", severity_id="critical")
+    finally:
+        alerts.archived = False
+    assert (
+        f"It could not be announced in <#{alerts.id}>: the channel is archived" in told(bot, "ben")[-1].text
+    )
+
+
+async def test_a_private_incident_that_is_raised_is_announced_nowhere(bot: RunningBot) -> None:
+    incident = await declared(bot, visibility=ticked("private"))
+    await changed(bot, incident, "ana", severity_id="critical")
+    assert announced(bot, incident) == set()
+    assert bot.slack.person("chloe") not in own_channel(bot, incident).members
+
+
+async def test_what_waits_in_triage_is_announced_once_it_is_accepted(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    await changed(bot, incident, "ana", incident_status_id="triage")
+    await changed(bot, incident, "ana", severity_id="critical")
+    assert announced(bot, incident) == {"general", "incidents"}
+    await changed(bot, incident, "ana", incident_status_id="investigating")
+    assert announced(bot, incident) == {"general", "incidents", "alerts"}
+    assert _shown_in(bot, incident, bot.slack.channel("incidents")) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.bot import chosen, picked, radio, ticked
 from support.errands import typed_verb
 from support.hosted import Stage, staged
 from support.incident_io.server import Fault, failing
-from support.readings import block_ids, cards, pressed, told, words
+from support.readings import block_ids, cards, pressed, settled, told, words
 
 from slack_emulator.models import Message
 from tocsin import logs
@@ -212,3 +213,50 @@ async def test_what_is_accepted_at_incident_io_itself_is_announced_in_slack_once
         await stage.bot.app.settled()
     (card,) = cards(stage.bot, incidents)
     assert "Investigating" in words(card)
+
+
+RULES = """
+[[announcements]]
+severities = ["Critical"]
+channels = ["C0ALERTS02"]
+invite = ["@oncall"]
+"""
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_rule_holds_where_incident_io_opens_the_channel_also_for_what_is_raised_there(
+    tmp_path: Path, at_once: bool
+) -> None:
+    config = tmp_path / "tocsin.toml"
+    config.write_text(RULES)
+    async with staged(tmp_path / "data", tocsin_config=config) as stage:
+        view = await stage.filled()
+        await stage.bot.fill("ana", view, severity_id=chosen("critical" if at_once else "major"))
+        assert (await stage.bot.submit("ana", view)).ok
+        channel = stage.open_channel("inc-1", "ana")
+        here = stage.bot.workspace.state.channels[channel]
+        here.members.append(stage.bot.app.registry.installed[0].bot_user_id)
+        await settled(stage.bot)
+        assert (stage.bot.slack.person("darius") in here.members) is at_once
+        critical = next(one for one in stage.io.account.severities if one["name"] == "Critical")
+        stage.io.account.incidents[-1] |= {"severity": critical, "updated_at": stage.io.account.now()}
+        await stage.bot.app.workflows.watching.poll()
+        await settled(stage.bot)
+        assert stage.bot.slack.person("darius") in here.members
+        announced = [words(card) for card in cards(stage.bot, stage.bot.slack.channel("alerts"))]
+        assert ["Critical" in one for one in announced if "INC-1 " in one] == [True]
+
+
+async def test_the_channel_that_incident_io_opened_is_nudged_about_what_is_missing(tmp_path: Path) -> None:
+    config, passed = tmp_path / "tocsin.toml", timedelta()
+    config.write_text('[[nudges.rules]]\nwhen = "no_lead"\nafter = "10 minutes"\n')
+    async with staged(
+        tmp_path / "data", clock=lambda: datetime.now(UTC) + passed, tocsin_config=config
+    ) as stage:
+        assert (await stage.bot.submit("ana", await stage.filled())).ok
+        channel = stage.open_channel("inc-1", "ana")
+        await settled(stage.bot)
+        await stage.bot.app.workflows.watching.poll()
+        passed = timedelta(minutes=11)
+        await stage.bot.app.workflows.nudger.nudge_due()
+        assert [card for card in cards(stage.bot, channel) if "has no lead" in words(card)]

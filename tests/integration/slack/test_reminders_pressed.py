@@ -9,6 +9,7 @@ from support.bot import RunningBot
 from support.errands import declared, press_card, until, whispers
 from support.managing import somebody, verbs
 from support.readings import cards, words
+from support.slash import slash
 
 from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
@@ -57,3 +58,9 @@ async def test_giving_the_update_opens_the_form(bot: RunningBot) -> None:
     await press_card(bot, "ana", question, "give_update")
     view = await bot.opened_form("ana", since=opened)
     assert view.payload["callback_id"] == "update"
+
+
+async def test_where_nothing_is_asked_there_is_nothing_to_snooze(bot: RunningBot) -> None:
+    incident = await declared(bot, "never asked about")
+    said = (await slash(bot, "ana", incident.slack_channel_id, "snooze 1 hour")).said
+    assert f"Nothing is asked about {incident.reference}: no update of it is promised." in said

@@ -150,3 +150,23 @@ async def test_a_reminder_that_was_asked_for_before_its_plan_was_recorded_is_not
     await remind.ask_due()
     assert len(asked_for(bot, incident)) == 1
     assert await remind.planned(incident.id) is None
+
+
+async def test_a_nudge_whose_answer_was_lost_is_posted_once_also_after_a_restart(
+    slack: RunningWorkspace, tmp_path: Path, clock: Turned
+) -> None:
+    config = tmp_path / "tocsin.toml"
+    config.write_text('[[nudges.rules]]\nwhen = "no_lead"\nafter = "10 minutes"\n')
+    folder = tmp_path / "data"
+    async with running_bot(folder, slack, clock=clock, tocsin_config=config) as bot:
+        incident = await an_incident(bot)
+        slack.workspace.faults.plan("chat.postMessage", Fault(status=500, after_effect=True))
+        clock.turn(11)
+        await verbs(bot).nudger.nudge_due()
+    async with running_bot(folder, slack, clock=clock, tocsin_config=config) as bot:
+        await verbs(bot).watching.poll()
+        for minutes in (0, 11):
+            clock.turn(minutes)
+            await verbs(bot).nudger.nudge_due()
+            said = [words(message) for message in cards(bot, incident.slack_channel_id)]
+            assert sum("has no lead" in one for one in said) == 1

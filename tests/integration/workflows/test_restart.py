@@ -8,11 +8,21 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.bot import chosen, running_bot
+from support.bot import chosen, resumed, running_bot
 from support.declarations import Ticking
 from support.held_backend import held_bot
+from support.managing import an_incident, order, verbs
 from support.operated import free_port, operated, settings
-from support.readings import deliver, how_many, last_delivery, newest, settled, words
+from support.readings import (
+    cards,
+    deliver,
+    how_many,
+    last_delivery,
+    newest,
+    own_channel,
+    settled,
+    words,
+)
 from support.slack import RunningWorkspace, running_workspace
 from support.terminal import Terminal
 
@@ -140,3 +150,36 @@ async def test_a_stop_in_the_middle_of_a_declaration_is_quiet_and_loses_nothing(
     async with operated(slack, tmp_path, free_port()):
         await workspace.heard("pins.add")
     assert len([c for c in workspace.state.channels.values() if c.name.startswith("inc-")]) == 1
+
+
+RULES = """
+[[announcements]]
+severities = ["Critical"]
+channels = ["C0ALERTS02"]
+invite = ["@oncall"]
+"""
+
+
+async def test_a_stop_while_it_is_announced_by_a_rule_is_made_good_once_after_the_start(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    config, never = tmp_path / "tocsin.toml", asyncio.Event()
+    config.write_text(RULES)
+    async with running_bot(tmp_path / "data", slack, tocsin_config=config) as bot:
+        incident = await an_incident(bot)
+        slack.workspace.clear()
+        # The messages are there, and their answers never come; the group is not even asked for.
+        for method in ("chat.postMessage", "usergroups.list", "usergroups.users.list"):
+            held = Fault(until=never, after_effect=method == "chat.postMessage")
+            slack.workspace.faults.plan(method, *[held] * 4)
+        assert await verbs(bot).change(order(bot, incident, "ben", severity_id="critical"))
+        await slack.workspace.begun("chat.postMessage", 2)
+        await slack.workspace.begun("usergroups.list")
+    never.set()
+    slack.workspace.faults.clear()
+    async with running_bot(tmp_path / "data", slack, tocsin_config=config) as bot:
+        await resumed(bot.engine)
+        await settled(bot)
+        announced = [words(card) for card in cards(bot, slack.channel("alerts"))]
+        assert sum(incident.reference in said for said in announced) == 1
+        assert slack.person("darius") in own_channel(bot, incident).members

@@ -198,6 +198,18 @@ class Case:
         self.stage.deeds.append(Deed("due", "", self.token, (Try("done"),)))
         assert len(self.posts("is due.")) > before
 
+    async def is_left_alone(self) -> None:
+        """Declared long ago, and the bot is begun again, which makes it ask for a lead at once."""
+        await self.stage.lives.quiet()
+        with opened(self.stage, "incidents.db") as file:
+            long_ago = "UPDATE incidents SET created_at = ? WHERE name LIKE ?"
+            file.execute(long_ago, ["2026-01-02T03:04:05.000+00:00", f"%{self.token}%"])
+        await self.stage.lives.again()
+        while not self.posts("has no lead"):
+            await self.stage.lives.alive()
+            await asyncio.sleep(GLANCE)
+        self.stage.deeds.append(Deed("nudge", "", self.token, (Try("done"),)))
+
     async def leaves(self, stage: str) -> None:
         """The day of its channel has come, or the day before; the bot is begun again, and looks at once."""
         await self.stage.lives.quiet()

@@ -189,6 +189,19 @@ async def asked_for_an_update(stage: Stage) -> None:
     assert not read(stage, "journal.db", "SELECT * FROM tocsin_reminders")
 
 
+async def left_alone(stage: Stage) -> None:
+    """Nudged about for want of a lead: taken by its button, snoozed in words, and woken in the form."""
+    case = await Case.by_command(stage)
+    await case.is_left_alone()
+    await case.pressed(
+        *("ana", "take", lambda: case.posts("has no lead")[-1], "nudge_take_lead"),
+        entries=("took the role",),
+        holds={"lead": stage.slack.person("ana")},
+    )
+    await case.typed("ana", "snooze", "2 hours")
+    await case.sent("ana", "snooze", case.form("ana", "snooze"), {"minutes": chosen("0")})
+
+
 async def hidden(stage: Stage) -> None:
     """Made private after an update was announced, and updated there."""
     case = await Case.by_command(stage, lead="ben")
@@ -342,6 +355,7 @@ MANAGING: dict[str, Scenario] = {
         kept_in_the_timeline,
         to_be_done,
         asked_for_an_update,
+        left_alone,
         hidden,
         let_in,
         taken_back,

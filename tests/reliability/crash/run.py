@@ -167,7 +167,9 @@ class Runner:
 def _rules(folder: Path) -> Path:
     """With nothing to be done for days, but for who turns the time in the record."""
     path = folder / "tocsin.toml"
-    path.write_text("[after]\narchive_after_days = 3\n")
+    path.write_text(
+        '[after]\narchive_after_days = 3\n[[nudges.rules]]\nwhen = "no_lead"\nafter = "20 days"\n'
+    )
     return path
 
 

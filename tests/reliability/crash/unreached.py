@@ -66,9 +66,9 @@ LOCAL = {
     "workflows.declare:DeclareIncident._note_unchecked": PERMITS,
     "workflows.form_cache": HOSTED,
     "workflows.publish:DeclarationPublisher._before_its_channel": HOSTED,
-    "workflows.accept:AnnounceAccepted._tell_failures": RULES,
     "workflows.publish:DeclarationPublisher._announce_in": RULES,
-    "workflows.channel_setup:_bring_group_in": RULES,
+    "workflows.channel_setup:ChannelSetup._bring_group_in": RULES,
+    "workflows.announce": RULES,
     "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
     "workflows.publish:DeclarationPublisher._open_after_all": MINUTES,
     "workflows.fallback_channel": HOSTED,
@@ -117,6 +117,10 @@ LOCAL = {
     "slack.authorization:Authorizer": PERMITS,
     "slack.oauth:TokenRotation": INSTALLED,
 }
+NUDGED = {
+    "workflows.announce": RULES,
+    "workflows.nudges": "only where rules nudge; over the local backend a scenario has them",
+}
 INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.change": VERBS,
     "backends.incident_io.backend:IncidentIo._email": VERBS,
@@ -130,7 +134,6 @@ INCIDENT_IO = {
     "backends.incident_io.diagnostics": DOCTOR,
     "backends.incident_io.form:Account.search": SEARCH,
     "backends.incident_io.queries:happened": READING,
-    "workflows.accept": VERBS,
     "slack.listeners.triage": VERBS,
 }
 DEVREV = {
@@ -157,13 +160,12 @@ DEVREV = {
     "backends.devrev.queries:IncidentReader.options": SEARCH,
     "backends.devrev.changes:timeline": READING,
     "backends.devrev.changes:unnote": VERBS,
-    "workflows.accept": NO_TRIAGE,
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
     "local": LOCAL | REPLICAS,
-    "incident_io": INCIDENT_IO | REPLICAS,
-    "devrev": DEVREV | REPLICAS,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS,
+    "devrev": DEVREV | NUDGED | REPLICAS,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

@@ -160,11 +160,15 @@ def _things_to_do(seen: Evidence, kept: Kept) -> Iterator[Broken]:
 
 
 def _reminders(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
-    """An update that was due was asked for once."""
+    """An update that was due was asked for once, and a nudge that was called for came once."""
     asked = [post for post in _said_there(seen, kept) if post["text"].startswith(":alarm_clock:")]
     due = sum(deed.verb == "due" for deed in deeds)
     if len(asked) != due:
         yield "I3", f"{kept.reference}'s channel was asked for an update {len(asked)} times, not {due}"
+    nudges = [post for post in _said_there(seen, kept) if post["text"].startswith((":bell:", ":zzz:"))]
+    called_for = sum(deed.verb == "nudge" for deed in deeds)
+    if len(nudges) != called_for:
+        yield "I3", f"{kept.reference}'s channel was nudged {len(nudges)} times, not {called_for}"
 
 
 def _withdrawn(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:

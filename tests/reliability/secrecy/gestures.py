@@ -208,6 +208,7 @@ class People:
                 f"fields {{}} site {word} {self._number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
+                "snooze {} 2 hours",
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
@@ -227,21 +228,10 @@ class People:
 
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
-        verbs = [
-            "update",
-            "note",
-            "close",
-            "rename",
-            "summary",
-            "call",
-            "lead",
-            "role",
-            "action",
-            "follow-up",
-            "fields",
-        ]
+        telling = ("update", "note", "close", "rename", "summary", "call", "action", "follow-up")
+        verbs = [*telling, "lead", "role", "fields", "snooze", "merge", "status"]
         about = self.rng.choice([self._one().reference, ""])
-        await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())
+        await self._typed(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
             await self._others_turn()
         await self._fill_what_is_open(who)

@@ -42,6 +42,14 @@ severities = ["Major"]
 channels = ["C0ALERTS02"]
 invite = ["@oncall"]
 
+[[nudges.rules]]
+when = "no_lead"
+after = "1 hour"
+
+[[nudges.rules]]
+when = "no_update"
+after = "1 hour"
+
 [[custom_fields]]
 name = "Site"
 
@@ -163,9 +171,10 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
 
 
 async def _a_day_goes_by(bot: RunningBot, calendar: Calendar) -> None:
-    """Updates become due, notices are given and channels archived."""
+    """Updates become due, nudges and notices are given and channels archived."""
     calendar.ahead += timedelta(days=1)
     await verbs(bot).remind.ask_due()
+    await verbs(bot).nudger.nudge_due()
     await verbs(bot).archiving.archive_due()
 
 

@@ -9,9 +9,9 @@ import pytest
 from support.declarations import ANA, BEN, DAWN
 
 from tocsin.config import IncidentConfig, IncidentConfigError
-from tocsin.incidents.announcements import AnnouncementPolicy, AnnouncementRule
+from tocsin.incidents.announcements import AnnouncementRule, further_announcement
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, Form, Incident, IncidentType, Severity, Status, TriageDefaults
+from tocsin.incidents.model import Form, Incident, IncidentType, Severity, Status, TriageDefaults
 from tocsin.incidents.requests import DeclareRequest, IncidentChange, StartStatus
 from tocsin.incidents.transitions import apply_transition
 from tocsin.incidents.validation import validate_declaration
@@ -79,15 +79,16 @@ def test_in_triage_nobody_needs_to_know_how_bad_it_is_but_whoever_accepts_it() -
 
 def test_it_is_announced_by_what_it_is_when_it_is_accepted() -> None:
     rules = (
+        AnnouncementRule(channels=("C0",)),
         AnnouncementRule(severities=("Critical",), channels=("C1",), invite=("@oncall",)),
         AnnouncementRule(severities=("Minor",), channels=("C2",)),
     )
-    policy = AnnouncementPolicy(channel=ChannelId("C0"), rules=rules)
-    critical = Severity(id="critical", name="Critical")
-    found = policy.announcement_of(incident(severity=critical), FORM)
+    live = Status(id="fixing", name="Fixing")
+    accepted = incident(severity=Severity(id="critical", name="Critical"), incident_status=live)
+    found = further_announcement(rules, incident(), accepted)
     assert (found.channels, found.invite) == (("C0", "C1"), ("@oncall",))
-    assert not policy.announcement_of(incident(severity=critical, visibility="private"), FORM).channels
-    assert not policy.announcement_of(incident(severity=critical, mode="test"), FORM).channels
+    for unusual in ({"visibility": "private"}, {"mode": "test"}):
+        assert not further_announcement(rules, incident(), accepted.model_copy(update=unusual)).channels
 
 
 def test_home_shows_incidents_in_triage_below_the_others() -> None:

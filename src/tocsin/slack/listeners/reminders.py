@@ -11,7 +11,7 @@ from tocsin.slack.listeners.targets import authorize, find_incident
 from tocsin.slack.listeners.update import UPDATE
 from tocsin.slack.listeners.verbs import Invocation, key_of, open_view
 from tocsin.slack.payloads import BlockAction
-from tocsin.slack.views.notifications import SNOOZE_MINUTES
+from tocsin.slack.views.nudges import SNOOZE_MINUTES
 
 
 async def give_update(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
@@ -22,6 +22,7 @@ async def give_update(ack: AsyncAck, action: BlockAction, context: WorkspaceCont
 
 async def _give(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action, opening=True)
+    context.workflows.nudger.count("next_update", "acted", incident)
     await open_view(UPDATE.build_view, Invocation(context, action, UPDATE.verb, incident))
 
 
@@ -35,6 +36,7 @@ async def _snooze(context: WorkspaceContext, action: BlockAction) -> None:
     incident = await _incident(context, action)
     by = context.people.meet(action.by)
     await context.workflows.remind.snooze(incident, SNOOZE_MINUTES, by, key_of(action))
+    context.workflows.nudger.count("next_update", "snoozed", incident)
     said = f"The channel is asked again for an update on {incident.reference} in {SNOOZE_MINUTES} minutes."
     await reply_about(context, action, incident, said)
 
@@ -50,6 +52,7 @@ async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
     await context.workflows.remind.take_over(
         incident, SNOOZE_MINUTES, context.people.meet(action.by), key_of(action)
     )
+    context.workflows.nudger.count("next_update", "acted", incident)
     said = f"You give the next update on {incident.reference}; you are asked in {SNOOZE_MINUTES} minutes."
     await reply_about(context, action, incident, said)
 

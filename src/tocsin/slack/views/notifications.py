@@ -1,4 +1,4 @@
-"""Messages to an incident's channel: updates, reminders, archiving, documents."""
+"""Messages to an incident's channel: updates, follow-ups, archiving, documents."""
 
 from __future__ import annotations
 
@@ -67,15 +67,13 @@ def document_buttons(incident: Incident) -> ActionsBlock:
     )
 
 
-# Messages on changes, updates, follow-ups and reminders.
+# Messages on changes, updates and follow-ups.
 
 NEWS_LIMIT = 300
 """Characters of one change in words: a new name and the old one fit."""
 
 MOST_NAMED = 20
 """People and follow-ups that are listed; the incident's page has all of them."""
-
-SNOOZE_MINUTES = 15
 
 
 def news_message(news: ChangeNotification) -> Message:
@@ -154,21 +152,3 @@ def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
         action_id="complete_follow_up", text=plain("Done"), value=f"{incident.id} {follow_up.id}"
     )
     return said, [paragraph(said), ActionsBlock(block_id=f"follow_up.{follow_up.id}", elements=[done])]
-
-
-def reminder_message(incident: Incident, asked: Person | None, due: datetime) -> Message:
-    """Build the reminder that an update is due: give it, snooze it, take it over, or stop the reminders."""
-    reference = link(incident.permalink, incident.reference)
-    who = f"{person(asked)}: an" if asked is not None else "An"
-    said = f":alarm_clock: {who} update on *{reference}* is due."
-    buttons = [
-        ButtonElement(
-            action_id="give_update", text=plain("Give an update"), value=incident.id, style="primary"
-        ),
-        ButtonElement(
-            action_id="snooze_update", text=plain(f"In {SNOOZE_MINUTES} minutes"), value=incident.id
-        ),
-        ButtonElement(action_id="take_over_update", text=plain("I'll do it"), value=incident.id),
-        ButtonElement(action_id="stop_updates", text=plain("Stop asking"), value=incident.id),
-    ]
-    return said, [paragraph(said), ActionsBlock(block_id="next_update", elements=buttons)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
@@ -22,6 +22,7 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
+from tocsin.incidents.nudges import Kind, Nudge
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import ChangeNotification, Summary
@@ -43,7 +44,8 @@ from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
-from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.notifications import follow_up_message, news_message
+from tocsin.slack.views.nudges import nudge_message, snooze_modal, snoozed_message
 from tocsin.slack.views.people import people_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -87,6 +89,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to accept": accept_modal(form, incident, problem=said),
+        "the form to snooze": snooze_modal(incident, problem=said),
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
@@ -118,7 +121,11 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
         "the card": card(incident),
         "news": news_message(news)[1],
         "what is to be done": follow_up_message(incident, to_do)[1],
-        "a reminder": reminder_message(incident, SOMEBODY, AT)[1],
+        **{
+            f"a nudge ({kind})": nudge_message(incident, Nudge(kind=kind, asked=SOMEBODY, since=AT))[1]
+            for kind in get_args(Kind)
+        },
+        "a nudge that was snoozed": snoozed_message(incident, SOMEBODY, AT)[1],
         "a refusal": refused_message(incident.name, "It was refused.", "key")[1],
         "a form that did not open": unopened_message("it took longer", _filled(200), _context())[1],
         "help": help_message(("Anywhere", help_lines))[1],
