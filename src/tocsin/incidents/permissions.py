@@ -70,6 +70,7 @@ class Verb(StrEnum):
     MERGE = "merge", "merge incidents"
     EXPORT = "export", "export incidents"
     DOCUMENT = "document", "write an incident's document"
+    PAGE = "page", "page who is on call"
     KEEP = "keep", "keep an incident's channel"
 
 

@@ -16,6 +16,7 @@ from tocsin.slack.listeners import (
     find,
     followups,
     home,
+    page,
     reminders,
     roles,
     timeline,
@@ -79,6 +80,7 @@ VIEWS: dict[str, Listener] = {
     "merge": close.submit_merge,
     "note": timeline.submit_note,
     "follow_up": followups.submit_follow_up,
+    "page": page.submit_page,
     "choose": choose.submit_choose,
 }
 
@@ -99,6 +101,8 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "keep_channel": close.keep_channel,
     "incident_menu": choose.press_menu,
     "complete_follow_up": followups.press_done,
+    "page_incident": page.PAGE,
+    "acknowledge_page": page.press_acknowledge,
     "give_update": reminders.give_update,
     "snooze_update": reminders.snooze,
     "take_over_update": reminders.take_over,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tocsin.incidents.model import Form
+from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.paging import Paging
 from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
@@ -38,6 +40,7 @@ class IncidentWorkflows:
     exports: Exports
     documents: Documents
     archiving: ChannelArchiver
+    paging: Paging
     find: FindIncidents
     open_now: OpenIncidentsCache
     remind: ReminderScheduler
@@ -50,7 +53,7 @@ class IncidentWorkflows:
     @property
     def leaders_loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """The background loops of which one runs at a time, on the replica that leads."""
-        return self.remind.keep_watch, self.archiving.keep_watch
+        return self.remind.keep_watch, self.archiving.keep_watch, self.paging.keep_watch
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""
@@ -61,6 +64,8 @@ class IncidentWorkflows:
             self.documents,
             self.follow_ups.add,
             self.follow_ups.complete,
+            self.paging.send,
+            self.paging.signal,
         )
         return {command.verb: command.workflow for command in commands}
 
@@ -77,15 +82,16 @@ def build_workflows(
     policy: PostIncidentPolicy,
     current: CurrentIncidents,
     introduce: Introduce,
+    paging: Paging,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
 
     `leads` says if this replica leads the others; None if there can be no others.
     """
-    open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads)
+    ended = partial(_at_the_end, paging.wake, archiving.plan)
+    following = SlackSync(backend, state, workspace, current.open_now.put, ended, leads)
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind)
     return IncidentWorkflows(
@@ -103,13 +109,22 @@ def build_workflows(
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
         archiving=archiving,
+        paging=paging,
         find=FindIncidents(backend=backend, channels=state),
-        open_now=open_now,
+        open_now=current.open_now,
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
+            backend=backend, state=state, following=following, alerts=alerts, open_now=current.open_now
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,
     )
+
+
+async def _at_the_end(
+    wake: Callable[[], None], plan: Callable[[Incident], Awaitable[None]], incident: Incident
+) -> None:
+    """Have the pages of an incident that has ended resolved, and plan the archiving of its channel."""
+    wake()
+    await plan(incident)

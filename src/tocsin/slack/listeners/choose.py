@@ -47,7 +47,8 @@ async def ask_if_name(
     Returns False if the text is clearly a command, or if the verb itself asks for its incident. In an
     incident's channel the question shows the command and the incident.
     """
-    if not reads_like_a_name(first, context.forms.now or Form(), context.people.names):
+    form, targets = context.forms.now or Form(), context.workflows.paging.targets
+    if not reads_like_a_name(first, form, context.people.names, targets):
         return False
     metadata, person = VerbMetadata(verb=typed.spec.verb, rest=first.rest), command.by.slack_user_id
     try:

@@ -22,6 +22,7 @@ from tocsin.incidents.model import (
     Status,
     TimelineEntry,
 )
+from tocsin.incidents.paging import REASON_LIMIT, Page
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import ChangeNotification, Summary
@@ -42,6 +43,7 @@ from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.page import page_message, page_modal, page_target_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -81,6 +83,10 @@ def _managing(form: Form) -> dict[str, View]:
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to merge": merge_modal(form, incident, [incident, other]),
+        "the form that asks whom to page": page_target_modal(incident, [said[:75], "b"], why=said),
+        "the form to page": page_modal(
+            incident, said[:75], "PagerDuty", why=said, questions=[said], problem=said
+        ),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(
@@ -111,12 +117,18 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
         "the card": card(incident),
         "news": news_message(news)[1],
         "what is to be done": follow_up_message(incident, to_do)[1],
+        "a page": page_message(_page())[1],
         "a reminder": reminder_message(incident, SOMEBODY, AT)[1],
         "a refusal": refused_message(incident.name, "It was refused.", "key")[1],
         "a form that did not open": unopened_message("it took longer", _filled(200), _context())[1],
         "help": help_message(("Anywhere", help_lines))[1],
     }
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
+
+
+def _page() -> Page:
+    said = _filled(REASON_LIMIT)
+    return Page(key="1", incident_id="1", target=said[:75], service="PagerDuty", by=SOMEBODY, at=AT, why=said)
 
 
 def _context() -> DeclareMetadata:
