@@ -166,8 +166,8 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
 }
 AS_A_ROLE = {"lead", "take"}
 """What gives somebody a role, as `role` does."""
-OURS = {"export", "document"}
-"""What needs no more of a backend than to be read: the file or the canvas is made and sent by us."""
+OURS = {"export", "document", "page"}
+"""What needs no more of a backend than to be read: the file, canvas or page is made and sent by us."""
 
 
 async def test_every_verb_about_an_incident_is_tried() -> None:
