@@ -148,5 +148,7 @@ def page_again(page: Page, now: datetime) -> str:
 
 
 def questions(last: Mapping[str, Page], now: datetime) -> list[str]:
-    """Return a question for each target that was paged a short while ago."""
-    return [page_again(page, now) for page in last.values() if now - page.at < RECENT]
+    """Return a question for each target that was paged a short while ago, and whose page is not over."""
+    return [
+        page_again(page, now) for page in last.values() if page.ended_at is None and now - page.at < RECENT
+    ]

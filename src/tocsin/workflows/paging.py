@@ -11,10 +11,11 @@ from typing import Literal
 from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.incidents.errors import Refused, Unavailable
-from tocsin.incidents.model import ChannelId, Incident, MessageTs, Person, TimelineEntry, display_name
+from tocsin.incidents.model import Incident, MessageTs, Person, TimelineEntry, display_name
 from tocsin.incidents.paging import (
     ASKED_FOR,
     GIVE_UP,
+    KEY_SHOWN,
     Acknowledgement,
     Page,
     PageTarget,
@@ -136,12 +137,11 @@ class PageDispatcher:
         if incident is None:
             return
         slack, thing = self.workspace(page.team), f"page {page.key}"
-        fingerprints = await self.state.fingerprints(incident.id)
-        posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
-        channel = ChannelId(posted[0]) if posted else await fitting_channel(slack, self.state, incident)
+        channel = await fitting_channel(slack, self.state, incident)
         if channel is None:
             return
-        ts, shown = MessageTs(posted[1]) if posted else None, None
+        posted = (await self.state.fingerprints(incident.id)).get((channel, thing))
+        ts, shown = MessageTs(posted) if posted else None, None
         while shown != (now := await self.page_now(page)):
             # An acknowledgement may come while the message is being posted.
             ts, shown = await slack.messages.show_page(channel, incident, now, ts, again=again), now
@@ -172,7 +172,7 @@ class SendPage(DurableCommand[PageCommand]):
         dispatcher = self._dispatcher
         try:
             page = _page_of(command, dispatcher.target(command.target))
-            other = await dispatcher.state.claim_page(page)
+            other = await self._claim(page)
             if other.key != page.key:
                 return NotChanged(sentence=page_again(other, dispatcher.clock()), overtaken=True)
             now = await dispatcher.look(command.incident_id)
@@ -185,6 +185,17 @@ class SendPage(DurableCommand[PageCommand]):
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         said = f"{command.incident.reference}: {page.target} was paged ({page.service})."
         return Changed(incident=now or command.incident, said=said)
+
+    async def _claim(self, page: Page) -> Page:
+        """Claim the place after the last page that its sender knew of; return the page that has it.
+
+        A page that the service refused, or that is over, leaves its place to the next one.
+        """
+        while True:
+            found = await self._dispatcher.state.claim_page(page)
+            if found.key == page.key or found.ended_at is None:
+                return found
+            page = page.model_copy(update={"after": found.key[:KEY_SHOWN]})
 
     async def after(self, command: PageCommand, done: Changed) -> None:
         page = _page_of(command, self._dispatcher.target(command.target))

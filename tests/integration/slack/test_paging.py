@@ -189,7 +189,8 @@ async def test_a_private_incident_is_told_by_its_reference_unless_the_entry_says
 async def test_a_refusal_is_told_in_the_services_words_without_the_key_and_the_reason_stays(
     bot: RunningBot, services: PagingServices, troubles: list[EventDict]
 ) -> None:
-    incident = await declared_before(bot, "checkout is slow")
+    incident = await led_by_ben(bot)
+    other = await opened_by(bot, "ben", incident.slack_channel_id, "/incident page payments")
     said = {"message": "Event object is invalid", "errors": [f"unknown key {ROUTING_KEY}"]}
     services.down = lambda: JSONResponse(said, 400)
     view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident page payments cards fail")
@@ -200,7 +201,9 @@ async def test_a_refusal_is_told_in_the_services_words_without_the_key_and_the_r
     services.down = lambda: RedirectResponse(f"{services.url}/hook", 307)
     assert "redirect (307), which is not followed" in await sent(bot, "ana", view)
     services.down = None
-    assert "payments was paged" in await sent(bot, "ana", view)
+    # Nobody was paged so far, so Ben is not asked again; Ana is, after him.
+    assert "payments was paged (PagerDuty)" in await sent(bot, "ben", other)
+    assert "payments was paged just now by Ben" in await sent(bot, "ana", view)
     await settled(bot)
     assert ROUTING_KEY not in str(troubles)
     assert "Correct its [[paging]] entry or key" in str(troubles)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from support.paging import CREATE_LIMITS, SECRET, VARIABLES
 
 from tocsin.config import read_rules
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Person
+from tocsin.incidents.model import Person, Status
 from tocsin.incidents.paging import Page, bare_event, check_pageable, page_event, questions
 from tocsin.paging import examine, open_targets
 from tocsin.paging.opsgenie import alert
@@ -62,12 +61,15 @@ def test_what_is_no_signing_secret_is_not_taken_for_one(secret: str) -> None:
 def test_nobody_is_paged_for_a_test_or_an_incident_that_has_ended() -> None:
     with pytest.raises(Refused, match="is a test"):
         check_pageable(incident(mode="test"))
+    with pytest.raises(Refused, match="has ended"):
+        check_pageable(incident(incident_status=Status(id="closed", name="Closed", category="closed")))
 
 
 def test_another_page_is_asked_about_for_ten_minutes() -> None:
-    asked: Callable[[int], list[str]] = lambda m: questions({"payments": PAGE}, AT + timedelta(minutes=m))  # noqa: E731
-    assert asked(2) == ["payments was paged 2 minutes ago by Ana Ferreira; page again?"]
-    assert asked(10) == []
+    last = {"payments": PAGE}
+    asked = ["payments was paged 2 minutes ago by Ana Ferreira; page again?"]
+    assert questions(last, AT + timedelta(minutes=2)) == asked
+    assert questions(last, AT + timedelta(minutes=10)) == []
 
 
 @pytest.mark.parametrize(
