@@ -176,7 +176,10 @@ async def test_a_private_incident_is_told_by_its_reference_unless_the_entry_says
     bot: RunningBot, services: PagingServices
 ) -> None:
     incident = await declared_before(bot, "a secret leak", visibility=ticked("private"))
-    for target in ("payments", "database", "own pager"):
+    view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident page payments it leaks")
+    assert "they read its reference alone" in str(view.payload)
+    await sent(bot, "ana", view)
+    for target in ("database", "own pager"):
         await paged(bot, incident, f"{target} it leaks")
     await settled(bot)
     duty, genie, own = (str(services.sent(path)) for path in ("/events", "/genie", "/hook"))

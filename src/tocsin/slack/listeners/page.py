@@ -48,7 +48,14 @@ async def _build_page(call: Invocation, problem: str, *, target: str = "", why: 
         else questions({name: page for name, page in last.items() if name == target}, call.context.clock())
     )
     return page_modal(
-        incident, found.name, found.service, why=why, last=last, questions=asked, problem=escape(problem)
+        incident,
+        found.name,
+        found.service,
+        why=why,
+        last=last,
+        questions=asked,
+        tells=found.tells_private or not incident.is_private,
+        problem=escape(problem),
     )
 
 

@@ -25,6 +25,9 @@ from tocsin.slack.views.metadata import VerbMetadata, heading, verb_modal
 
 CALLBACK_ID = "page"
 
+TOLD = "They read this with the incident’s name."
+NOT_TOLD = "The incident is private: they read its reference alone. This stays in its channel."
+
 Message = tuple[str, list[Block]]
 """Text of the notification, and blocks of the message."""
 
@@ -49,12 +52,13 @@ def page_modal(
     why: str = "",
     last: Mapping[str, Page] | None = None,
     questions: Sequence[str] = (),
+    tells: bool = True,
     problem: str = "",
 ) -> View:
     """Build the form that asks if a target is to be paged now.
 
     It carries the key of the target's `last` page, so that a page that another person sends meanwhile is
-    noticed.
+    noticed. `tells` is False if the page will say nothing but the incident's reference.
     """
     known = (last or {}).get(target)
     seen = {target: known.key[:KEY_SHOWN]} if known else {}
@@ -68,19 +72,19 @@ def page_modal(
         CALLBACK_ID,
         f"Page {target}",
         metadata,
-        [*again, *heading(incident), asked, _why(why)],
+        [*again, *heading(incident), asked, _why(why, TOLD if tells else NOT_TOLD)],
         submit="Page",
         problem=problem,
     )
 
 
-def _why(value: str) -> Block:
+def _why(value: str, hint: str = "") -> Block:
     return text_input(
         "why",
         "Why",
         value=value,
         placeholder="Card payments fail since 14:05",
-        hint="They read this with the incident’s name; of a private incident they read the reference alone.",
+        hint=hint,
     )
 
 
