@@ -12,7 +12,7 @@ from support.paging import CREATE_LIMITS, SECRET, VARIABLES
 from tocsin.config import read_rules
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person, Status
-from tocsin.incidents.paging import Page, bare_event, check_pageable, page_event, questions
+from tocsin.incidents.paging import Page, bare_event, check_pageable, page_event, question_before
 from tocsin.paging import examine, open_targets
 from tocsin.paging.opsgenie import alert
 from tocsin.paging.pagerduty import enqueued
@@ -66,10 +66,9 @@ def test_nobody_is_paged_for_a_test_or_an_incident_that_has_ended() -> None:
 
 
 def test_another_page_is_asked_about_for_ten_minutes() -> None:
-    last = {"payments": PAGE}
-    asked = ["payments was paged 2 minutes ago by Ana Ferreira; page again?"]
-    assert questions(last, AT + timedelta(minutes=2)) == asked
-    assert questions(last, AT + timedelta(minutes=10)) == []
+    asked = "payments was paged 2 minutes ago by Ana Ferreira; page again?"
+    assert question_before(PAGE, AT + timedelta(minutes=2)) == asked
+    assert question_before(PAGE, AT + timedelta(minutes=10)) == ""
 
 
 @pytest.mark.parametrize(

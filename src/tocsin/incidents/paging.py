@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -135,11 +135,6 @@ def check_pageable(incident: Incident) -> None:
         raise Refused(f"{incident.reference} has ended, so nobody is paged for it. Reopen it first.")
 
 
-def last_pages(pages: Iterable[Page]) -> dict[str, Page]:
-    """Return the last page of each target."""
-    return {page.target: page for page in sorted(pages, key=lambda page: page.at)}
-
-
 def page_again(page: Page, now: datetime) -> str:
     """Return the question to ask before a target is paged again."""
     who = display_name(page.by)
@@ -147,8 +142,6 @@ def page_again(page: Page, now: datetime) -> str:
     return f"{page.target} was paged {ago(page.at, now)}{by}; page again?"
 
 
-def questions(last: Mapping[str, Page], now: datetime) -> list[str]:
-    """Return a question for each target that was paged a short while ago, and whose page is not over."""
-    return [
-        page_again(page, now) for page in last.values() if page.ended_at is None and now - page.at < RECENT
-    ]
+def question_before(page: Page, now: datetime) -> str:
+    """Return the question if the page was sent a short while ago and is not over; empty if not."""
+    return page_again(page, now) if page.ended_at is None and now - page.at < RECENT else ""

@@ -21,7 +21,6 @@ from tocsin.incidents.paging import (
     PageTarget,
     bare_event,
     check_pageable,
-    last_pages,
     page_again,
     page_event,
 )
@@ -290,9 +289,10 @@ class Paging:
         self.send = SendPage(engine, dispatcher)
         self.signal = SignalPage(engine, dispatcher)
 
-    async def last(self, incident_id: str) -> dict[str, Page]:
-        """Return the last page of each target for this incident. Raises Unavailable."""
-        return last_pages(await self._dispatcher.state.pages(incident_id)) if self.targets else {}
+    async def last(self, incident_id: str, target: str) -> Page | None:
+        """Return the target's last page for this incident; None if there is none. Raises Unavailable."""
+        pages = await self._dispatcher.state.pages(incident_id)
+        return next((page for page in reversed(pages) if page.target == target), None)
 
     async def find(self, incident_id: str, key: str) -> Page | None:
         """Return the incident's page with this key; None if there is none. Raises Unavailable."""

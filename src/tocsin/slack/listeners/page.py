@@ -9,7 +9,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import TeamId
-from tocsin.incidents.paging import REASON_LIMIT, UNCONFIGURED, check_pageable, questions
+from tocsin.incidents.paging import REASON_LIMIT, UNCONFIGURED, check_pageable, question_before
 from tocsin.incidents.parsing import list_choices, match_prefix
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.command_text import as_read
@@ -40,20 +40,16 @@ async def _build_page(call: Invocation, problem: str, *, target: str = "", why: 
     if found is None:
         names = [one.name for one in paging.targets]
         return page_target_modal(incident, names, why=why, problem=escape(problem))
-    last = await paging.last(incident.id)
+    before = await paging.last(incident.id, found.name)
     # A refusal asks the same question.
-    asked = (
-        []
-        if problem
-        else questions({name: page for name, page in last.items() if name == target}, call.context.clock())
-    )
+    question = question_before(before, call.context.clock()) if before and not problem else ""
     return page_modal(
         incident,
         found.name,
         found.service,
         why=why,
-        last=last,
-        questions=asked,
+        before=before,
+        question=question,
         tells=found.tells_private or not incident.is_private,
         problem=escape(problem),
     )

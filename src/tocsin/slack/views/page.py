@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
@@ -50,24 +50,23 @@ def page_modal(
     service: str,
     *,
     why: str = "",
-    last: Mapping[str, Page] | None = None,
-    questions: Sequence[str] = (),
+    before: Page | None = None,
+    question: str = "",
     tells: bool = True,
     problem: str = "",
 ) -> View:
     """Build the form that asks if a target is to be paged now.
 
-    It carries the key of the target's `last` page, so that a page that another person sends meanwhile is
+    It carries the key of the target's page `before`, so that a page that another person sends meanwhile is
     noticed. `tells` is False if the page will say nothing but the incident's reference.
     """
-    known = (last or {}).get(target)
-    seen = {target: known.key[:KEY_SHOWN]} if known else {}
+    seen = {target: before.key[:KEY_SHOWN]} if before else {}
     metadata = VerbMetadata(verb=Verb.PAGE, incident_id=incident.id, rest=target, seen=seen)
     asked = paragraph(
         f":pager: *Page {escape(target)} now?* {escape(service)} calls whoever is on call. "
         "Nothing is sent before you press *Page*."
     )
-    again = [paragraph(f":warning: {escape(question)}") for question in questions]
+    again = [paragraph(f":warning: {escape(question)}")] if question else []
     return verb_modal(
         CALLBACK_ID,
         f"Page {target}",

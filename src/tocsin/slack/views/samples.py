@@ -85,7 +85,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the form that asks whom to page": page_target_modal(incident, [said[:75], "b"], why=said),
         "the form to page": page_modal(
-            incident, said[:75], "PagerDuty", why=said, questions=[said], problem=said
+            incident, said[:75], "PagerDuty", why=said, question=said, problem=said
         ),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
