@@ -33,9 +33,11 @@ from tocsin.health import Health
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
+from tocsin.incidents.paging import PageTarget
 from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Metrics
-from tocsin.settings import Settings
+from tocsin.paging import open_targets
+from tocsin.settings import Settings, read_secret
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
@@ -69,6 +71,7 @@ from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
+from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
@@ -95,14 +98,21 @@ class Resources:
     api_token: str
     state_key: str
     """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
+    targets: tuple[PageTarget, ...] = ()
+    """Teams and services that can be paged."""
     clock: Clock = now
     metrics: Metrics = field(default_factory=Metrics)
     tasks: Tasks = field(default_factory=Tasks)
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Resources]:
-    """Open the files and databases in this data folder, and the backend. Raises ConfigurationError."""
+async def open_resources(
+    settings: Settings, folder: Path, *, playing: bool = False
+) -> AsyncIterator[Resources]:
+    """Open the files and databases in this data folder, and the backend. Raises ConfigurationError.
+
+    With `playing`, for the playground, pages go only to services on this machine.
+    """
     async with AsyncExitStack() as stack:
         url = journal_url(settings, folder)
         if not is_postgresql(url):
@@ -114,6 +124,10 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
         alerts = OperatorAlerts(key_value)
         backend = await open_backend(settings, folder, store=key_value, operator=alerts)
         stack.push_async_callback(backend.close)
+        secrets = partial(read_secret, env_file=None) if playing else read_secret
+        targets = await stack.enter_async_context(
+            open_targets(config.paging, secrets, now, here_only=playing)
+        )
         yield Resources(
             settings=settings,
             config=config,
@@ -125,6 +139,7 @@ async def open_resources(settings: Settings, folder: Path) -> AsyncIterator[Reso
             alerts=alerts,
             api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
             state_key=await lasting_secret(key_value, folder, "trip-key"),
+            targets=targets,
         )
 
 
@@ -381,8 +396,7 @@ def _open_installation_store(parts: Resources) -> SqlInstallationStore:
 
 
 def _build_oauth_app(settings: Settings, new_client: NewClient) -> OAuthApp:
-    client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
-    return OAuthApp(client_id or "", client_secret or "", new_client)
+    return OAuthApp(settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client)
 
 
 def _build_oauth(
@@ -462,9 +476,25 @@ def _build_workflows(
         introduce=partial(_introduce, registry, people_of),
         rules_of=partial(_rules_of, parts),
         nudger=nudger,
+        paging=_build_paging(parts, registry, state, current),
         snooze=SnoozeNudges(parts.backend, parts.engine, state, workspace, nudge_store, nudger),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
+
+
+def _build_paging(
+    parts: Resources, registry: WorkspaceRegistry, state: SqlSlackStateStore, current: CurrentIncidents
+) -> Paging:
+    dispatcher = PageDispatcher(
+        targets=parts.targets,
+        backend=parts.backend,
+        state=state,
+        workspace=registry.workspace_of,
+        clock=parts.clock,
+        alerts=parts.alerts,
+        count=parts.metrics.count_page,
+    )
+    return Paging(parts.engine, dispatcher, current.open_now.find)
 
 
 def _build_receiver(

@@ -343,10 +343,14 @@ def _read(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, .
 
 
 def _refuse_repeats(key: str, entries: Sequence[_ChoiceConfig]) -> None:
-    for what, values in (("id", [e.id for e in entries]), ("name", [e.name.casefold() for e in entries])):
-        repeated = [value for value, times in Counter(values).items() if times > 1]
-        if repeated:
-            raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
+    _refuse_same(key, "id", [entry.id for entry in entries])
+    _refuse_same(key, "name", [entry.name.casefold() for entry in entries])
+
+
+def _refuse_same(key: str, what: str, values: Sequence[str]) -> None:
+    repeated = [value for value, times in Counter(values).items() if times > 1]
+    if repeated:
+        raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
 
 
 def problem(error: Any, known: Sequence[str]) -> str:
@@ -375,10 +379,17 @@ GroupId = Annotated[str, StringConstraints(pattern=rf"{_THERE}S[A-Z0-9]{{2,}}$")
 ChannelName = Annotated[str, StringConstraints(pattern=rf"{_THERE}[CG][A-Z0-9]{{2,}}$")]
 Invited = Annotated[str, StringConstraints(pattern=rf"{_THERE}(S[A-Z0-9]{{2,}}|@[a-z0-9._-]{{1,80}})$")]
 Names = tuple[str, ...]
+EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
+ADDRESS = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?$"
+"""Addresses to which pages are sent: over TLS, or on this machine."""
 
 _SHAPES = {
     "permissions": "give a user group's id, which begins with S",
     "channels": "give a channel's id, which begins with C",
+    "key_variable": "give the name of an environment variable, such as 'PAGERDUTY_KEY', never the key itself",
+    "token_variable": "give the name of an environment variable, such as 'PAGERDUTY_TOKEN'",
+    "url": "give an address that begins with https://, such as 'https://events.eu.pagerduty.com'",
+    "rest_url": "give an address that begins with https://, such as 'https://api.eu.pagerduty.com'",
     "invite": "give a user group, by its id (it begins with S) or its handle, such as '@oncall'",
 }
 
@@ -462,6 +473,35 @@ class NudgesTable(_Table):
     rules: tuple[NudgeRuleTable, ...] = Field(default=(), max_length=50)
 
 
+class PagingTable(_Table):
+    """`[[paging]]`: a target that `/incident page` may page, and the service that reaches it."""
+
+    name: str = Field(min_length=1, max_length=CHOICE_LIMIT)
+    provider: Literal["pagerduty", "opsgenie", "webhook"]
+    key_variable: EnvironmentVariable
+    """Environment variable with the integration key, the API key or the signing secret."""
+    token_variable: EnvironmentVariable | None = None
+    """Environment variable with a token of PagerDuty's REST API, to read acknowledgements with."""
+    url: str | None = Field(default=None, pattern=ADDRESS)
+    rest_url: str | None = Field(default=None, pattern=ADDRESS)
+    team: str | None = Field(default=None, min_length=1, max_length=100)
+    """Team that Opsgenie notifies, if the key is not a team's own."""
+    private: bool = False
+    """True if pages for private incidents carry the name and the reason, too."""
+
+    @model_validator(mode="after")
+    def _fits_its_provider(self) -> PagingTable:
+        if self.provider == "webhook" and self.url is None:
+            raise ValueError("a webhook needs a url")
+        only = {"token_variable": "pagerduty", "rest_url": "pagerduty", "team": "opsgenie"}
+        for key, provider in only.items():
+            if getattr(self, key) is not None and self.provider != provider:
+                raise ValueError(f"{key} is for provider = '{provider}' alone")
+        if not is_visible(clean_text(self.name)):
+            raise ValueError("give a name that people can type, such as 'payments'")
+        return self
+
+
 class Config(_Table):
     """All parts of the configuration file except the choices of the forms."""
 
@@ -472,7 +512,13 @@ class Config(_Table):
     triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
     nudges: NudgesTable = NudgesTable()
+    paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
     template: str = Field(default=STANDARD, exclude=True)
+
+    @model_validator(mode="after")
+    def _each_target_has_its_name(self) -> Config:
+        _refuse_same("paging", "name", [entry.name.casefold() for entry in self.paging])
+        return self
 
     def for_team(self, team: str) -> Config:
         """Return the rules of one workspace: entries that name another workspace are left out."""
@@ -577,5 +623,6 @@ def _known(place: Sequence[Any]) -> list[str]:
         "triage": TriageTable,
         "after": PostIncidentTable,
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
+        "paging": PagingTable,
     }
     return list(tables[str(place[0])].model_fields)

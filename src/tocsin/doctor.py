@@ -16,7 +16,8 @@ from tocsin.config import Config, open_config
 from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
-from tocsin.settings import ConfigurationError, Settings, read_settings
+from tocsin.paging import examine
+from tocsin.settings import ConfigurationError, Settings, read_secret, read_settings
 from tocsin.slack import diagnostics
 from tocsin.slack.diagnostics import TokenAccess, fetch_access
 from tocsin.slack.installations import DecryptionError, Installation, Installations, TokenCipher
@@ -61,7 +62,7 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     folder = folder_of(settings)
     url = journal_url(settings, folder)
     look = _database if is_postgresql(url) else _journal
-    for check in (*_configuration(settings), _data_folder(folder, url)):
+    for check in (*_configuration(settings), *_paging(settings), _data_folder(folder, url)):
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
@@ -84,6 +85,16 @@ def _configuration(settings: Settings) -> list[Check]:
     if lines:
         return [Check("TOCSIN_CONFIG", False, line.rstrip(".") + ".", "Correct the file.") for line in lines]
     return [Check("TOCSIN_CONFIG", True, f"{settings.tocsin_config} is valid.")]
+
+
+def _paging(settings: Settings) -> list[Check]:
+    """Check the form of the paging services' keys, without paging."""
+    try:
+        entries = open_config(settings).paging
+    except ConfigurationError:
+        # The check of the configuration says so.
+        return []
+    return [Check(one.name, one.ok, one.said, one.fix) for one in examine(entries, read_secret)]
 
 
 def _data_folder(folder: Path, url: str) -> Check:

@@ -37,6 +37,9 @@ class Metrics:
         self._limited = self._counter(
             "tocsin_slack_limited", "Calls that Slack answered with 429.", ["method"]
         )
+
+        says = "Events sent to paging services, by how they ended: sent, refused or unavailable."
+        self._pages = self._counter("tocsin_pages", says, ["service", "action", "outcome"])
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
@@ -61,7 +64,6 @@ class Metrics:
             "HTTP requests that no listener saw, by the status they were answered with.",
             ["status"],
         )
-
         # Cached, because the library looks up a series under a lock each time.
         self._request = cache(self._requests.labels)
         self._answer = cache(self._answers.labels)
@@ -97,6 +99,9 @@ class Metrics:
 
     def count_nudge(self, kind: str, outcome: str) -> None:
         self._nudges.labels(kind, outcome).inc()
+
+    def count_page(self, service: str, action: str, outcome: str) -> None:
+        self._pages.labels(service, action, outcome).inc()
 
     def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()

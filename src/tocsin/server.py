@@ -158,7 +158,7 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         authentication = Authentication(workspace.state.page_token)
         incidents = workspace.channel_by_name("incidents").id
         settings = settings.model_copy(update=_as_installed(installed, settings, incidents))
-        parts = await stack.enter_async_context(open_resources(settings, folder))
+        parts = await stack.enter_async_context(open_resources(settings, folder, playing=True))
         app = await stack.enter_async_context(open_app(parts))
         front = _front(app.pages(), playground_app(workspace, authentication), authentication)
         await stack.enter_async_context(serving(front, listening))

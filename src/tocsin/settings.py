@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SLACK_API = "https://slack.com/api/"
@@ -234,6 +234,21 @@ def read_play_settings(port: int, backend: str | None) -> Settings:
         | {"tocsin_host": "127.0.0.1", "tocsin_port": port, "tocsin_backend": backend or "local"}
         | ({} if typed else {"_env_file": None})
     )
+
+
+class _Named(BaseSettings):
+    """One variable that the configuration file names, read as the settings are."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+
+def read_secret(variable: str, env_file: str | None = ".env") -> str:
+    """Return the secret in an environment variable that the configuration names; empty if it is not set."""
+    value = Field(default=None, validation_alias=variable)
+    given: dict[str, Any] = {"_env_file": env_file}
+    named = create_model("Named", __base__=_Named, secret=(SecretStr | None, value))
+    found = dict(named(**given))["secret"]
+    return found.get_secret_value().strip() if found is not None else ""
 
 
 def _only(names: set[str]) -> dict[str, Any]:

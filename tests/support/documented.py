@@ -120,6 +120,7 @@ def metrics() -> list[Row]:
     metrics.count_nudge("no_lead", "sent")
     metrics.count_declaration("declared")
     metrics.count_call("method", "limited")
+    metrics.count_page("service", "trigger", "sent")
     rows = []
     for metric in metrics.registry.collect():
         labels = [f"`{label}`" for label in metric.samples[0].labels if label != "le"]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import CustomField, Form, IncidentType, PersonId, Role, Severity, Status
+from tocsin.incidents.paging import PageTarget
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import clean_text, join_names
 
@@ -87,7 +88,7 @@ def trimmed(text: str) -> str:
 # Matching of a typed severity, status or role: its name in any case, or the beginning of its name.
 
 
-Choice = Severity | Status | Role | IncidentType | CustomField
+Choice = Severity | Status | Role | IncidentType | CustomField | PageTarget
 """Anything that people choose by typing its name."""
 
 N = TypeVar("N", bound=Choice)

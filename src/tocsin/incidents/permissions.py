@@ -79,6 +79,7 @@ class Verb(StrEnum):
     FOLLOW = "follow", "follow incidents"
     UNFOLLOW = "unfollow", "follow incidents"
     CATCH_UP = "catchup", "see incidents"
+    PAGE = "page", "page who is on call"
     KEEP = "keep", "keep an incident's channel"
 
 

@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.nudges import Nudge
+from tocsin.incidents.paging import Page
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
@@ -29,6 +30,7 @@ from tocsin.slack.views.notifications import (
     written_message,
 )
 from tocsin.slack.views.nudges import nudge_message, snoozed_message
+from tocsin.slack.views.page import page_message
 from tocsin.slack.views.people import access_message, decision_message
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
@@ -400,6 +402,19 @@ class Messages:
     ) -> None:
         text, blocks = follow_up_message(incident, follow_up)
         await self._posts.edit((channel, ts), text, blocks, about=posted_to(channel, incident))
+
+    async def show_page(
+        self, channel: ChannelId, incident: Incident, page: Page, ts: MessageTs | None, *, again: bool = False
+    ) -> MessageTs:
+        text, blocks = page_message(page)
+        about, key = posted_to(channel, incident), f"{page.key}:page"
+        posted = ts
+        if posted is None:
+            _, posted = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+        if ts is not None or again:
+            # A message of an earlier attempt may show an earlier state.
+            await self._posts.edit((channel, posted), text, blocks, about=about)
+        return posted
 
     async def remind(
         self, channel: ChannelId, incident: Incident, nudge: Nudge, *, key: str, again: bool = False

@@ -21,6 +21,7 @@ from tocsin.slack.listeners import (
     home,
     invite,
     nudges,
+    page,
     reminders,
     roles,
     timeline,
@@ -89,6 +90,7 @@ VIEWS: dict[str, Listener] = {
     "note": timeline.submit_note,
     "follow_up": followups.submit_follow_up,
     "snooze": nudges.submit_snooze,
+    "page": page.submit_page,
     "choose": choose.submit_choose,
 }
 
@@ -120,6 +122,8 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "allow_access": access.allow_access,
     "decline_access": access.decline_access,
     "complete_follow_up": followups.press_done,
+    "page_incident": page.PAGE,
+    "acknowledge_page": page.press_acknowledge,
     "give_update": reminders.give_update,
     "snooze_update": reminders.snooze,
     "take_over_update": reminders.take_over,

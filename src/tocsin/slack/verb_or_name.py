@@ -82,10 +82,12 @@ _TROUBLED = these(
 )
 
 
-def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> bool:
+def reads_like_a_name(
+    first: First, form: Form, names: Mapping[str, str], targets: Sequence[Choice] = ()
+) -> bool:
     """True if the verb and the text after it may be meant as the name of a new incident.
 
-    `names` are names of people, by id.
+    `names` are names of people, by id; `targets` can be paged.
     """
     text = as_read(first.rest, {})
     said = [bare(text[start:end]) for start, end in spans(text)]
@@ -106,6 +108,9 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
             return _is_nobody(first.rest, names)
         case "role" | "take":
             return _is_no_role(first, form, names, doubtful)
+        case "page":
+            # Pages of web sites fail more often than on-call people are paged.
+            return not targets or _is_no_choice(text, targets, doubtful=True)
     return _is_not_its_text(first, text, said, form)
 
 

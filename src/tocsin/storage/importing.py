@@ -22,6 +22,7 @@ COPIED = (
     "tocsin_watched",
     "tocsin_departures",
     "tocsin_reminders",
+    "tocsin_pages",
     "tocsin_ended",
     "tocsin_facts",
     "tocsin_orgs",

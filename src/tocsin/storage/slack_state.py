@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, SourceMessage
+from tocsin.incidents.paging import Acknowledgement, Page
 from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.updates import Reminder
 from tocsin.storage.database import TABLES, Database, upsert
@@ -76,6 +77,20 @@ _reminders = sa.Table(
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("asking", sa.Boolean, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
+)
+
+_pages = sa.Table(
+    "tocsin_pages",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("incident_id", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("page", sa.Text, nullable=False),
+    sa.Column("acknowledgement", sa.Text),
+    sa.Column("ended_at", sa.Float),
+    sa.UniqueConstraint("incident_id", "target", "after"),
 )
 
 MANY = 4000
@@ -237,6 +252,49 @@ class SqlSlackStateStore:
 
         await self.do(replace)
 
+    async def claim_page(self, page: Page) -> Page:
+        row = {
+            **page.model_dump(include={"key", "incident_id", "target", "after"}),
+            "at": page.at.timestamp(),
+            "page": page.model_dump_json(exclude={"acknowledgement", "ended_at"}),
+        }
+        c = _pages.c
+        place = sa.and_(c.incident_id == page.incident_id, c.target == page.target, c.after == page.after)
+
+        def claim(connection: sa.Connection) -> Page:
+            # A row with the same place that another replica writes meanwhile fails, and this runs again.
+            known = connection.execute(sa.select(_pages).where(place)).first()
+            if known is None:
+                connection.execute(_pages.insert().values(row))
+            return _page(known) if known is not None else page
+
+        return await self.do(claim, synced=True)
+
+    async def mark_page(
+        self, key: str, acknowledged: Acknowledgement | None, ended_at: datetime | None
+    ) -> None:
+        def mark(connection: sa.Connection) -> None:
+            if acknowledged is not None:
+                first = sa.and_(_pages.c.key == key, _pages.c.acknowledgement.is_(None))
+                said = acknowledged.model_dump_json()
+                connection.execute(_pages.update().where(first).values(acknowledgement=said))
+            if ended_at is not None:
+                first = sa.and_(_pages.c.key == key, _pages.c.ended_at.is_(None))
+                connection.execute(_pages.update().where(first).values(ended_at=ended_at.timestamp()))
+
+        await self.do(mark)
+
+    async def pages(self, incident_id: str) -> Sequence[Page]:
+        asked = sa.select(_pages).where(_pages.c.incident_id == incident_id).order_by(_pages.c.at)
+        rows = await self.do(lambda connection: connection.execute(asked).all())
+        return [_page(row) for row in rows]
+
+    async def open_pages(self, since: datetime) -> Sequence[Page]:
+        asked = sa.select(_pages).where(_pages.c.at >= since.timestamp(), _pages.c.ended_at.is_(None))
+        asked = asked.order_by(_pages.c.at.desc()).limit(100)
+        rows = await self.do(lambda connection: connection.execute(asked).all())
+        return [_page(row) for row in rows]
+
     async def beat(self) -> None:
         """Write a row to test the database. Raises Unavailable if commands cannot be saved now.
 
@@ -290,6 +348,16 @@ class SqlSlackStateStore:
             )
             for row in rows
         ]
+
+
+def _page(row: sa.Row[Any]) -> Page:
+    said, ended_at = row.acknowledgement, row.ended_at
+    return Page.model_validate_json(row.page).model_copy(
+        update={
+            "acknowledgement": Acknowledgement.model_validate_json(said) if said else None,
+            "ended_at": datetime.fromtimestamp(ended_at, UTC) if ended_at is not None else None,
+        }
+    )
 
 
 def _owner(team: str, source: SourceMessage) -> sa.Select[tuple[str]]:

@@ -24,6 +24,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.nudges import Nudge
+from tocsin.incidents.paging import Acknowledgement, Page
 from tocsin.incidents.postmortem import ScheduledArchive
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.updates import ChangeNotification, Reminder
@@ -323,6 +324,12 @@ class SlackMessages(Protocol):
     ) -> None:
         """Edit that message so that it shows the follow-up as done."""
 
+    async def show_page(
+        self, channel: ChannelId, incident: Incident, page: Page, ts: MessageTs | None, *, again: bool = False
+    ) -> MessageTs:
+        """Post that a target was paged, with a button that acknowledges it; edit the message at `ts`."""
+        ...
+
     async def remind(
         self, channel: ChannelId, incident: Incident, nudge: Nudge, *, key: str, again: bool = False
     ) -> MessageTs:
@@ -541,6 +548,23 @@ class SlackStateStore(Protocol):
 
     async def save_scheduled_archive(self, archive: ScheduledArchive) -> None:
         """Store a planned archiving, replacing the incident's earlier one."""
+
+    async def claim_page(self, page: Page) -> Page:
+        """Store a page; return another one if its sender did not know of it (`Page.after`)."""
+        ...
+
+    async def mark_page(
+        self, key: str, acknowledged: Acknowledgement | None, ended_at: datetime | None
+    ) -> None:
+        """Store that a page was acknowledged, or is over, unless that is stored already."""
+
+    async def pages(self, incident_id: str) -> Sequence[Page]:
+        """Return the incident's pages, oldest first."""
+        ...
+
+    async def open_pages(self, since: datetime) -> Sequence[Page]:
+        """Return at most 100 pages since then that are not over, newest first."""
+        ...
 
 
 class FinishedWorkflow(FrozenModel):

@@ -18,6 +18,7 @@ from tocsin.workflows.export import Exports
 from tocsin.workflows.follow import CatchUps, Followers
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.nudges import Nudger, SnoozeNudges
+from tocsin.workflows.paging import Paging
 from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
@@ -47,6 +48,7 @@ class IncidentWorkflows:
     exports: Exports
     documents: Documents
     archiving: ChannelArchiver
+    paging: Paging
     find: FindIncidents
     open_now: OpenIncidentsCache
     remind: ReminderScheduler
@@ -62,7 +64,12 @@ class IncidentWorkflows:
     @property
     def leaders_loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """The background loops of which one runs at a time, on the replica that leads."""
-        return self.remind.keep_watch, self.archiving.keep_watch, self.nudger.keep_watch
+        return (
+            self.remind.keep_watch,
+            self.archiving.keep_watch,
+            self.nudger.keep_watch,
+            self.paging.keep_watch,
+        )
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""
@@ -78,6 +85,8 @@ class IncidentWorkflows:
             self.snooze,
             self.follow_ups.add,
             self.follow_ups.complete,
+            self.paging.send,
+            self.paging.signal,
         )
         return {
             **{command.verb: command.workflow for command in commands},
@@ -100,15 +109,13 @@ def build_workflows(
     rules_of: RulesOf,
     nudger: Nudger,
     snooze: SnoozeNudges,
+    paging: Paging,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
-    """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
-
-    `rules_of` returns a workspace's announcement rules. `leads` says if this replica leads; None if alone.
-    """
-    open_now = current.open_now
+    """`current` gets changed incidents; `leads` says if this replica leads the others, None if alone."""
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    ended = archiving.plan, nudger.forget
+    open_now = current.open_now
+    ended = archiving.plan, nudger.forget, paging.wake
     following = SlackSync(backend, state, workspace, open_now.put, ended, leads)
     remind = ReminderScheduler(backend, state, workspace, clock, nudger)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
@@ -124,6 +131,7 @@ def build_workflows(
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
         archiving=archiving,
+        paging=paging,
         find=FindIncidents(backend=backend, channels=state),
         open_now=open_now,
         remind=remind,

@@ -320,7 +320,7 @@ async def a_nudge_is_snoozed_in_its_menu(way: Journey) -> None:
 
 async def listed(way: Journey) -> list[str]:
     """Priya reads what is open, in more than one page; the references that were made for it."""
-    made = [(await way.opened(f"page filler {n}")).reference for n in range(9)]
+    made = [(await way.opened(f"shelf filler {n}")).reference for n in range(9)]
     await way.types("priya", "list")
     return made
 
@@ -451,3 +451,26 @@ async def home_lists_what_is_open_and_shows_one(way: Journey) -> None:
     await press_in_view(way.people, "darius", listed, "show_incident")
     await way.slack.workspace.heard("views.push", pushed + 1)
     await way.done("darius")
+
+
+# pages
+
+
+@row("press page_incident")
+async def paging_begins_below_an_incident_that_is_shown(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ana", "show", incident)
+    view = await way.opens("ana", way.whisper("ana", incident), "page_incident")
+    assert "Who is needed?" in words(view)
+    await way.done("ana")
+
+
+@row("press acknowledge_page")
+async def a_page_is_acknowledged_below_its_message(way: Journey) -> None:
+    incident = await way.opened("acknowledged in Slack")
+    await way.sends("ana", await way.asks("ana", "page payments", incident))
+    await way.now(incident)
+    page = way.offering(incident, "acknowledge_page")
+    assert page is not None
+    assert "The page of payments is acknowledged" in await way.presses("ana", page, "acknowledge_page")
+    await until(way.people, lambda: "Acknowledged by" in words(way.posts(incident)[-1]))

@@ -97,6 +97,19 @@ async def it_is_accepted_in_a_form(way: Journey) -> None:
     assert f"it is down {WRITTEN}" in [entry.text for entry in await way.timeline(incident)]
 
 
+@row("view page")
+async def who_is_on_call_is_paged_and_the_channel_says_so(way: Journey) -> None:
+    incident = await way.standing()
+    view = await way.asks("ana", "page", incident)
+    await way.people.fill("ana", view, target=chosen("database"), why=text(f"locks {WRITTEN}"))
+    assert (await way.people.submit("ana", view)).ok
+    (form,) = way.slack.workspace.stack(view.user)
+    assert "Page database now?" in words(form)
+    assert "database was paged (Opsgenie)" in await way.sends("ana", form)
+    assert (await way.timeline(incident))[-1].text == f"database (Opsgenie): locks {WRITTEN}"
+    assert "locks" in words(way.offering(incident, "acknowledge_page"))
+
+
 @row("view note")
 async def a_note_is_written_in_a_form(way: Journey) -> None:
     incident = await way.standing()

@@ -160,6 +160,15 @@ async def what_is_asked_about_it_is_snoozed(way: Journey) -> None:
     assert "come again" in await way.types("ana", "snooze off", incident)
 
 
+@row("command page")
+async def paging_asks_before_anything_is_sent(way: Journey) -> None:
+    incident = await way.standing()
+    view = await way.asks("ana", f"page payments cards are refused {WRITTEN}", incident)
+    assert "Page payments now?" in words(view)
+    assert value(view, "why") == f"cards are refused {WRITTEN}"
+    await way.done("ana")
+
+
 @row("command close")
 async def it_is_closed_with_what_resolved_it(way: Journey) -> None:
     incident = await way.opened("soon over")

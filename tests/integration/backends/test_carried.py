@@ -219,7 +219,7 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
 }
 AS_A_ROLE = {"lead", "take"}
 """What gives somebody a role, as `role` does."""
-OURS = {"export", "document", "follow", "unfollow", "catchup", "snooze"}
+OURS = {"export", "document", "follow", "unfollow", "catchup", "snooze", "page"}
 """What needs no more of a backend than to be read: Tocsin sends it, and keeps who asked for it."""
 
 

@@ -315,3 +315,12 @@ async def test_nobody_else_reads_the_answer(bot: RunningBot) -> None:
     await typed_verb(bot, "ana", here, "/incident severity sev9")
     assert whispers(bot, "ben", here) == []
     assert told(bot, "ben") == []
+
+
+async def test_where_nobody_can_be_paged_the_verb_says_so_and_other_words_are_a_name(bot: RunningBot) -> None:
+    incident = await declared(bot, "checkout is slow")
+    said = await typed_verb(bot, "ana", incident.slack_channel_id, "/incident page")
+    assert "an administrator names on-call targets under [[paging]]" in said
+    view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident page not found on checkout")
+    assert value(view, "name") == "page not found on checkout"
+    assert "So this is taken for a name." in words(view)

@@ -37,6 +37,10 @@ SHARED = (
 )
 IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.py kills it"
 
+PAGED = (
+    "only where the configuration names targets; tests/integration/workflows/test_paging_restart.py stops one"
+)
+
 REPLICAS = {
     "storage.importing": IMPORTED,
     "storage.replicas": SHARED,
@@ -47,6 +51,17 @@ REPLICAS = {
     "workflows.command:DurableCommand._done_elsewhere": SHARED,
     "workflows.declare:DeclareIncident._done_elsewhere": SHARED,
     "workflows.queries:CurrentIncidents.hear": SHARED,
+}
+
+PAGING = {
+    "paging": PAGED,
+    "workflows.paging": PAGED,
+    "slack.listeners.page": PAGED,
+    "slack.messages:Messages.show_page": PAGED,
+    "storage.slack_state:SqlSlackStateStore.claim_page": PAGED,
+    "storage.slack_state:SqlSlackStateStore.mark_page": PAGED,
+    "storage.slack_state:SqlSlackStateStore.open_pages": PAGED,
+    "storage.slack_state:SqlSlackStateStore.pages": PAGED,
 }
 
 LOCAL = {
@@ -163,9 +178,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS,
-    "devrev": DEVREV | NUDGED | REPLICAS,
+    "local": LOCAL | REPLICAS | PAGING,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

@@ -9,14 +9,15 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import Form, Incident
-from tocsin.incidents.permissions import NOT_SEEN
+from tocsin.incidents.paging import UNCONFIGURED
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.command_text import First, as_read
 from tocsin.slack.commands import COMMAND, VERBS, Typed
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import timeline
-from tocsin.slack.listeners.declare import open_form
+from tocsin.slack.listeners.declare import open_declare, open_form
 from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, refuse_command
 from tocsin.slack.listeners.targets import Uncertain, authorize, find_incident, resolve_target
 from tocsin.slack.listeners.verbs import (
@@ -47,8 +48,14 @@ async def ask_if_name(
     Returns False if the text is clearly a command, or if the verb itself asks for its incident. In an
     incident's channel the question shows the command and the incident.
     """
-    if not reads_like_a_name(first, context.forms.now or Form(), context.people.names):
+    form, targets = context.forms.now or Form(), context.workflows.paging.targets
+    if not reads_like_a_name(first, form, context.people.names, targets):
         return False
+    if typed.spec.verb is Verb.PAGE and not targets:
+        await open_declare(
+            ack, command, command.text, context, f"{UNCONFIGURED} So this is taken for a name."
+        )
+        return True
     metadata, person = VerbMetadata(verb=typed.spec.verb, rest=first.rest), command.by.slack_user_id
     try:
         if isinstance(typed.spec, CommandSpec):

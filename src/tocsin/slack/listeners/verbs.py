@@ -99,6 +99,8 @@ class VerbSpec:
     """True if the verb gets its text with Slack's mentions (`<@U1|ana>`), not with names."""
     begins_with_choice: bool = False
     """True if its text begins with a status, a severity, a role or a person."""
+    asks_first: bool = False
+    """True if the verb is executed only by its form, which the typed text fills in."""
     prepare: Prepare | None = None
     """Rewrites the typed text before the incident is searched for in it."""
 
@@ -182,7 +184,7 @@ async def _read_command(
     if target is None:
         return None
     call = Invocation(context, command, spec.verb, target.incident, target.rest, tracker)
-    opening = not target.rest and not spec.no_argument
+    opening = spec.asks_first or (not target.rest and not spec.no_argument)
     try:
         await authorize(context, command, spec.verb, target.incident, opening=opening)
         if not opening:

@@ -37,6 +37,7 @@ from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.details import detail_blocks
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
+from tocsin.slack.views.page import page_button
 from tocsin.slack.views.people import people_buttons, seen_by_blocks
 
 # Lists, with one section for each incident.
@@ -152,14 +153,21 @@ ENTRY = 220
 
 
 def show_blocks(
-    incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
+    incident: Incident,
+    timeline: Sequence[TimelineEntry],
+    follow_ups: Sequence[FollowUp],
+    *,
+    can_page: bool = False,
 ) -> list[Block]:
+    """Build the incident in full; with *Page* if there are targets that can be paged."""
     undone = [item for item in follow_ups if not item.is_done]
+    page = [page_button(incident)] if can_page and incident.incident_status.is_open else []
     return [
         *card(incident),
         *detail_blocks(incident),
         *seen_by_blocks(incident),
         people_buttons(incident),
+        *page,
         *follow_up_blocks(undone),
         DividerBlock(),
         *timeline_blocks(incident, timeline),
@@ -188,9 +196,15 @@ def show_text(incident: Incident) -> str:
     return card_text(incident)
 
 
-def show_modal(incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]) -> View:
+def show_modal(
+    incident: Incident,
+    timeline: Sequence[TimelineEntry],
+    follow_ups: Sequence[FollowUp],
+    *,
+    can_page: bool = False,
+) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
-    blocks = show_blocks(incident, timeline, follow_ups)
+    blocks = show_blocks(incident, timeline, follow_ups, can_page=can_page)
     title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 

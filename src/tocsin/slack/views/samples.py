@@ -23,6 +23,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.nudges import Kind, Nudge
+from tocsin.incidents.paging import REASON_LIMIT, Page
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import ChangeNotification, Summary
@@ -46,6 +47,7 @@ from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_moda
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message
 from tocsin.slack.views.nudges import nudge_message, snooze_modal, snoozed_message
+from tocsin.slack.views.page import page_message, page_modal, page_target_modal
 from tocsin.slack.views.people import people_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -91,6 +93,10 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to accept": accept_modal(form, incident, problem=said),
         "the form to snooze": snooze_modal(incident, problem=said),
         "the form to merge": merge_modal(form, incident, [incident, other]),
+        "the form that asks whom to page": page_target_modal(incident, [said[:75], "b"], why=said),
+        "the form to page": page_modal(
+            incident, said[:75], "PagerDuty", why=said, question=said, problem=said
+        ),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(
@@ -126,11 +132,17 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
             for kind in get_args(Kind)
         },
         "a nudge that was snoozed": snoozed_message(incident, SOMEBODY, AT)[1],
+        "a page": page_message(_page())[1],
         "a refusal": refused_message(incident.name, "It was refused.", "key")[1],
         "a form that did not open": unopened_message("it took longer", _filled(200), _context())[1],
         "help": help_message(("Anywhere", help_lines))[1],
     }
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
+
+
+def _page() -> Page:
+    said = _filled(REASON_LIMIT)
+    return Page(key="1", incident_id="1", target=said[:75], service="PagerDuty", by=SOMEBODY, at=AT, why=said)
 
 
 def _context() -> DeclareMetadata:
