@@ -247,19 +247,7 @@ def _build(
         registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
     declare = _build_declare(parts, registry, state, current)
     parts.replicas.hearers["incident"] = current.hear
-    workflows = build_workflows(
-        backend=parts.backend,
-        engine=parts.engine,
-        state=state,
-        workspace=registry.workspace_of,
-        form=forms.fetch,
-        clock=parts.clock,
-        alerts=parts.alerts,
-        policy=parts.config.post_incident,
-        current=current,
-        introduce=partial(_introduce, registry, people_of),
-        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
-    )
+    workflows = _build_workflows(parts, registry, state, current, forms, people_of)
     oauth_app = OAuthApp(
         settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
     )
@@ -388,6 +376,30 @@ def _build_oauth(
     return OAuth(flow, TokenRotation(contexts.registry, flow, parts.clock), installations)
 
 
+def _build_workflows(
+    parts: Resources,
+    registry: WorkspaceRegistry,
+    state: SqlSlackStateStore,
+    current: CurrentIncidents,
+    forms: FormCache,
+    people_of: PeopleOf,
+) -> IncidentWorkflows:
+    return build_workflows(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        workspace=registry.workspace_of,
+        form=forms.fetch,
+        clock=parts.clock,
+        alerts=parts.alerts,
+        policy=parts.config.post_incident,
+        names=parts.config.channel_names,
+        current=current,
+        introduce=partial(_introduce, registry, people_of),
+        leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
+    )
+
+
 def _build_declare(
     parts: Resources, registry: WorkspaceRegistry, state: SqlSlackStateStore, current: CurrentIncidents
 ) -> DeclareIncident:
@@ -415,6 +427,7 @@ def _build_declare(
                 clock=parts.clock,
                 saw=current.observe,
                 shelter=shelter.found if parts.backend.is_remote else None,
+                names=parts.config.channel_names,
             ),
         )
 
@@ -428,6 +441,7 @@ def _build_declare(
         saw=current.observe,
         alerts=parts.alerts,
         shelter=shelter,
+        names=parts.config.channel_names,
     )
 
 

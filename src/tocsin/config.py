@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, channels, `[after]`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tocsin.incidents.announcements import AnnouncementRule
+from tocsin.incidents.channel_names import TEMPLATE, ChannelNames
+from tocsin.incidents.channel_names import template_error as name_error
 from tocsin.incidents.model import (
     CustomField,
     FieldKind,
@@ -394,6 +404,19 @@ class PostIncidentTable(_Table):
     archive_hosted: bool = False
 
 
+class ChannelsTable(_Table):
+    """`[channels]`: settings for incidents' channels."""
+
+    name: str = TEMPLATE
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_template(cls, given: str) -> str:
+        if wrong := name_error(given):
+            raise ValueError(wrong)
+        return given
+
+
 class Config(_Table):
     """All parts of the configuration file except the choices of the forms."""
 
@@ -401,6 +424,7 @@ class Config(_Table):
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
 
     after: PostIncidentTable = PostIncidentTable()
+    channels: ChannelsTable = ChannelsTable()
     template: str = Field(default=STANDARD, exclude=True)
 
     def for_team(self, team: str) -> Config:
@@ -413,6 +437,10 @@ class Config(_Table):
     def post_incident(self) -> PostIncidentPolicy:
         days, hosted = self.after.archive_after_days, self.after.archive_hosted
         return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
+
+    @property
+    def channel_names(self) -> ChannelNames:
+        return ChannelNames(self.channels.name)
 
     @property
     def limits(self) -> PermissionLimits:
@@ -429,7 +457,7 @@ class Config(_Table):
         return tuple(dict.fromkeys((*limited, *(g for rule in self.announcements for g in rule.invite))))
 
     @property
-    def channels(self) -> tuple[str, ...]:
+    def announced_in(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(channel for rule in self.announcements for channel in rule.channels))
 
 
@@ -490,5 +518,6 @@ def _known(place: Sequence[Any]) -> list[str]:
         "permissions": Permissions,
         "announcements": AnnouncementTable,
         "after": PostIncidentTable,
+        "channels": ChannelsTable,
     }
     return list(tables[str(place[0])].model_fields)

@@ -87,6 +87,7 @@ class ChangeEffects:
         workspace: WorkspaceOf,
         following: SlackSync,
         reminders: ReminderScheduler,
+        make_private: MakePrivate,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
@@ -94,7 +95,7 @@ class ChangeEffects:
         self._workspace = workspace
         self._following = following
         self._reminders = reminders
-        self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
+        self._make_private = make_private
 
     async def apply(
         self,
@@ -319,7 +320,6 @@ class ChangeEffects:
         self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
     ) -> Awaitable[Any]:
         """Delete the incident's posts, except the cards in the places in `kept`."""
-
         return self._steps.run(
             step,
             withdraw_posts,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.alerts import OperatorAlerts
@@ -13,6 +14,7 @@ from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
@@ -75,6 +77,7 @@ def build_workflows(
     clock: Clock,
     alerts: OperatorAlerts,
     policy: PostIncidentPolicy,
+    names: ChannelNames,
     current: CurrentIncidents,
     introduce: Introduce,
     leads: Callable[[], bool] | None = None,
@@ -85,9 +88,10 @@ def build_workflows(
     """
     open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads)
+    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads, names)
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
-    effects = ChangeEffects(backend, engine, state, workspace, following, remind)
+    make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace, names=names)
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind, make_private)
     return IncidentWorkflows(
         change=ChangeIncident(
             backend=backend,
