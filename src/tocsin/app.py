@@ -71,6 +71,7 @@ from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, build_workflows
+from tocsin.workflows.self_test import SelfTest
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
@@ -384,6 +385,16 @@ def _build_workflows(
     forms: FormCache,
     people_of: PeopleOf,
 ) -> IncidentWorkflows:
+    self_test = SelfTest(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        store=parts.key_value,
+        workspace=registry.workspace_of,
+        form=forms.fetch,
+        names=parts.config.channel_names,
+        saw=current.observe,
+    )
     return build_workflows(
         backend=parts.backend,
         engine=parts.engine,
@@ -396,6 +407,7 @@ def _build_workflows(
         names=parts.config.channel_names,
         current=current,
         introduce=partial(_introduce, registry, people_of),
+        self_test=self_test,
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
 

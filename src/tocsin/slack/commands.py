@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import close, export, find, followups, home, roles, self_test, timeline, update
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -42,6 +42,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             find.LIST,
             find.FIND,
             find.SHOW,
+            self_test.TEST,
             home.HELP,
         )
     },

@@ -31,7 +31,6 @@ class MakePrivate:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         engine: WorkflowEngine,
         state: SlackStateStore,

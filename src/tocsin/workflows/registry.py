@@ -26,6 +26,8 @@ from tocsin.workflows.ports import (
 from tocsin.workflows.postmortem import Documents
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidentsCache
 from tocsin.workflows.reminders import ReminderScheduler
+from tocsin.workflows.self_test import VERB as TEST
+from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
 from tocsin.workflows.timeline import Notes
 
@@ -39,6 +41,7 @@ class IncidentWorkflows:
     notes: Notes
     exports: Exports
     documents: Documents
+    self_test: SelfTest
     archiving: ChannelArchiver
     find: FindIncidents
     open_now: OpenIncidentsCache
@@ -64,7 +67,7 @@ class IncidentWorkflows:
             self.follow_ups.add,
             self.follow_ups.complete,
         )
-        return {command.verb: command.workflow for command in commands}
+        return {TEST: self.self_test.workflow} | {command.verb: command.workflow for command in commands}
 
 
 def build_workflows(
@@ -80,18 +83,18 @@ def build_workflows(
     names: ChannelNames,
     current: CurrentIncidents,
     introduce: Introduce,
+    self_test: SelfTest,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`form` returns the form's choices, `current` gets changed incidents, `introduce` looks up names.
 
     `leads` says if this replica leads the others; None if there can be no others.
     """
-    open_now = current.open_now
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
-    following = SlackSync(backend, state, workspace, open_now.put, archiving.plan, leads, names)
+    following = SlackSync(backend, state, workspace, current.open_now.put, archiving.plan, leads, names)
     remind = ReminderScheduler(backend=backend, state=state, workspace=workspace, clock=clock)
-    make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace, names=names)
-    effects = ChangeEffects(backend, engine, state, workspace, following, remind, make_private)
+    moving = MakePrivate(backend, engine, state, workspace, names)
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving)
     return IncidentWorkflows(
         change=ChangeIncident(
             backend=backend,
@@ -106,13 +109,14 @@ def build_workflows(
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
+        self_test=self_test,
         archiving=archiving,
         find=FindIncidents(backend=backend, channels=state),
-        open_now=open_now,
+        open_now=current.open_now,
         remind=remind,
         following=following,
         watching=BackendPoller(
-            backend=backend, state=state, following=following, alerts=alerts, open_now=open_now
+            backend=backend, state=state, following=following, alerts=alerts, open_now=current.open_now
         ),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,

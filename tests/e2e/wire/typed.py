@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from support.errands import until
-from support.readings import value, words
+from support.readings import told, value, words
 
 from e2e.wire.journey import WRITTEN, Journey
 from e2e.wire.rows import row
@@ -229,6 +229,14 @@ async def its_document_is_a_canvas_in_its_channel(way: Journey) -> None:
     assert canvas.content.startswith(f"# {incident.reference}: ")
     assert f"the valve was replaced {WRITTEN}" in canvas.content
     await until(way.people, lambda: canvas.id in way.posts(incident)[-1].text)
+
+
+@row("command test")
+async def a_test_tells_its_person_alone_how_it_went_and_leaves_nothing(way: Journey) -> None:
+    before = len(told(way.people, "ana"))
+    assert "A message from Tocsin" in await way.types("ana", "test")
+    said = await until(way.people, lambda: told(way.people, "ana")[before:][-1:])
+    assert "everything works" in words(said[0])
 
 
 @row("command help")
