@@ -267,6 +267,9 @@ async def over_local(folder: Path) -> dict[str, Any]:
         taken.down("declare from a message")
         await by_commands(bot, taken, own.slack_channel_id)
         await by_forms(bot, taken, own, other)
+        await slash(bot, "ana", own.slack_channel_id, "test")
+        await settled(bot)
+        taken.down("test")
         for ending in ("cancel", "decline"):
             last = await declared(bot, f"to {ending}")
             taken.down("declare another")
@@ -388,4 +391,5 @@ def test_of_an_earlier_format_only_steps_that_are_still_the_same_are_kept(backen
             assert kept or name == "story: shelter", f"{gesture} forgets all that {verb} has recorded"
             for step in kept:
                 assert before["outputs"][step] == now["outputs"][step]
-    assert before["orders"] == now["orders"]
+    # Verbs that are newer than the format have begun nothing in it.
+    assert {story: now["orders"].get(story) for story in before["orders"]} == before["orders"]
