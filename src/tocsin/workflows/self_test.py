@@ -46,6 +46,8 @@ SAVE_SECONDS = 1.4
 LEG_SECONDS = 30.0
 """Seconds after which a part that does not answer is reported; a call that is on its way is not cut short."""
 
+LEAST_PAUSE = 1.0
+
 CHANNEL_SECONDS = 60.0
 """Seconds to wait for the channel of a backend that opens it itself."""
 
@@ -183,7 +185,7 @@ class SelfTest:
                     return Leg(trouble=refusal.sentence, seconds=loop_time() - began, unknown=unknown)
                 except Unavailable as error:
                     unknown |= isinstance(error, OutcomeUnknown)
-                    pause = 1.0 if error.retry_after is None else error.retry_after
+                    pause = max(LEAST_PAUSE, error.retry_after or 0.0)
                     if loop_time() - began + pause > LEG_SECONDS:
                         passed = loop_time() - began
                         said = str(error).rstrip(".")
@@ -245,7 +247,6 @@ class SelfTest:
     ) -> TakenBack:
         """Take back what was made; with `attempts`, for as long as that takes instead of LEG_SECONDS."""
         slack = self._workspace(command.team)
-
         return TakenBack(
             headline=await self._back(attempts, "withdraw its card", self._withdraw, slack, tried.headline),
             message=await self._back(
@@ -288,7 +289,7 @@ class SelfTest:
             incident = (await self._create(command, again)).incident
         now = None if incident is None else await self._backend.find(incident.id)
         if now is None or not now.incident_status.is_open:
-            return Leg()
+            return Leg(incident=now)
         change = IncidentChange(key=f"{command.key}:end", by=command.by, at=command.at)
         ended = await self._backend.change(now.id, _ended(change, now, await self._form()))
         self._saw(ended)

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import pytest
-from support.bot import RunningBot
+from support.bot import RunningBot, chosen, typed
 from support.errands import declared, press_in_view, typed_verb, until
 from support.readings import cards, settled, told
 
@@ -15,6 +15,20 @@ from slack_emulator.models import Channel
 from tocsin.incidents.model import Incident
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CONFIG = """
+[[custom_fields]]
+name = "Depot"
+field_type = "single_select"
+required = true
+options = ["Ghent", "Antwerp"]
+
+[[custom_fields]]
+name = "Trucks"
+field_type = "numeric"
+required = true
+"""
+"""Fields without which nobody declares."""
 
 LOST = Fault(status=500, after_effect=True)
 PARTS = (
@@ -63,6 +77,8 @@ async def test_everything_works_and_only_who_asked_reads_how_long_each_part_took
     assert 3.0 <= float(seconds) < 5.0
     assert "INC-1 is Canceled" in lines[-1]
     assert await nothing_is_left(bot)
+    entries = (await tried(bot)).custom_field_entries
+    assert [[value.shown for value in entry.values] for entry in entries] == [["Ghent"], ["0"]]
     assert not cards(bot, rooms(bot)[0].id)
     assert not told(bot, "ben")
     assert not cards(bot, bot.slack.channel("general"))
@@ -70,7 +86,12 @@ async def test_everything_works_and_only_who_asked_reads_how_long_each_part_took
 
 
 async def test_a_test_is_counted_nowhere_and_in_no_list(bot: RunningBot) -> None:
-    real = await declared(bot, "checkout is slow")
+    real = await declared(
+        bot,
+        "checkout is slow",
+        custom_field_entries__depot=chosen("ghent"),
+        custom_field_entries__trucks={**typed("2"), "type": "number_input"},
+    )
     await typed_verb(bot, "ana", real.slack_channel_id, "/incident close done")
     before = bot.app.resources.metrics.registry.get_sample_value(
         "tocsin_declarations_total", {"outcome": "declared"}
