@@ -286,6 +286,9 @@ async def over_local(folder: Path) -> dict[str, Any]:
         taken.down("declare from a message")
         await by_commands(bot, taken, own.slack_channel_id)
         await by_forms(bot, taken, own, other)
+        await slash(bot, "ana", own.slack_channel_id, "test")
+        await settled(bot)
+        taken.down("test")
         for ending in ("cancel", "decline"):
             last = await declared(bot, f"to {ending}")
             taken.down("declare another")

@@ -75,7 +75,8 @@ from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
-from tocsin.workflows.registry import IncidentWorkflows, build_workflows
+from tocsin.workflows.registry import IncidentWorkflows, WorkflowPorts, build_workflows
+from tocsin.workflows.self_test import SelfTest
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
@@ -434,6 +435,7 @@ def _build_declare(
                 clock=parts.clock,
                 saw=current.observe,
                 shelter=shelter.found if parts.backend.is_remote else None,
+                names=parts.config.channel_names,
             ),
         )
 
@@ -447,6 +449,7 @@ def _build_declare(
         saw=current.observe,
         alerts=parts.alerts,
         shelter=shelter,
+        names=parts.config.channel_names,
     )
 
 
@@ -464,21 +467,37 @@ def _build_workflows(
         parts.backend, state, workspace, parts.clock, policy, nudge_store, current.open_now, count
     )
     return build_workflows(
-        backend=parts.backend,
-        engine=parts.engine,
-        state=state,
-        workspace=workspace,
+        WorkflowPorts(parts.backend, parts.engine, state, workspace, parts.clock, parts.alerts),
         form=forms.fetch,
-        clock=parts.clock,
-        alerts=parts.alerts,
         policy=parts.config.post_incident,
+        names=parts.config.channel_names,
         current=current,
         introduce=partial(_introduce, registry, people_of),
         rules_of=partial(_rules_of, parts),
         nudger=nudger,
         paging=_build_paging(parts, registry, state, current),
+        self_test=_build_self_test(parts, registry, state, current, forms),
         snooze=SnoozeNudges(parts.backend, parts.engine, state, workspace, nudge_store, nudger),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
+    )
+
+
+def _build_self_test(
+    parts: Resources,
+    registry: WorkspaceRegistry,
+    state: SqlSlackStateStore,
+    current: CurrentIncidents,
+    forms: FormCache,
+) -> SelfTest:
+    return SelfTest(
+        backend=parts.backend,
+        engine=parts.engine,
+        state=state,
+        store=parts.key_value,
+        workspace=registry.workspace_of,
+        form=forms.fetch,
+        names=parts.config.channel_names,
+        saw=current.observe,
     )
 
 

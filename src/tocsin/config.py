@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, triage, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, channels, `[after]`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from pydantic import (
 
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.calls import CallRule
+from tocsin.incidents.channel_names import TEMPLATE, ChannelNames
+from tocsin.incidents.channel_names import template_error as name_error
 from tocsin.incidents.model import (
     HUDDLE,
     CustomField,
@@ -502,6 +504,19 @@ class PagingTable(_Table):
         return self
 
 
+class ChannelsTable(_Table):
+    """`[channels]`: settings for incidents' channels."""
+
+    name: str = TEMPLATE
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_template(cls, given: str) -> str:
+        if wrong := name_error(given):
+            raise ValueError(wrong)
+        return given
+
+
 class Config(_Table):
     """All parts of the configuration file except the choices of the forms."""
 
@@ -513,6 +528,7 @@ class Config(_Table):
     after: PostIncidentTable = PostIncidentTable()
     nudges: NudgesTable = NudgesTable()
     paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
+    channels: ChannelsTable = ChannelsTable()
     template: str = Field(default=STANDARD, exclude=True)
 
     @model_validator(mode="after")
@@ -541,6 +557,10 @@ class Config(_Table):
         return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
 
     @property
+    def channel_names(self) -> ChannelNames:
+        return ChannelNames(self.channels.name)
+
+    @property
     def limits(self) -> PermissionLimits:
         return PermissionLimits(**self.permissions.model_dump())
 
@@ -559,7 +579,7 @@ class Config(_Table):
         return tuple(dict.fromkeys((*limited, *(g for rule in self.announcements for g in rule.invite))))
 
     @property
-    def channels(self) -> tuple[str, ...]:
+    def announced_in(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(channel for rule in self.announcements for channel in rule.channels))
 
 
@@ -624,5 +644,6 @@ def _known(place: Sequence[Any]) -> list[str]:
         "after": PostIncidentTable,
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
         "paging": PagingTable,
+        "channels": ChannelsTable,
     }
     return list(tables[str(place[0])].model_fields)

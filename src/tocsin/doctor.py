@@ -350,7 +350,7 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
     except ConfigurationError:
         # The check of the configuration file has reported it already.
         rules = Config()
-    named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.channels]
+    named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.announced_in]
     for name, wanted in named:
         if wanted:
             yield Check(**(await diagnostics.examine_channel(client, name, wanted)).model_dump())

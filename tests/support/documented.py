@@ -156,7 +156,8 @@ def _granted(person: PersonId, memberships: Iterable[Membership]) -> str:
     (opened,) = {
         _allowed(person, membership, PermissionLimits(guests_may_declare=True)) for membership in memberships
     }
-    more = "".join(f"; `{verb}` if `guests_may_declare` is true" for verb in opened if verb not in usual)
+    more = " and ".join(f"`{verb}`" for verb in opened if verb not in usual)
+    more = f"; {more} if `guests_may_declare` is true" if more else ""
     if set(usual) == set(Verb):
         return "everything"
     return (", ".join(f"`{verb}`" for verb in usual) or "nothing") + more

@@ -24,6 +24,15 @@ WRONG = {
         "permissions.guests_may_declare: input should be a valid boolean"
     ),
     "[after]\ntemplat = 'x.md'": "after.templat: no such key; did you mean template?",
+    "[channels]\nnam = 'x'": "channels.nam: no such key; did you mean name?",
+    "[channels]\nname = 'inc-{numbr}'": (
+        "channels.name: {numbr} is no placeholder; there are {number}, {reference}, {name}, {date}"
+    ),
+    "[channels]\nname = 'inc-{number'": "channels.name: a brace has no partner",
+    "[channels]\nname = 'inc-{number!r}'": "channels.name: {number} is no placeholder",
+    "[channels]\nname = 'INC {number}'": "channels.name: beside placeholders Slack takes lower-case letters",
+    "[channels]\nname = 'inc-{date}'": "channels.name: give {number}, {reference} or {name}",
+    "[channels]\nname = 'the-channel-of-incident-{number}-{severity}-{type}'": "channels.name: shorten it",
     "[[announcements]]\nchannels = ['#alerts']": (
         "announcements[1].channels[1]: give a channel's id, which begins with C"
     ),
@@ -74,7 +83,7 @@ def test_what_names_another_workspace_is_not_for_this_one_and_what_names_none_is
     one, two = rules.for_team("T0ONE"), rules.for_team("T0TWO")
     assert (one.limits.close, two.limits.close) == (("S0ONE", "S0ALL"), ("S0TWO", "S0ALL"))
     assert (one.limits.private, two.limits.private) == (("S0ONE",), ())
-    assert (one.channels, two.channels) == (("C0ONE", "C0ALL"), ("C0ALL",))
+    assert (one.announced_in, two.announced_in) == (("C0ONE", "C0ALL"), ("C0ALL",))
     assert (one.rules[0].invite, two.rules[0].invite) == (("@oncall",), ("@night", "@oncall"))
 
 

@@ -15,9 +15,10 @@ from slack_emulator.block_kit import view_too_large
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
 from slack_emulator.composer import Span, broadcasts, parse_mrkdwn
 from tocsin.config import IncidentConfig
+from tocsin.incidents.channel_names import channel_name
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.incidents.validation import channel_name, clean_text
+from tocsin.incidents.validation import clean_text
 from tocsin.slack.views.card import (
     BOOKMARK_LIMIT,
     TOPIC_LIMIT,

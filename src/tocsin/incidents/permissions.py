@@ -47,6 +47,7 @@ class Verb(StrEnum):
         return verb
 
     DECLARE = "declare", "declare incidents"
+    TEST = "test", "test Tocsin"
     LIST = "list", "list incidents"
     FIND = "find", "list incidents"
     SHOW = "show", "see incidents"
@@ -144,7 +145,7 @@ class PermissionLimits(FrozenModel):
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
         """Return the groups of each limit on this verb; a person must be in one group of each limit."""
         found = []
-        if verb in {Verb.DECLARE, Verb.ACCEPT}:
+        if verb in {Verb.DECLARE, Verb.ACCEPT, Verb.TEST}:
             found.append(self.declare)
         if verb in ENDING:
             found.append(self.close)
@@ -198,7 +199,7 @@ def _may_as_member(
         return True
     if not actor.membership.is_guest:
         return False
-    if verb is Verb.DECLARE:
+    if verb in {Verb.DECLARE, Verb.TEST}:
         return limits.guests_may_declare and not private
     return verb in WORKING and incident is not None and actor.person in incident.people
 

@@ -1,4 +1,4 @@
-"""Validation of declarations and their custom fields, channel names, and visibility. Pure functions."""
+"""Validation of declarations and their custom fields, and visibility. Pure functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from tocsin.incidents.model import (
 from tocsin.incidents.requests import LINK_LIMIT, NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, DeclareRequest
 
 _BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
-CHANNEL_NAME_LENGTH = 60
 FOLLOW_UP_WORDS = {"action": "action", "follow_up": "follow-up"}
 _JOINERS = frozenset("\u200c\u200d")
 
@@ -249,59 +248,6 @@ def is_link(text: str) -> bool:
         )
     except ValueError:
         return False
-
-
-def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
-    """Build a channel name: `inc-12-checkout-is-slow`.
-
-    The number comes first, so that a sorted sidebar is in order of time. Slack takes 80 lower-case letters,
-    digits, hyphens and underscores (conversations.create); ours are whole words up to 60, so that they can be
-    read in a sidebar. Latin letters lose their accents, and words in other scripts are dropped. Later
-    attempts end in `-2`, `-3`.
-    """
-    words = re.sub(r"[^a-z0-9_]+", "-", _in_latin(f"{reference}-{name}")).strip("-_")
-    if len(words) > CHANNEL_NAME_LENGTH:
-        whole, _, _ = words[: CHANNEL_NAME_LENGTH + 1].rpartition("-")
-        words = whole if len(whole) > len(reference) else words[:CHANNEL_NAME_LENGTH]
-    tail = f"-{ending}" if ending != 1 else ""
-    return words.rstrip("-_") + tail
-
-
-def _in_latin(text: str) -> str:
-    """Lower-case the text and reduce Latin letters to ASCII: `Łódź` to `lodz`, `straße` to `strasse`."""
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(map(_unadorned, folded.replace("'", "").replace("\u2019", "")))
-
-
-def _unadorned(character: str) -> str:
-    """Return the base letters of a Latin letter, nothing for a combining accent, else the character itself.
-
-    Letters that Unicode does not decompose are recognised by name: ł is LATIN SMALL LETTER L WITH STROKE.
-    """
-    if character.isascii():
-        return character
-    if unicodedata.combining(character):
-        return ""
-    if character in _LATIN:
-        return _LATIN[character]
-    found = _WITH_MARK.match(unicodedata.name(character, ""))
-    return found[1].lower() if found else character
-
-
-_LATIN = {
-    "æ": "ae",
-    "œ": "oe",
-    "ð": "d",
-    "þ": "th",
-    "ŋ": "ng",
-    "ı": "i",
-    "ȷ": "j",
-    "ĸ": "k",
-    "ə": "e",
-    "ɛ": "e",
-    "ɔ": "o",
-}
-_WITH_MARK = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z]) WITH ")
 
 
 def join_names(names: Iterable[str], last: str = "and") -> str:

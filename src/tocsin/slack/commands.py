@@ -20,6 +20,7 @@ from tocsin.slack.listeners import (
     nudges,
     page,
     roles,
+    self_test,
     timeline,
     triage,
     update,
@@ -68,6 +69,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             find.LIST,
             find.FIND,
             find.SHOW,
+            self_test.TEST,
             home.HELP,
         )
     },

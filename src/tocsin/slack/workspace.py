@@ -144,6 +144,9 @@ class SlackWorkspace:
         present = self.client.entity_presentDetails
         await self.api.call_now(present, about=about, trigger_id=trigger_id, **shown)
 
+    async def ping(self) -> None:
+        await self.api.call(self.client.auth_test, Priority.ANSWER)
+
     async def group_members(self, group: str) -> Sequence[PersonId] | None:
         return await self.users.group(group)
 

@@ -91,6 +91,7 @@ class ChangeEffects:
         workspace: WorkspaceOf,
         following: SlackSync,
         reminders: ReminderScheduler,
+        make_private: MakePrivate,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
@@ -100,7 +101,7 @@ class ChangeEffects:
         self._reminders = reminders
         self._followers = FollowerUpdates(state, workspace)
         self.people = PeopleOfChannel(backend=backend, engine=engine, workspace=workspace)
-        self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
+        self._make_private = make_private
 
     async def apply(
         self,
@@ -282,7 +283,6 @@ class ChangeEffects:
         self, incident: Incident, step: str, kept: Collection[str], attempts: int = SLACK_ATTEMPTS
     ) -> Awaitable[Any]:
         """Delete the incident's posts, except the cards in the places in `kept`."""
-
         return self._steps.run(
             step,
             withdraw_posts,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name
 from tocsin.workflows.ports import (
     Channel,
     Clock,
@@ -27,10 +27,10 @@ from tocsin.workflows.retry import StepFailure
 CHANNEL_NAMES = 9
 
 
-def private_names(incident: Incident) -> list[str]:
+def private_names(names: ChannelNames, incident: Incident) -> list[str]:
     """Return names for the channel of an incident that becomes private; the last one is always free."""
     endings = ("private", f"private-{incident.id[-12:].lower()}")
-    return [channel_name(incident.reference, incident.name, ending) for ending in endings]
+    return [names.of(incident, ending) for ending in endings]
 
 
 async def open_channel(
@@ -64,6 +64,7 @@ class ChannelOpener:
         clock: Clock,
         saw: Callable[[Incident], None],
         shelter: Callable[[str], Awaitable[Channel | None]] | None,
+        names: ChannelNames,
     ) -> None:
         """`saw` is called with the incident once the backend knows its channel.
 
@@ -75,10 +76,11 @@ class ChannelOpener:
         self._clock = clock
         self._saw = saw
         self._shelter = shelter
+        self._names = names
 
     async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
         """Create the channel of the incident, which may have become private since it was declared."""
-        key = declaration.key
+        key, names = declaration.key, self._candidates(declaration, incident)
         if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
             return await self._taken(incident, sheltered, key)
         # Only the local backend lets an incident become private, so a remote one need not be asked.
@@ -87,17 +89,25 @@ class ChannelOpener:
         if private and incident.slack_channel_id:
             return await self._noted(incident, await self._private_one(incident), key)
         if again and private and declaration.visibility == "public":
-            await self._leave_public(incident, declaration)
-        names = _names(declaration, incident.reference)
+            await self._leave_public(incident, names)
         channel = await open_channel(self._workspace, incident, names, private=private, again=again)
         return await self._taken(incident, channel, key)
 
-    async def _leave_public(self, incident: Incident, declaration: Declaration) -> None:
+    def _candidates(self, declaration: Declaration, incident: Incident) -> list[str]:
+        """Return names for the incident's channel, best first; the last is always free.
+
+        They are those of the incident as it was declared: a channel whose answer was lost is then found by
+        its name, even if the incident has been renamed. SlackSync renames the channel afterwards.
+        """
+        endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
+        declared = incident.model_copy(update={"name": declaration.name})
+        return [self._names.of(declared, ending) for ending in endings]
+
+    async def _leave_public(self, incident: Incident, names: Sequence[str]) -> None:
         """Archive the public channel that Slack created before the incident became private, if there is one.
 
         Its answer was lost, so no person was told of it and nothing was posted there.
         """
-        names = _names(declaration, incident.reference)
         left = await self._workspace.channels.find_own(names, incident, private=False)
         if left is not None:
             await self._workspace.channels.archive(left.id)
@@ -114,7 +124,7 @@ class ChannelOpener:
         own = Channel(id=ChannelId(incident.slack_channel_id), name=incident.slack_channel_name)
         if await fitting_channel(self._workspace, self._state, incident) is not None:
             return own
-        names = private_names(incident)
+        names = private_names(self._names, incident)
         channel = await open_channel(self._workspace, incident, names, private=True, again=True)
         await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
@@ -141,16 +151,6 @@ class ChannelOpener:
         entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
         await self._backend.note(incident.id, entry, f"{key}:channel")
         return channel
-
-
-def _names(declaration: Declaration, reference: str) -> list[str]:
-    """Return names for the incident's channel, best first; the last is always free.
-
-    They contain the name at declaration: a channel whose answer was lost is then found by its name, even if
-    the incident has been renamed. SlackSync renames the channel afterwards.
-    """
-    endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
-    return [channel_name(reference, declaration.name, ending) for ending in endings]
 
 
 # Poll a hosted backend until it has created the incident's channel.

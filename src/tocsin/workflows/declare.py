@@ -10,10 +10,11 @@ from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name, is_visible_to
+from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
@@ -53,6 +54,7 @@ class DeclareIncident:
         publisher: Callable[[TeamId], DeclarationPublisher],
         alerts: OperatorAlerts,
         shelter: FallbackChannel,
+        names: ChannelNames,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
@@ -69,6 +71,7 @@ class DeclareIncident:
         self._publisher = publisher
         self._alerts = alerts
         self._shelter = shelter
+        self._names = names
         self._ended = ended
         self._saw = saw
         self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
@@ -181,7 +184,7 @@ class DeclareIncident:
 
     def channel_name(self, incident: Incident) -> str:
         """Return the name that the channel has or will get; empty if the backend chooses it later."""
-        ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
+        ours = "" if self._backend.makes_channel else self._names.of(incident)
         return incident.slack_channel_name or ours
 
     async def workflow(self, raw: dict[str, Any]) -> Any:

@@ -9,11 +9,11 @@ from contextvars import Context
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from tocsin.incidents.channel_names import channel_name
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import UNDECLARED, Incident, PersonId, Role, RoleAssignment, Status
 from tocsin.incidents.model import Person as Somebody
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import channel_name
 from tocsin.workflows.channels import open_channel
 from tocsin.workflows.declaration import DeclareCommand
 from tocsin.workflows.ports import (

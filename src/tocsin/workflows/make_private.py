@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import CardDestination
@@ -30,16 +31,17 @@ class MakePrivate:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         engine: WorkflowEngine,
         state: SlackStateStore,
         workspace: WorkspaceOf,
+        names: ChannelNames,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
         self._state = state
         self._workspace = workspace
+        self._names = names
 
     async def move(self, incident: Incident, change: IncidentChange) -> tuple[Incident, list[Any]]:
         """Move the incident; return it with its new channel, and the steps that failed.
@@ -76,7 +78,8 @@ class MakePrivate:
         return moved, [*failures, left]
 
     async def _open(self, slack: SlackClient, incident: Incident, again: bool) -> Channel:
-        channel = await open_channel(slack, incident, private_names(incident), private=True, again=again)
+        names = private_names(self._names, incident)
+        channel = await open_channel(slack, incident, names, private=True, again=again)
         await self._backend.set_channel(incident.id, channel)
         await self._state.remember_channel(channel.id, incident.id)
         await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)

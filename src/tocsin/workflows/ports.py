@@ -432,6 +432,9 @@ class SlackClient(Protocol):
     @property
     def files(self) -> SlackFiles: ...
 
+    async def ping(self) -> None:
+        """Ask Slack for nothing but an answer."""
+
     async def group_members(self, group: str) -> Sequence[PersonId] | None:
         """Return the members of a user group by its id or `@handle`; None if Slack does not know it."""
 

@@ -50,10 +50,19 @@ class FindIncidents:
     ) -> Sequence[Incident]:
         """Return a page of the incidents that match the filter, newest first. Raises Unavailable.
 
-        Set `visible_to` in the filter unless the reader may see every incident.
+        Set `visible_to` in the filter unless the reader may see every incident. Tests that have ended are
+        left out.
         """
         wanted = wanted.model_copy(update={"teams": self._teams})
-        return await self._backend.matching(wanted, after=after, limit=limit)
+        found: list[Incident] = []
+        while len(found) < limit:
+            asked = limit - len(found)
+            page = await self._backend.matching(wanted, after=after, limit=asked)
+            found += [one for one in page if one.mode != "test" or one.incident_status.is_open]
+            if len(page) < asked:
+                break
+            after = page[-1].id
+        return found
 
     async def _find(self, reference: str) -> Incident | None:
         found = await self._backend.find(reference)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.model import Form
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.access import AccessDecisions, AccessRequests
@@ -17,6 +18,7 @@ from tocsin.workflows.change import ChangeEffects, ChangeIncident
 from tocsin.workflows.export import Exports
 from tocsin.workflows.follow import CatchUps, Followers
 from tocsin.workflows.followups import FollowUps
+from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.nudges import Nudger, SnoozeNudges
 from tocsin.workflows.paging import Paging
 from tocsin.workflows.ports import (
@@ -30,6 +32,8 @@ from tocsin.workflows.ports import (
 from tocsin.workflows.postmortem import Documents
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidentsCache
 from tocsin.workflows.reminders import ReminderScheduler
+from tocsin.workflows.self_test import VERB as TEST
+from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
 from tocsin.workflows.timeline import Notes
 
@@ -47,6 +51,7 @@ class IncidentWorkflows:
     notes: Notes
     exports: Exports
     documents: Documents
+    self_test: SelfTest
     archiving: ChannelArchiver
     paging: Paging
     find: FindIncidents
@@ -91,35 +96,48 @@ class IncidentWorkflows:
         return {
             **{command.verb: command.workflow for command in commands},
             ANNOUNCE: self.announcer.workflow,
+            TEST: self.self_test.workflow,
         }
 
 
+@dataclass(frozen=True)
+class WorkflowPorts:
+    """Everything outside that the workflows work on."""
+
+    backend: IncidentBackend
+    engine: WorkflowEngine
+    state: SlackStateStore
+    workspace: WorkspaceOf
+    clock: Clock
+    alerts: OperatorAlerts
+
+
 def build_workflows(
+    ports: WorkflowPorts,
     *,
-    backend: IncidentBackend,
-    engine: WorkflowEngine,
-    state: SlackStateStore,
-    workspace: WorkspaceOf,
     form: Callable[[], Awaitable[Form]],
-    clock: Clock,
-    alerts: OperatorAlerts,
     policy: PostIncidentPolicy,
+    names: ChannelNames,
     current: CurrentIncidents,
     introduce: Introduce,
     rules_of: RulesOf,
     nudger: Nudger,
     snooze: SnoozeNudges,
     paging: Paging,
+    self_test: SelfTest,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`current` gets changed incidents; `leads` says if this replica leads the others, None if alone."""
+    backend, engine, state = ports.backend, ports.engine, ports.state
+    workspace, clock, alerts = ports.workspace, ports.clock, ports.alerts
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     open_now = current.open_now
     ended = archiving.plan, nudger.forget, paging.wake
-    following = SlackSync(backend, state, workspace, open_now.put, ended, leads)
+    following = SlackSync(backend, state, workspace, open_now.put, ended, leads, names)
     remind = ReminderScheduler(backend, state, workspace, clock, nudger)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
-    effects = ChangeEffects(backend, engine, state, workspace, following, remind)
+    moving = MakePrivate(backend, engine, state, workspace, names)
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving)
     return IncidentWorkflows(
         change=ChangeIncident(backend, engine, form, workspace, effects, announcer, alerts, current.observe),
         access=AccessRequests(backend, engine, workspace),
@@ -130,10 +148,11 @@ def build_workflows(
         catch_ups=CatchUps(backend, engine, state, workspace),
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
+        self_test=self_test,
         archiving=archiving,
         paging=paging,
         find=FindIncidents(backend=backend, channels=state),
-        open_now=open_now,
+        open_now=current.open_now,
         remind=remind,
         nudger=nudger,
         snooze=snooze,

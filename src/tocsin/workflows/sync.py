@@ -9,10 +9,10 @@ from functools import partial
 
 import structlog
 
+from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable, Withheld
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, TeamId
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.validation import channel_name
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import (
     UNFURL,
@@ -204,6 +204,7 @@ class SlackSync:
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Sequence[Callable[[Incident], Awaitable[None]]] = (),
         leads: Callable[[], bool] | None = None,
+        names: ChannelNames | None = None,
     ) -> None:
         """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
 
@@ -211,6 +212,7 @@ class SlackSync:
         """
         self.leads = leads or (lambda: True)
         self._is_shared = leads is not None
+        self._names = names or ChannelNames()
         self._told = shown
         self._ended = ended
         self._backend = backend
@@ -298,7 +300,7 @@ class SlackSync:
             for thing in ("topic", "purpose", "bookmark"):
                 if known.get((own, thing), were.get(thing)) != now[thing]:
                     changes.append(self._furnish(workspace, incident, thing, now[thing]))
-            if before is not None and before.name != incident.name:
+            if before is not None and self._names.of(before) != self._names.of(incident):
                 changes.append(self._rename(workspace, incident))
         errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_worst(errors)
@@ -336,11 +338,11 @@ class SlackSync:
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
-        """Rename the channel after the incident, unless the backend created it or people renamed it."""
+        """Rename the channel by the template, unless the backend created it or people renamed it."""
         if self._backend.makes_channel:
             return
         id_ = ChannelId(incident.slack_channel_id)
-        names = [channel_name(incident.reference, incident.name, n) for n in range(1, CHANNEL_NAMES + 1)]
+        names = [self._names.of(incident, n) for n in range(1, CHANNEL_NAMES + 1)]
         try:
             now = await workspace.channels.name_of(id_)
             if now in names:

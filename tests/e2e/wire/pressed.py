@@ -442,6 +442,17 @@ async def home_has_a_button_to_declare(way: Journey) -> None:
     await way.done("darius")
 
 
+@row("press run_test")
+async def home_has_a_button_that_tests(way: Journey) -> None:
+    before, tab = len(told(way.people, "darius")), await home(way, "darius")
+    await press_in_view(way.people, "darius", tab, "run_test")
+
+    def said() -> bool:
+        return any("everything works" in words(one) for one in told(way.people, "darius")[before:])
+
+    await until(way.people, said)
+
+
 @row("press list_incidents")
 async def home_lists_what_is_open_and_shows_one(way: Journey) -> None:
     incident = await way.opened("listed from home")

@@ -327,6 +327,14 @@ async def who_was_away_is_told_what_is_new(way: Journey) -> None:
     assert "Nothing new" in await way.types("ben", f"catchup {incident.reference}")
 
 
+@row("command test")
+async def a_test_tells_its_person_alone_how_it_went_and_leaves_nothing(way: Journey) -> None:
+    before = len(told(way.people, "ana"))
+    assert "A message from Tocsin" in await way.types("ana", "test")
+    said = await until(way.people, lambda: told(way.people, "ana")[before:][-1:])
+    assert "everything works" in words(said[0])
+
+
 @row("command help")
 async def help_fits_the_place(way: Journey) -> None:
     here = await way.types("ana", "help", await way.standing())

@@ -32,6 +32,16 @@ CALLS = (
 )
 """What Slack is asked for by no declaration."""
 
+TRIED = (
+    "auth.test",
+    "chat.delete",
+    "chat.postMessage",
+    "conversations.archive",
+    "conversations.create",
+    "conversations.invite",
+)
+"""What a test of Tocsin asks Slack for."""
+
 
 async def news_on_the_way(stage: Stage) -> None:
     """What is known, where it stands and how bad it is: in a form, and in words."""
@@ -304,6 +314,19 @@ async def from_home(stage: Stage) -> None:
     await case.typed("ana", "update", "seen on Home {token}", worded=UPDATED)
 
 
+async def tried_out(stage: Stage) -> None:
+    """Tocsin is tested by two people, one of them while answers of Slack get lost."""
+    case = await Case.by_command(stage)
+    await case.asked("ana", "test", stage.slack.channel("general"))
+    await case.asked("ben", "test", stage.slack.channel("general"))
+    await stage.lives.quiet()
+    for method in stage.rng.sample(TRIED, 2):
+        stage.workspace.faults.plan(method, Fault(status=500, after_effect=True))
+    await case.asked("ana", "test", stage.slack.channel("general"))
+    await stage.lives.quiet()
+    await case.typed("ana", "update", "it works {token}", worded=UPDATED)
+
+
 async def two_at_once(stage: Stage) -> None:
     """Two people send the update form at once: one state, and a word to the second."""
     case = await Case.by_command(stage, lead="ben")
@@ -363,6 +386,7 @@ MANAGING: dict[str, Scenario] = {
         accepted_from_triage,
         changed_elsewhere,
         from_home,
+        tried_out,
         two_at_once,
         the_file_is_held_meanwhile,
         slack_is_unwell,

@@ -12,7 +12,7 @@ from support.bot import chosen, picked, ticked
 from reliability.crash.stage import LONGEST_ANSWER, Stage
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message, View
-from tocsin.incidents.validation import channel_name
+from tocsin.incidents.channel_names import channel_name
 
 Scenario = Callable[[Stage], Awaitable[None]]
 

@@ -30,6 +30,9 @@ SEARCH = "people here search no field; tests/integration has that"
 MEANWHILE = (
     "only when it becomes private, or somebody leaves, meanwhile; tests/integration/slack has these moments"
 )
+SELF_TEST = (
+    "only where Slack refuses, or a field is required; tests/integration/slack/test_self_test.py has that"
+)
 TOO_SOON = "only a sweep does this, ten minutes and a day later; tests/integration/devrev has both"
 
 SHARED = (
@@ -87,6 +90,8 @@ LOCAL = {
     "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
     "workflows.publish:DeclarationPublisher._open_after_all": MINUTES,
     "workflows.fallback_channel": HOSTED,
+    "workflows.self_test:SelfTest._find_channel": SELF_TEST,
+    "workflows.self_test:_answer": SELF_TEST,
     "workflows.sync:_may_be_shown": MINUTES,
     "workflows.sync:_take_back": MEANWHILE,
     "backends.local.backend:LocalBackend.close": CLOSING,
@@ -94,7 +99,6 @@ LOCAL = {
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
     "storage.sqlite:WriteBarrier": FULL,
-    "storage.key_value": HOSTED,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,
     "storage.diagnostics": DOCTOR,
@@ -137,6 +141,7 @@ NUDGED = {
     "workflows.nudges": "only where rules nudge; over the local backend a scenario has them",
 }
 INCIDENT_IO = {
+    "workflows.self_test": VERBS,
     "backends.incident_io.backend:IncidentIo.change": VERBS,
     "backends.incident_io.backend:IncidentIo._email": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
@@ -152,6 +157,7 @@ INCIDENT_IO = {
     "slack.listeners.triage": VERBS,
 }
 DEVREV = {
+    "workflows.self_test": VERBS,
     "workflows.channels:seen_by": "DevRev opens no channel",
     "workflows.channels:await_channel": "DevRev opens no channel",
     "workflows.channels:_known": "DevRev opens no channel",

@@ -2,7 +2,8 @@
 
 I1  what was acknowledged as saved or declared is exactly one incident
 I2  no incident without somebody who declared it
-I3  one channel, one post in each place and none elsewhere, one pin, one bookmark, everybody joins once
+I3  one channel, one post in each place and none elsewhere, one pin, one bookmark, everybody joins once;
+    of a test of Tocsin nothing but its report, once
 I4  everybody who pressed was told how it ended, and of all that could not be done
 I5  nobody outside reads a private word; no live mention or link that we did not build
 I6  every change is in the timeline once, and nothing else is
@@ -23,6 +24,7 @@ from reliability.history.managed import expected_entries, managed
 from reliability.history.once import repeated
 from reliability.history.secrecy import leaks, live_marks
 from reliability.history.taken_away import taken_away
+from reliability.history.tested import left_of_tests
 from reliability.history.violation import Violation
 
 
@@ -35,7 +37,7 @@ def violations(history: History) -> list[Violation]:
     found = [
         *(Violation("I1", said) for said in _kept_once(seen)),
         *(Violation("I2", said) for said in _nothing_unasked(seen)),
-        *(Violation("I3", said) for said in repeated(seen)),
+        *(Violation("I3", said) for said in (*repeated(seen), *left_of_tests(seen))),
         *(Violation("I4", said) for said in (*_nobody_waits(seen), *incomplete(seen))),
         *(Violation("I5", said) for said in (*leaks(seen), *live_marks(seen))),
         *(Violation("I6", said) for said in _timelines(seen)),

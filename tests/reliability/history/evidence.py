@@ -129,6 +129,9 @@ def answer_of(view: Json) -> Answer | None:
     return None
 
 
+SELF_TEST, SELF_TEST_CHANNEL = "Test of Tocsin", "test-of-tocsin"
+
+
 class Evidence:
     """A history, read once."""
 
@@ -139,6 +142,16 @@ class Evidence:
 
     @cached_property
     def kept(self) -> list[Kept]:
+        """The incidents that people declared."""
+        return [kept for kept in self._rows if kept.row["name"] != SELF_TEST]
+
+    @cached_property
+    def tests(self) -> list[Kept]:
+        """The incidents of tests of Tocsin itself."""
+        return [kept for kept in self._rows if kept.row["name"] == SELF_TEST]
+
+    @cached_property
+    def _rows(self) -> list[Kept]:
         tables = self.history.tables
         roles = _by_incident(tables["incident_role_assignments"])
         timelines = _by_incident(tables["incident_timeline_items"])
@@ -276,7 +289,15 @@ class Evidence:
 
     @cached_property
     def own_channels(self) -> list[Json]:
-        """Channels that the bot made."""
+        """Channels that the bot made for incidents that people declared."""
+        return [c for c in self._made if SELF_TEST_CHANNEL not in c["name"]]
+
+    @cached_property
+    def test_channels(self) -> list[Json]:
+        return [c for c in self._made if SELF_TEST_CHANNEL in c["name"]]
+
+    @cached_property
+    def _made(self) -> list[Json]:
         return [c for c in self.channels.values() if c["creator"] == self.history.bot and c["kind"] in ROOMS]
 
     def window(self, view_id: str) -> Json | None:

@@ -86,6 +86,9 @@ def _said_twice(seen: Evidence) -> Iterator[str]:
         if any(text.startswith(answer) for answer in ANSWERS) and count <= _gestures(seen):
             # Each of several gestures is answered, maybe in the same words.
             del sentences[(place, text)]
+        elif text.startswith(OF_TESTS):
+            # `tested.py` counts the reports of tests, which are no deeds.
+            del sentences[(place, text)]
     keyed = Counter(
         (m["channel"], str((m["metadata"] or {}).get("event_payload"))) for m in seen.posts if m["metadata"]
     )
@@ -105,6 +108,9 @@ ANSWERS = (
     "Tocsin's journal did not answer in time",
     "Nothing would change",
 )
+
+
+OF_TESTS = ("Each part of Tocsin is tried", "A test of yours is still running", "Tocsin was tested:")
 
 
 def _gestures(seen: Evidence) -> int:

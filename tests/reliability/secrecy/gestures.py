@@ -115,7 +115,8 @@ class People:
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
         writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
         writes += [self._mark, self._bring_in, self._expose, self._forge]
-        return self.rng.choice(writes + [self._declare, self._declare, self._run_step] * (who in MEMBERS))
+        writes += [self._declare, self._declare, self._run_step, self._test] * (who in MEMBERS)
+        return self.rng.choice(writes)
 
     # declaring
 
@@ -346,6 +347,10 @@ class People:
     async def _list(self, who: str) -> None:
         words = self.rng.choice(["", "mine", "closed", "major", "private", "fixing"])
         await self._typed(who, f"list {words}")
+
+    async def _test(self, who: str) -> None:
+        """A test of Tocsin; its incident is private, and what is known of it goes to this person alone."""
+        await self._typed(who, "test")
 
     async def _find(self, who: str) -> None:
         """The beginning of a word, so that an answer which repeats what was typed is no leak."""

@@ -22,7 +22,7 @@ from reliability.history.history import Press
 from reliability.stateful.scene import Scene
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message, Outcome, Request, View
-from tocsin.incidents.validation import channel_name
+from tocsin.incidents.channel_names import channel_name
 
 REPEATED = re.compile(r"said \d+ times.*(could not be opened|unopened)")
 PEOPLE = st.sampled_from(("ana", "ben", "chloe", "darius"))

@@ -41,7 +41,7 @@ ROLES: dict[str, tuple[PersonId, Membership]] = {
 INVOLVED = {"reporter", "lead", "deactivated reporter"} | {role for role in ROLES if "with a role" in role}
 MEMBERS = {"member", "reporter", "lead"}
 VISIBILITIES = ("public", "private")
-NO_INCIDENT: frozenset[Verb] = frozenset({Verb.DECLARE, Verb.LIST, Verb.FIND, Verb.HELP})
+NO_INCIDENT: frozenset[Verb] = frozenset({Verb.DECLARE, Verb.TEST, Verb.LIST, Verb.FIND, Verb.HELP})
 CASES = list(product(ROLES, VISIBILITIES, (True, False)))
 """Of each verb: a role, a visibility, and whether Slack says who that is."""
 
@@ -143,6 +143,7 @@ NEEDED: list[tuple[Verb, str, set[str]]] = [
     (Verb.DECLARE, "public", {"S1"}),
     (Verb.DECLARE, "private", {"S1", "S3"}),
     (Verb.ACCEPT, "public", {"S1"}),
+    (Verb.TEST, "public", {"S1"}),
     (Verb.PRIVATE, "public", {"S3"}),
     *((verb, "public", {"S2"}) for verb in sorted(ENDING)),
     *((verb, "public", set[str]()) for verb in (Verb.SHOW, Verb.LIST, Verb.UPDATE, Verb.REOPEN, Verb.ROLE)),
@@ -164,7 +165,11 @@ def test_a_verb_that_is_limited_needs_a_group_of_each_limit() -> None:
 
 def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public_declaration() -> None:
     refused = [
-        *((verb, visibility) for verb in ENDING | {Verb.ACCEPT, Verb.PRIVATE} for visibility in VISIBILITIES)
+        *(
+            (verb, visibility)
+            for verb in ENDING | {Verb.ACCEPT, Verb.PRIVATE, Verb.TEST}
+            for visibility in VISIBILITIES
+        )
     ]
     wanted = {
         (Verb.DECLARE, "public"): "noted",

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.declarations import DAWN
 
+from tocsin.incidents.channel_names import channel_name
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import CatalogEntry, CustomField, FieldValue, Form, IncidentType
 from tocsin.incidents.requests import DeclareRequest, IncidentChange
 from tocsin.incidents.transitions import VERB_OF_FIELD
 from tocsin.incidents.validation import (
     ago,
-    channel_name,
     clean_text,
     is_one_edit_away,
     is_visible,

@@ -42,6 +42,7 @@ def home_view(page: HomePage) -> View:
             action_id="declare_here", text=plain("Declare an incident"), style="primary", value="declare"
         ),
         ButtonElement(action_id="list_incidents", text=plain("List incidents"), value=ListQuery().to_json()),
+        ButtonElement(action_id="run_test", text=plain("Test Tocsin"), value="test"),
     ]
     others = [incident for incident in page.open if incident not in page.mine]
     triage = [incident for incident in others if incident.incident_status.is_triage]
