@@ -115,9 +115,19 @@ def build_workflows(
         open_now=current.open_now,
         remind=remind,
         following=following,
-        watching=BackendPoller(
-            backend=backend, state=state, following=following, alerts=alerts, open_now=current.open_now
-        ),
+        watching=_build_poller(backend, state, following, alerts, current),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
         hosted_channels=backend.makes_channel,
+    )
+
+
+def _build_poller(
+    backend: IncidentBackend,
+    state: SlackStateStore,
+    following: SlackSync,
+    alerts: OperatorAlerts,
+    current: CurrentIncidents,
+) -> BackendPoller:
+    return BackendPoller(
+        backend=backend, state=state, following=following, alerts=alerts, open_now=current.open_now
     )
