@@ -41,10 +41,11 @@ from typer.testing import CliRunner
 from slack_emulator.manifest import manifest_errors
 from tocsin import manual
 from tocsin.cli import FAILED, MISUSED, cli
-from tocsin.config import CONFIG_KEYS, Category, IncidentConfig, read_rules
+from tocsin.config import Category, IncidentConfig
 from tocsin.incidents.model import FieldKind
 from tocsin.incidents.permissions import ENDING
 from tocsin.incidents.postmortem import PLACEHOLDERS
+from tocsin.rules import CONFIG_KEYS, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import commands, routes
 from tocsin.slack.views.home import help_message

@@ -18,7 +18,6 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
-from tocsin.config import Config, open_config
 from tocsin.data_dir import (
     data_dir,
     journal_url,
@@ -37,6 +36,7 @@ from tocsin.incidents.paging import PageTarget
 from tocsin.incidents.permissions import Membership
 from tocsin.metrics import Metrics
 from tocsin.paging import open_targets
+from tocsin.rules import Config, open_config
 from tocsin.settings import Settings, read_secret
 from tocsin.slack import routes
 from tocsin.slack.app import build_app

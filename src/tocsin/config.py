@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, channels, `[after]`."""
+"""Severities, statuses, types, roles and fields in the configuration file (TOCSIN_CONFIG, TOML)."""
 
 from __future__ import annotations
 
@@ -8,43 +8,29 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 from zlib import crc32
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
-from tocsin.incidents.announcements import AnnouncementRule
-from tocsin.incidents.calls import CallRule
-from tocsin.incidents.channel_names import TEMPLATE, ChannelNames
-from tocsin.incidents.channel_names import template_error as name_error
 from tocsin.incidents.model import (
-    HUDDLE,
     CustomField,
     FieldKind,
     FieldOption,
     Form,
     IncidentType,
-    Mode,
     Role,
     Severity,
     Status,
-    TriageDefaults,
 )
-from tocsin.incidents.nudges import After, Condition, NudgePolicy, NudgeRule
-from tocsin.incidents.permissions import PermissionLimits
-from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.validation import clean_text, is_link, is_visible
-from tocsin.settings import ConfigurationError, Settings, read_config
+from tocsin.incidents.validation import clean_text, is_visible
 
 # Default severities, statuses, types, roles and custom fields.
 
@@ -345,11 +331,11 @@ def _read(kind: type[Any], entries: Iterable[Mapping[str, Any]]) -> tuple[Any, .
 
 
 def _refuse_repeats(key: str, entries: Sequence[_ChoiceConfig]) -> None:
-    _refuse_same(key, "id", [entry.id for entry in entries])
-    _refuse_same(key, "name", [entry.name.casefold() for entry in entries])
+    refuse_same(key, "id", [entry.id for entry in entries])
+    refuse_same(key, "name", [entry.name.casefold() for entry in entries])
 
 
-def _refuse_same(key: str, what: str, values: Sequence[str]) -> None:
+def refuse_same(key: str, what: str, values: Sequence[str]) -> None:
     repeated = [value for value, times in Counter(values).items() if times > 1]
     if repeated:
         raise ValueError(f"{key}: two have the {what} {repeated[0]!r}; each needs its own")
@@ -371,279 +357,3 @@ def problem(error: Any, known: Sequence[str]) -> str:
     words = _WORDS.get(error["type"], "").format(**error.get("ctx", {}))
     words = words or str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {words[:1].lower()}{words[1:]}" if place else words
-
-
-# Rules from the configuration file: permissions, announcements, post-incident settings.
-
-# With several workspaces, `T…/` before an id names the workspace it belongs to.
-_THERE = r"^(T[A-Z0-9]{2,}/)?"
-GroupId = Annotated[str, StringConstraints(pattern=rf"{_THERE}S[A-Z0-9]{{2,}}$")]
-ChannelName = Annotated[str, StringConstraints(pattern=rf"{_THERE}[CG][A-Z0-9]{{2,}}$")]
-Invited = Annotated[str, StringConstraints(pattern=rf"{_THERE}(S[A-Z0-9]{{2,}}|@[a-z0-9._-]{{1,80}})$")]
-Names = tuple[str, ...]
-EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
-ADDRESS = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?$"
-"""Addresses to which pages are sent: over TLS, or on this machine."""
-
-_SHAPES = {
-    "permissions": "give a user group's id, which begins with S",
-    "channels": "give a channel's id, which begins with C",
-    "key_variable": "give the name of an environment variable, such as 'PAGERDUTY_KEY', never the key itself",
-    "token_variable": "give the name of an environment variable, such as 'PAGERDUTY_TOKEN'",
-    "url": "give an address that begins with https://, such as 'https://events.eu.pagerduty.com'",
-    "rest_url": "give an address that begins with https://, such as 'https://api.eu.pagerduty.com'",
-    "invite": "give a user group, by its id (it begins with S) or its handle, such as '@oncall'",
-}
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Permissions(_Table):
-    """`[permissions]`: the user groups to which a verb is limited."""
-
-    declare: tuple[GroupId, ...] = ()
-    close: tuple[GroupId, ...] = ()
-    private: tuple[GroupId, ...] = ()
-    guests_may_declare: bool = False
-
-
-class AnnouncementTable(_Table):
-    """`[[announcements]]`."""
-
-    severities: Names = ()
-    incident_types: Names = ()
-    custom_fields: dict[str, Names] = Field(default_factory=dict)
-    modes: tuple[Mode, ...] = ("standard",)
-    channels: tuple[ChannelName, ...] = ()
-    invite: tuple[Invited, ...] = ()
-
-    @model_validator(mode="after")
-    def _does_something(self) -> AnnouncementTable:
-        if not self.channels and not self.invite:
-            raise ValueError("says nothing to do; give channels, invite, or both")
-        return self
-
-
-class CallTable(_Table):
-    """`[[calls]]`: the call of an incident by severity or type."""
-
-    severities: Names = ()
-    incident_types: Names = ()
-    modes: tuple[Mode, ...] = ("standard",)
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_a_call(cls, given: str) -> str:
-        if given == "huddle":
-            return HUDDLE
-        if not is_link(given):
-            raise ValueError("give a link that starts with https:// or http://, or 'huddle'")
-        return given
-
-
-class TriageTable(_Table):
-    """`[triage]`: the declarations that start in triage unless the person says that it is an incident."""
-
-    by_default: bool = False
-    incident_types: Names = ()
-
-
-class PostIncidentTable(_Table):
-    """`[after]`: settings for closed incidents."""
-
-    template: str | None = None
-    archive_after_days: int | None = Field(default=None, ge=1, le=3650)
-    archive_hosted: bool = False
-
-
-class NudgeRuleTable(_Table):
-    """`[[nudges.rules]]`."""
-
-    when: Condition
-    after: After
-    severities: Names = ()
-    incident_types: Names = ()
-
-
-class NudgesTable(_Table):
-    """`[nudges]`."""
-
-    most_a_day: int = Field(default=4, ge=0, le=24)
-    rules: tuple[NudgeRuleTable, ...] = Field(default=(), max_length=50)
-
-
-class PagingTable(_Table):
-    """`[[paging]]`: a target that `/incident page` may page, and the service that reaches it."""
-
-    name: str = Field(min_length=1, max_length=CHOICE_LIMIT)
-    provider: Literal["pagerduty", "opsgenie", "webhook"]
-    key_variable: EnvironmentVariable
-    """Environment variable with the integration key, the API key or the signing secret."""
-    token_variable: EnvironmentVariable | None = None
-    """Environment variable with a token of PagerDuty's REST API, to read acknowledgements with."""
-    url: str | None = Field(default=None, pattern=ADDRESS)
-    rest_url: str | None = Field(default=None, pattern=ADDRESS)
-    team: str | None = Field(default=None, min_length=1, max_length=100)
-    """Team that Opsgenie notifies, if the key is not a team's own."""
-    private: bool = False
-    """True if pages for private incidents carry the name and the reason, too."""
-
-    @model_validator(mode="after")
-    def _fits_its_provider(self) -> PagingTable:
-        if self.provider == "webhook" and self.url is None:
-            raise ValueError("a webhook needs a url")
-        only = {"token_variable": "pagerduty", "rest_url": "pagerduty", "team": "opsgenie"}
-        for key, provider in only.items():
-            if getattr(self, key) is not None and self.provider != provider:
-                raise ValueError(f"{key} is for provider = '{provider}' alone")
-        if not is_visible(clean_text(self.name)):
-            raise ValueError("give a name that people can type, such as 'payments'")
-        return self
-
-
-class ChannelsTable(_Table):
-    """`[channels]`: settings for incidents' channels."""
-
-    name: str = TEMPLATE
-
-    @field_validator("name")
-    @classmethod
-    def _is_a_template(cls, given: str) -> str:
-        if wrong := name_error(given):
-            raise ValueError(wrong)
-        return given
-
-
-class Config(_Table):
-    """All parts of the configuration file except the choices of the forms."""
-
-    permissions: Permissions = Permissions()
-    announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
-    calls: tuple[CallTable, ...] = Field(default=(), max_length=50)
-
-    triage: TriageTable = TriageTable()
-    after: PostIncidentTable = PostIncidentTable()
-    nudges: NudgesTable = NudgesTable()
-    paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
-    channels: ChannelsTable = ChannelsTable()
-    template: str = Field(default=STANDARD, exclude=True)
-
-    @model_validator(mode="after")
-    def _each_target_has_its_name(self) -> Config:
-        _refuse_same("paging", "name", [entry.name.casefold() for entry in self.paging])
-        return self
-
-    def for_team(self, team: str) -> Config:
-        """Return the rules of one workspace: entries that name another workspace are left out."""
-        permissions = _entries_of(self.permissions, team, "declare", "close", "private")
-        announcements = tuple(_entries_of(rule, team, "channels", "invite") for rule in self.announcements)
-        return self.model_copy(update={"permissions": permissions, "announcements": announcements})
-
-    @property
-    def post_incident(self) -> PostIncidentPolicy:
-        days, hosted = self.after.archive_after_days, self.after.archive_hosted
-        return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
-
-    @property
-    def triage_defaults(self) -> TriageDefaults:
-        return TriageDefaults(**self.triage.model_dump())
-
-    @property
-    def nudge_policy(self) -> NudgePolicy:
-        rules = tuple(NudgeRule(**rule.model_dump()) for rule in self.nudges.rules)
-        return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
-
-    @property
-    def channel_names(self) -> ChannelNames:
-        return ChannelNames(self.channels.name)
-
-    @property
-    def limits(self) -> PermissionLimits:
-        return PermissionLimits(**self.permissions.model_dump())
-
-    @property
-    def rules(self) -> tuple[AnnouncementRule, ...]:
-        return tuple(AnnouncementRule(**rule.model_dump()) for rule in self.announcements)
-
-    @property
-    def call_rules(self) -> tuple[CallRule, ...]:
-        return tuple(CallRule(**rule.model_dump()) for rule in self.calls)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Every user group in the rules, by id or handle."""
-        limited = (*self.permissions.declare, *self.permissions.close, *self.permissions.private)
-        return tuple(dict.fromkeys((*limited, *(g for rule in self.announcements for g in rule.invite))))
-
-    @property
-    def announced_in(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(channel for rule in self.announcements for channel in rule.channels))
-
-
-T = TypeVar("T", bound=_Table)
-
-
-def _entries_of(table: T, team: str, *named: str) -> T:
-    """Return the table with the entries of this workspace, without the workspace's id."""
-    found = {}
-    for name in named:
-        places = [entry.rpartition("/") for entry in getattr(table, name)]
-        found[name] = tuple(entry for home, _, entry in places if home in ("", team))
-    return table.model_copy(update=found)
-
-
-CONFIG_KEYS = frozenset(Config.model_fields) - {"template"}
-
-
-def open_config(settings: Settings) -> Config:
-    """Return the rules, none without a file. Raises ConfigurationError with a line for each problem."""
-    rules = read_rules(read_config(settings.tocsin_config))
-    if rules.after.template is None or settings.tocsin_config is None:
-        return rules
-    return rules.model_copy(
-        update={"template": _template(settings.tocsin_config.parent / rules.after.template)}
-    )
-
-
-def _template(path: Path) -> str:
-    """Read the post-incident template; a relative path starts at the configuration's folder."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG: after.template cannot be read ({path}): {error}.") from None
-    if wrong := template_error(text):
-        raise ConfigurationError(f"TOCSIN_CONFIG: after.template ({path}) {wrong}.")
-    return text
-
-
-def read_rules(config: Mapping[str, Any]) -> Config:
-    try:
-        return Config.model_validate({key: config[key] for key in CONFIG_KEYS if key in config})
-    except ValidationError as error:
-        lines = [_line(one) for one in error.errors()]
-        raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {line}" for line in lines)) from None
-
-
-def _line(error: Any) -> str:
-    told: str = problem(error, _known(error["loc"]))
-    shape = next((_SHAPES[part] for part in reversed(error["loc"]) if part in _SHAPES), "")
-    if error["type"] == "string_pattern_mismatch" and shape:
-        return f"{told.partition(': ')[0]}: {shape}"
-    return told
-
-
-def _known(place: Sequence[Any]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {
-        "permissions": Permissions,
-        "announcements": AnnouncementTable,
-        "calls": CallTable,
-        "triage": TriageTable,
-        "after": PostIncidentTable,
-        "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
-        "paging": PagingTable,
-        "channels": ChannelsTable,
-    }
-    return list(tables[str(place[0])].model_fields)

@@ -20,8 +20,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
-from tocsin.config import CONFIG_KEYS, IncidentConfig, IncidentConfigError
+from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
+from tocsin.rules import CONFIG_KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.database import Database, root_message
 from tocsin.storage.key_value import SqlKeyValueStore

@@ -12,11 +12,11 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.config import Config, open_config
 from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.paging import examine
+from tocsin.rules import Config, open_config
 from tocsin.settings import ConfigurationError, Settings, read_secret, read_settings
 from tocsin.slack import diagnostics
 from tocsin.slack.diagnostics import TokenAccess, fetch_access

@@ -37,9 +37,8 @@ class Metrics:
         self._limited = self._counter(
             "tocsin_slack_limited", "Calls that Slack answered with 429.", ["method"]
         )
-
-        says = "Events sent to paging services, by how they ended: sent, refused or unavailable."
-        self._pages = self._counter("tocsin_pages", says, ["service", "action", "outcome"])
+        paged = "Events sent to paging services, by how they ended: sent, refused or unavailable."
+        self._pages = self._counter("tocsin_pages", paged, ["service", "action", "outcome"])
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",

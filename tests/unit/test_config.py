@@ -12,7 +12,7 @@ from support.terminal import Terminal
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Person, UserGroup
-from tocsin.config import read_rules
+from tocsin.rules import read_rules
 from tocsin.settings import ConfigurationError
 from tocsin.slack import routes
 

@@ -9,7 +9,6 @@ import pytest
 from support.incidents import incident
 from support.paging import CREATE_LIMITS, SECRET, VARIABLES
 
-from tocsin.config import read_rules
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person, Status
 from tocsin.incidents.paging import Page, bare_event, check_pageable, page_event, question_before
@@ -17,6 +16,7 @@ from tocsin.paging import examine, open_targets
 from tocsin.paging.opsgenie import alert
 from tocsin.paging.pagerduty import enqueued
 from tocsin.paging.webhook import signature, signing_key
+from tocsin.rules import read_rules
 from tocsin.settings import ConfigurationError
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-from tocsin.config import PagingTable
 from tocsin.incidents.paging import PageTarget
 from tocsin.paging import opsgenie, pagerduty
 from tocsin.paging.client import PagingClient
 from tocsin.paging.opsgenie import Opsgenie
 from tocsin.paging.pagerduty import PagerDuty
 from tocsin.paging.webhook import Webhook, signing_key
+from tocsin.rules import PagingTable
 from tocsin.settings import LOOPBACK, ConfigurationError
 from tocsin.workflows.ports import CheckResult, Clock
 

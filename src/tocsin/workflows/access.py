@@ -20,8 +20,9 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.change import GONE, ChangeEffects
 from tocsin.workflows.command import AnyChange, AskedCommand, Change, Changed, DurableCommand, NotChanged
-from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, retry_forever
+from tocsin.workflows.slack_client import WorkspaceOf
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000005")
 

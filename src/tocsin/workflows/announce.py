@@ -15,15 +15,9 @@ from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.channel_setup import ChannelSetup
 from tocsin.workflows.channels import A_DAY, await_channel
 from tocsin.workflows.command import act_for
-from tocsin.workflows.ports import (
-    Channel,
-    Clock,
-    IncidentBackend,
-    SlackStateStore,
-    WorkflowEngine,
-    WorkspaceOf,
-)
+from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, retry_forever, sentences
+from tocsin.workflows.slack_client import WorkspaceOf
 from tocsin.workflows.sync import SlackSync
 
 VERB = "announce"

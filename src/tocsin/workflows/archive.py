@@ -10,8 +10,9 @@ from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, Person, TeamId, TimelineEntry
 from tocsin.incidents.postmortem import NOTICE, PostIncidentPolicy, ScheduledArchive, scheduled_archive
 from tocsin.workflows.channels import fitting_channel
-from tocsin.workflows.ports import Clock, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import best_effort
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from typing import Any
 from tocsin.incidents.model import Incident, PersonId, display_name
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import newly_given, role_instructions
-from tocsin.workflows.ports import SlackClient
 from tocsin.workflows.retry import ALL_DAY, Steps
+from tocsin.workflows.slack_client import SlackClient
 
 
 def briefings(

@@ -37,7 +37,7 @@ from tocsin.workflows.command import (
 from tocsin.workflows.follow import FollowerUpdates, tells_followers
 from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.people import PeopleOfChannel
-from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.retry import (
     ALL_DAY,
@@ -47,6 +47,7 @@ from tocsin.workflows.retry import (
     retry_forever,
     sentences,
 )
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 from tocsin.workflows.sync import OWN_PLACES, SlackSync
 
 # Effects of a change in Slack: each is a step of the change's workflow.

@@ -10,8 +10,9 @@ from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import ChannelId, Incident
 from tocsin.incidents.validation import join_names
 from tocsin.workflows.channels import INVITED
-from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, Steps
+from tocsin.workflows.slack_client import SlackClient
 
 
 class ChannelSetup:

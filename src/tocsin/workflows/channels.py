@@ -13,14 +13,9 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import (
-    Channel,
-    Clock,
-    IncidentBackend,
-    SlackClient,
-    SlackStateStore,
-)
+from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import StepFailure
+from tocsin.workflows.slack_client import SlackClient
 
 # Create an incident's channel under the first free name; a repeat finds the channel that exists.
 

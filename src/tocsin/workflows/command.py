@@ -17,8 +17,9 @@ from pydantic import Field, TypeAdapter
 from tocsin.incidents.errors import Refused, Unavailable, Withheld
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
-from tocsin.workflows.ports import WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, Steps, best_effort
+from tocsin.workflows.slack_client import WorkspaceOf
 
 # In-memory futures for commands that are still running, so that a modal or a message can show the outcome.
 

@@ -14,8 +14,9 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
-from tocsin.workflows.ports import IncidentBackend, Introduce, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, Introduce, WorkflowEngine
 from tocsin.workflows.retry import StepFailure
+from tocsin.workflows.slack_client import WorkspaceOf
 
 VERB = "export"
 

@@ -21,10 +21,8 @@ from tocsin.workflows.ports import (
     Clock,
     IncidentBackend,
     KeyValueStore,
-    SlackClient,
     SlackStateStore,
     WorkflowEngine,
-    WorkspaceOf,
 )
 from tocsin.workflows.retry import (
     ALL_DAY,
@@ -33,6 +31,7 @@ from tocsin.workflows.retry import (
     best_effort,
     retry,
 )
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 VERB = "shelter"
 AFTER_SECONDS = 40.0

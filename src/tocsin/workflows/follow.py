@@ -16,8 +16,9 @@ from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.command import AnyChange, AskedCommand, Change, Changed, DurableCommand, NotChanged
-from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import retry_forever
+from tocsin.workflows.slack_client import WorkspaceOf
 
 log = structlog.get_logger()
 

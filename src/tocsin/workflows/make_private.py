@@ -11,15 +11,9 @@ from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.channels import PRIVATE, open_channel, private_names
-from tocsin.workflows.ports import (
-    Channel,
-    IncidentBackend,
-    SlackClient,
-    SlackStateStore,
-    WorkflowEngine,
-    WorkspaceOf,
-)
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 
 class MakePrivate:

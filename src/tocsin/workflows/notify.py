@@ -11,7 +11,7 @@ from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import Incident, PersonId
 from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared, NotDeclared
-from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine
 from tocsin.workflows.retry import (
     ALL_DAY,
     SLACK_ATTEMPTS,
@@ -21,6 +21,7 @@ from tocsin.workflows.retry import (
     retry,
     sentences,
 )
+from tocsin.workflows.slack_client import SlackClient
 
 # Messages to the reporter: in the modal, or by direct message if the modal is closed.
 

@@ -31,16 +31,10 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
-from tocsin.workflows.ports import (
-    Clock,
-    IncidentBackend,
-    KeyValueStore,
-    SlackStateStore,
-    WorkflowEngine,
-    WorkspaceOf,
-)
+from tocsin.workflows.ports import Clock, IncidentBackend, KeyValueStore, SlackStateStore, WorkflowEngine
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import best_effort, retry_forever
+from tocsin.workflows.slack_client import WorkspaceOf
 
 LOOK_SECONDS = 5.0
 LONGEST_WAIT = timedelta(minutes=5)

@@ -28,8 +28,9 @@ from tocsin.incidents.validation import clean_text
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.command import AnyChange, AskedCommand, Change, Changed, DurableCommand, NotChanged
-from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import Steps, best_effort, retry_forever
+from tocsin.workflows.slack_client import WorkspaceOf
 
 LOOK_SECONDS = 20.0
 BACKEND_SECONDS = 3.0

@@ -8,8 +8,9 @@ from typing import Any
 from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import join_names
-from tocsin.workflows.ports import IncidentBackend, SlackClient, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 
 class PeopleOfChannel:

@@ -19,8 +19,9 @@ from tocsin.workflows.command import (
     NotChanged,
 )
 from tocsin.workflows.export import fetch_report_with_names, in_full
-from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, Introduce, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import StepFailure
+from tocsin.workflows.slack_client import WorkspaceOf
 
 log = structlog.get_logger()
 

@@ -22,8 +22,9 @@ from tocsin.workflows.channels import (
 from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AnyOutcome, DeclareCommand, Declared
 from tocsin.workflows.notify import DeclarationNotifier
-from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
+from tocsin.workflows.slack_client import SlackClient
 from tocsin.workflows.sync import snapshot
 
 CHANNEL_ATTEMPTS = 4

@@ -21,19 +21,13 @@ from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.nudges import Nudger, SnoozeNudges
 from tocsin.workflows.paging import Paging
-from tocsin.workflows.ports import (
-    Clock,
-    IncidentBackend,
-    Introduce,
-    SlackStateStore,
-    WorkflowEngine,
-    WorkspaceOf,
-)
+from tocsin.workflows.ports import Clock, IncidentBackend, Introduce, SlackStateStore, WorkflowEngine
 from tocsin.workflows.postmortem import Documents
 from tocsin.workflows.queries import CurrentIncidents, FindIncidents, OpenIncidentsCache
 from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.self_test import VERB as TEST
 from tocsin.workflows.self_test import SelfTest
+from tocsin.workflows.slack_client import WorkspaceOf
 from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
 from tocsin.workflows.timeline import Notes
 

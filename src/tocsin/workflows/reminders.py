@@ -10,8 +10,9 @@ from tocsin.incidents.model import ChannelId, Incident, Person, TeamId
 from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.updates import Reminder
 from tocsin.workflows.nudges import Nudger
-from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore, WorkspaceOf
+from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import best_effort
+from tocsin.workflows.slack_client import WorkspaceOf
 
 LOOK_SECONDS = 5.0
 MOST_MINUTES = 24 * 60

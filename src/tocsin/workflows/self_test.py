@@ -28,14 +28,13 @@ from tocsin.workflows.ports import (
     Channel,
     IncidentBackend,
     KeyValueStore,
-    SlackClient,
     SlackStateStore,
     WorkflowEngine,
-    WorkspaceOf,
     loop_time,
 )
 from tocsin.workflows.retry import ALL_DAY, OUR_FAULT, StepFailure, Steps
 from tocsin.workflows.self_test_report import SKIPPED, Leg, TakenBack, Tried, report, taken_back
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 Ts = TypeVarTuple("Ts")
 

@@ -22,9 +22,10 @@ from tocsin.workflows.channels import (
     unfurled,
     withdraw_posts,
 )
-from tocsin.workflows.ports import Channel, IncidentBackend, SlackClient, SlackStateStore, WorkspaceOf
+from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
+from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
 # Link previews (Slack, chat.unfurl), which are updated like cards.
 

@@ -16,8 +16,9 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
-from tocsin.workflows.ports import IncidentBackend, WorkflowEngine, WorkspaceOf
+from tocsin.workflows.ports import IncidentBackend, WorkflowEngine
 from tocsin.workflows.retry import retry_forever
+from tocsin.workflows.slack_client import WorkspaceOf
 
 VERB = "note"
 
