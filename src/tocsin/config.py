@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.model import (
@@ -20,6 +28,7 @@ from tocsin.incidents.model import (
     FieldKind,
     FieldOption,
     Form,
+    IncidentTimestamp,
     IncidentType,
     Mode,
     Role,
@@ -28,6 +37,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.timestamps import DurationRule, TimestampRule
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
@@ -109,6 +119,22 @@ CUSTOM_FIELDS: Final[Entries] = (
         "field_type": "text",
         "description": "Who told us, or the ticket's number",
     },
+)
+
+TIMESTAMPS: Final[Entries] = (
+    {"name": "Impact started", "description": "When people were first affected"},
+    {"name": "Detected", "description": "When a person or an alert first noticed"},
+    {"name": "Reported", "description": "When it was declared", "set_when": "declared"},
+    {"name": "Acknowledged", "description": "When the first lead took it on", "set_when": "lead"},
+    {"name": "Identified", "description": "When the cause was known", "set_when": "fixing"},
+    {"name": "Fixed", "description": "When nobody was affected any more", "set_when": "monitoring closed"},
+    {"name": "Closed", "description": "When it was over", "set_when": "closed", "keeps": "last"},
+)
+
+DURATION_METRICS: Final[Entries] = (
+    {"name": "Time to detect", "start": "impact_started", "end": "detected reported"},
+    {"name": "Time to acknowledge", "start": "reported", "end": "acknowledged"},
+    {"name": "Time to fix", "start": "impact_started reported", "end": "fixed"},
 )
 
 
@@ -206,6 +232,30 @@ class FieldConfig(_ChoiceConfig):
         return self
 
 
+def _several(given: Any) -> Any:
+    """Split ids that are written as one text, with spaces between them."""
+    return given.split() if isinstance(given, str) else given
+
+
+Ids = Annotated[tuple[str, ...], BeforeValidator(_several)]
+EVENTS = ("declared", "lead")
+"""Events besides a status at which a timestamp is set."""
+
+
+class TimestampConfig(_ChoiceConfig):
+    """`[[incident_timestamps]]`; `set_when` has ids of statuses, `declared`, or `lead` for the first lead."""
+
+    set_when: Ids = ()
+    keeps: Literal["first", "last"] = "first"
+
+
+class DurationConfig(_ChoiceConfig):
+    """`[[duration_metrics]]`: the time from one timestamp to another; the first counts that is set."""
+
+    start: Ids = Field(min_length=1)
+    end: Ids = Field(min_length=1)
+
+
 class IncidentConfig(BaseModel):
     """Severities, statuses, types, roles and custom fields, each in the order in which forms offer them."""
 
@@ -226,6 +276,12 @@ class IncidentConfig(BaseModel):
     custom_fields: tuple[FieldConfig, ...] = Field(
         default_factory=lambda: _read(FieldConfig, CUSTOM_FIELDS), max_length=40
     )
+    incident_timestamps: tuple[TimestampConfig, ...] = Field(
+        default_factory=lambda: _read(TimestampConfig, TIMESTAMPS), max_length=20
+    )
+    duration_metrics: tuple[DurationConfig, ...] = Field(
+        default_factory=lambda: _read(DurationConfig, DURATION_METRICS), max_length=20
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> IncidentConfig:
@@ -239,7 +295,21 @@ class IncidentConfig(BaseModel):
                 raise ValueError(f"roles: only one can have role_type = '{role_type}'")
         if sum(kind.is_default for kind in self.incident_types) > 1:
             raise ValueError("incident_types: only one can have is_default = true")
+        self._timestamps_fit()
         return self
+
+    def _timestamps_fit(self) -> None:
+        """Raise ValueError for an unknown id; the defaults may name what the file leaves out."""
+        events = {*EVENTS, *(status.id for status in self.statuses)}
+        known = {timestamp.id for timestamp in self.incident_timestamps}
+        named: dict[str, list[tuple[str, set[str]]]] = {
+            "incident_timestamps": [(i, events) for e in self.incident_timestamps for i in e.set_when],
+            "duration_metrics": [(i, known) for e in self.duration_metrics for i in (*e.start, *e.end)],
+        }
+        for key in named.keys() & self.model_fields_set:
+            for wanted, there in named[key]:
+                if wanted not in there:
+                    raise ValueError(f"{key}: there is no {wanted!r}; there are {', '.join(sorted(there))}")
 
     @classmethod
     def from_toml(cls, given: str | Mapping[str, Any], *, other_keys: Collection[str] = ()) -> IncidentConfig:
@@ -259,6 +329,11 @@ class IncidentConfig(BaseModel):
             raise IncidentConfigError(
                 [problem(t, known if len(t["loc"]) == 1 else ()) for t in errors]
             ) from None
+
+    @property
+    def closed_status(self) -> StatusConfig:
+        """Status of an incident that is declared in retrospect: the first of category `closed`."""
+        return next(status for status in self.statuses if status.category == "closed")
 
     @property
     def first_status(self) -> StatusConfig:
@@ -287,7 +362,19 @@ class IncidentConfig(BaseModel):
             ),
             roles=tuple(Role(**e.model_dump()) for e in self.roles),
             custom_fields=tuple(_custom_field(e) for e in self.custom_fields),
+            incident_timestamps=tuple(
+                IncidentTimestamp(id=e.id, name=e.name, description=e.description, rank=rank)
+                for rank, e in enumerate(self.incident_timestamps)
+            ),
         )
+
+    @property
+    def timestamp_rules(self) -> tuple[TimestampRule, ...]:
+        return tuple(TimestampRule(**e.model_dump()) for e in self.incident_timestamps)
+
+    @property
+    def duration_rules(self) -> tuple[DurationRule, ...]:
+        return tuple(DurationRule(**e.model_dump()) for e in self.duration_metrics)
 
 
 def slug(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from tocsin.incidents.model import (
     SOMEBODY,
+    DurationMetric,
     FieldEntry,
     FollowUp,
     FrozenModel,
@@ -22,6 +23,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
     display_name,
 )
+from tocsin.incidents.timestamps import set_times
 from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
@@ -90,6 +92,14 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
             for assignment in incident.incident_role_assignments
         ],
         "custom_field_entries": [_field_entry(entry) for entry in incident.custom_field_entries],
+        "incident_timestamp_values": [
+            {
+                "incident_timestamp": one.incident_timestamp.model_dump(include={"id", "name", "rank"}),
+                "value": {"value": moment(one.value)},
+            }
+            for one in incident.incident_timestamp_values
+        ],
+        "duration_metrics": [_metric(one) for one in incident.duration_metrics],
         "source_message_channel_id": source.channel if source else None,
         "source_message_timestamp": source.timestamp if source else None,
         "source_message_permalink": source.permalink if source else None,
@@ -116,6 +126,7 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),
         *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
+        *((name, moment(at)) for name, at in set_times(incident)),
         ("Permalink", incident.permalink or ""),
     ]
     return [(label, value) for label, value in listed if value]
@@ -147,6 +158,11 @@ def as_user(person: Person) -> dict[str, str]:
     }
 
 
+def _metric(metric: DurationMetric) -> dict[str, Any]:
+    seconds = {} if metric.value_seconds is None else {"value_seconds": metric.value_seconds}
+    return {"duration_metric": {"id": metric.id, "name": metric.name}, **seconds, "status": metric.status}
+
+
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     return {
         "custom_field": entry.custom_field.model_dump(exclude={"required", "searched"}, exclude_none=True),
@@ -172,13 +188,21 @@ class Durations(FrozenModel):
     first_update: timedelta | None = None
     """Time until the first update message."""
 
+    metrics: tuple[tuple[str, timedelta], ...] = ()
+    """The organisation's durations between timestamps, by name."""
+
     reached: tuple[tuple[str, timedelta], ...] = ()
     """Each status and the time until the incident first had it, in that order."""
 
 
 def lasted(incident: Incident) -> timedelta:
-    """Return the time from declaration to closing, or to the last change if there is no closing time."""
-    return max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta())
+    """Return the time from declaration to closing, or to the last change if there is no closing time.
+
+    An incident that was declared in retrospect began at the first of its timestamps.
+    """
+    times = [one.value for one in incident.incident_timestamp_values] * incident.is_retrospective
+    began = min(times, default=incident.created_at)
+    return max((incident.closed_at or incident.updated_at) - began, timedelta())
 
 
 def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durations:
@@ -194,8 +218,15 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
     return Durations(
         lasted=None if incident.incident_status.is_open else lasted(incident),
         first_update=first_update,
+        metrics=metrics_of(incident),
         reached=tuple(reached.items()),
     )
+
+
+def metrics_of(incident: Incident) -> tuple[tuple[str, timedelta], ...]:
+    """Return the name and value of each duration between timestamps that is known."""
+    known = ((one.name, one.seconds) for one in incident.duration_metrics)
+    return tuple((name, timedelta(seconds=seconds)) for name, seconds in known if seconds is not None)
 
 
 def duration(passed: timedelta) -> str:
@@ -210,7 +241,7 @@ def duration(passed: timedelta) -> str:
 def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
     """Return the known durations as label and words."""
     found = [("Lasted", durations.lasted), ("First update after", durations.first_update)]
-    found += [(f"{status} after", after) for status, after in durations.reached]
+    found += [*durations.metrics, *((f"{status} after", after) for status, after in durations.reached)]
     return tuple((label, duration(after)) for label, after in found if after is not None)
 
 
@@ -249,6 +280,8 @@ CSV_COLUMNS = (
     "follow_ups",
     "open_follow_ups",
     "custom_fields",
+    "incident_timestamp_values",
+    "duration_metrics",
 )
 
 SUMS = 6
@@ -313,7 +346,7 @@ def as_json(incidents: Iterable[Incident]) -> str:
 
 def as_csv(incidents: Iterable[Incident]) -> str:
     """Return the incidents alone as CSV; the columns for timeline and follow-ups stay empty."""
-    return _table([*_cells(incident), *[""] * SUMS, _fields(incident)] for incident in incidents)
+    return _table([*_cells(incident), *[""] * SUMS, *_fields(incident)] for incident in incidents)
 
 
 def report_record(report: IncidentReport) -> dict[str, Any]:
@@ -449,12 +482,17 @@ def _sums(report: IncidentReport) -> list[str]:
         str(len(report.timeline)),
         str(len(report.follow_ups)),
         str(len(report.open_follow_ups)),
-        _fields(report.incident),
+        *_fields(report.incident),
     ]
 
 
-def _fields(incident: Incident) -> str:
-    return "; ".join(f"{e.custom_field.name}: {answers(e)}" for e in incident.custom_field_entries)
+def _fields(incident: Incident) -> list[str]:
+    """Return the last columns: custom fields, timestamps, and durations in seconds."""
+    return [
+        "; ".join(f"{e.custom_field.name}: {answers(e)}" for e in incident.custom_field_entries),
+        "; ".join(f"{name}: {moment(at)}" for name, at in set_times(incident)),
+        "; ".join(f"{name}: {_seconds(passed)}" for name, passed in metrics_of(incident)),
+    ]
 
 
 def _seconds(passed: timedelta | None) -> int | None:

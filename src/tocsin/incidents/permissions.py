@@ -47,6 +47,7 @@ class Verb(StrEnum):
         return verb
 
     DECLARE = "declare", "declare incidents"
+    RETRO = "retro", "declare incidents"
     LIST = "list", "list incidents"
     FIND = "find", "list incidents"
     SHOW = "show", "see incidents"
@@ -59,6 +60,7 @@ class Verb(StrEnum):
     TAKE = "take", "hand out roles"
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
+    TIME = "time", "set an incident's times", "set the time of"
     PRIVATE = "private", "make incidents private", "made it private"
     NOTE = "note", "add to an incident's timeline", "noted:"
     ACTION = "action", "add follow-ups"
@@ -83,6 +85,7 @@ WORKING = frozenset(
         Verb.STATUS,
         Verb.SEVERITY,
         Verb.SUMMARY,
+        Verb.TIME,
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from tocsin.incidents.export import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import diff
+from tocsin.incidents.transitions import changed_times, diff
 
 
 class Summary(FrozenModel):
@@ -34,6 +34,8 @@ class ChangeNotification(FrozenModel):
     by: Person
     at: datetime
     differences: tuple[str, ...] = ()
+    times: tuple[tuple[str, datetime | None], ...] = ()
+    """Timestamps that were set, by name, which each reader sees in their own zone; None if cleared."""
     message: str = ""
     merged_into: str | None = None
     next_update_at: datetime | None = None
@@ -65,6 +67,7 @@ def notification_of(
         by=change.by,
         at=change.at,
         differences=diff(before, incident, change),
+        times=changed_times(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,
         next_update_at=due,

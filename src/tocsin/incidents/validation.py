@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 from urllib.parse import urlsplit
@@ -63,12 +63,14 @@ def is_visible(text: str) -> bool:
 _BLANKS = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f\ufe0e\ufe0f")
 
 
-def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
+def validate_declaration(request: DeclareRequest, form: Form, now: datetime | None = None) -> DeclareRequest:
     """Validate a declaration: clean its texts, check every choice and every required field.
+
+    `now` is the time at which it is made, by which the times of what is over are judged.
 
     Raises Refused with a sentence for each field that is wrong, all of them at once.
     """
-    errors: dict[str, str] = {}
+    errors = dict(_refuse_retrospective(request, form, now))
     name = _validate_name(request.name, errors)
     summary = clean_text(request.summary, lines=True)
     if form.summary_required and not is_visible(summary):
@@ -90,6 +92,44 @@ def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
     if errors:
         raise Refused("Some fields need another look.", errors)
     return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
+
+
+TIME_FIELD = "incident_timestamp_values."
+"""Beginning of the block ids of timestamps in forms, before the timestamp's id."""
+
+EARLIEST = datetime.fromtimestamp(1_000_000_000, UTC)
+"""Earliest moment that a datetimepicker can show: `initial_date_time` has ten digits (Slack)."""
+
+LEEWAY = timedelta(minutes=1)
+"""Time by which a value may be ahead: people type whole minutes, and clocks differ."""
+
+
+def refuse_times(
+    values: Iterable[tuple[str, datetime | None]], known: Collection[str], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield the field and a sentence for each value that cannot be kept."""
+    for timestamp_id, value in values:
+        if timestamp_id not in known:
+            yield f"{TIME_FIELD}{timestamp_id}", "That time is not kept here any more. Leave it empty."
+        elif value is not None and value > now + LEEWAY:
+            yield f"{TIME_FIELD}{timestamp_id}", "That is still to come: give a time that has passed."
+        elif value is not None and value < EARLIEST:
+            yield f"{TIME_FIELD}{timestamp_id}", "That is too long ago: give a time since 2002."
+
+
+def _refuse_retrospective(
+    request: DeclareRequest, form: Form, now: datetime | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the field and a sentence for what is wrong with the mode and the times of a declaration."""
+    times = request.incident_timestamp_values
+    if request.mode != "retrospective":
+        return
+    if "retro" in form.lacks:
+        yield "mode", form.lacks["retro"]
+    elif form.incident_timestamps and not times:
+        yield f"{TIME_FIELD}{form.incident_timestamps[0].id}", "Give at least one time: say when it happened."
+    elif now is not None:
+        yield from refuse_times(times.items(), {t.id for t in form.incident_timestamps}, now)
 
 
 def _validate_name(given: str, errors: dict[str, str]) -> str:
@@ -260,6 +300,10 @@ def join_names(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
+QUIET_MODES = frozenset({"test", "retrospective"})
+"""Modes of incidents that are not announced in TOCSIN_ANNOUNCE_CHANNEL."""
+
+
 class CardDestination(FrozenModel):
     """Destination of an incident's card: a channel or user id, and the thread in it."""
 
@@ -274,14 +318,15 @@ def card_destinations(
     """Return the destinations of the card besides the incident's own channel.
 
     A public incident goes back to the channel where it was declared, and to the announcement channel unless
-    it is a test. A private one, and one declared outside any channel, goes only to its reporter.
+    it is a test. A private one, and one declared outside any channel, goes only to its reporter. So does one
+    that was declared in retrospect, unless a message was its source: its card is in that message's thread.
     """
     found: list[CardDestination] = []
-    if origin and not incident.is_private:
+    if origin and not incident.is_private and (thread or not incident.is_retrospective):
         found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
         found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
-    announced = announce and not incident.is_private and incident.mode != "test"
+    announced = announce and not incident.is_private and incident.mode not in QUIET_MODES
     if announced and announce and not (announce == origin and thread is None):
         found.append(CardDestination(place="announcement", to=announce))
     return tuple(found)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, update
+from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, times, update
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -28,6 +28,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             roles.TAKE,
             update.RENAME,
             update.SUMMARY,
+            times.TIME,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,
@@ -39,6 +40,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             close.PRIVATE,
             export.EXPORT,
             export.DOCUMENT,
+            times.RETRO,
             find.LIST,
             find.FIND,
             find.SHOW,
@@ -49,7 +51,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
 """All verbs by the first word after the command, in the order of `/incident help`."""
 
 ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
-ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
+ALIASES |= {"times": "time", **dict.fromkeys(("postmortem", "post-mortem"), "document")}
 """Other words that people type for a verb; none of them begins a likely name of an incident."""
 
 SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}

@@ -19,6 +19,7 @@ from tocsin.slack.listeners import (
     reminders,
     roles,
     timeline,
+    times,
     update,
     workflow_step,
 )
@@ -78,6 +79,7 @@ VIEWS: dict[str, Listener] = {
     "close": close.submit_close,
     "merge": close.submit_merge,
     "note": timeline.submit_note,
+    "times": times.submit_times,
     "follow_up": followups.submit_follow_up,
     "choose": choose.submit_choose,
 }
@@ -103,6 +105,7 @@ ACTIONS: dict[str, Listener | VerbSpec] = {
     "snooze_update": reminders.snooze,
     "take_over_update": reminders.take_over,
     "stop_updates": reminders.stop,
+    "set_times": times.TIME,
     "show_incident": find.press_show,
     "list_incidents": find.turn_page,
     "next_page": find.turn_page,

@@ -20,6 +20,7 @@ from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
 from tocsin.incidents.model import PersonId, display_name
+from tocsin.incidents.timestamps import set_times
 from tocsin.incidents.validation import ago
 from tocsin.web import pages
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
@@ -109,6 +110,9 @@ def _templates() -> Jinja2Templates:
         named=display_name,
         marks=export.marks,
         moment=export.moment,
+        metrics_of=export.metrics_of,
+        duration=export.duration,
+        set_times=set_times,
         in_utc=pages.in_utc,
         with_links=pages.with_links,
         with_code=pages.with_code,

@@ -181,7 +181,8 @@ class DeclareIncident:
 
     def channel_name(self, incident: Incident) -> str:
         """Return the name that the channel has or will get; empty if the backend chooses it later."""
-        ours = "" if self._backend.makes_channel else channel_name(incident.reference, incident.name)
+        opens_none = self._backend.makes_channel or incident.is_retrospective
+        ours = "" if opens_none else channel_name(incident.reference, incident.name)
         return incident.slack_channel_name or ours
 
     async def workflow(self, raw: dict[str, Any]) -> Any:

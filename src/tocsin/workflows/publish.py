@@ -72,7 +72,7 @@ class DeclarationPublisher:
         The modal of the person who is `waiting` shows the outcome. If the channel cannot be created now, the
         cards are posted without it, and it is created once Slack works again.
         """
-        if self._backend.makes_channel:
+        if self._backend.makes_channel or incident.is_retrospective:
             return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
             "open the channel",
@@ -134,7 +134,7 @@ class DeclarationPublisher:
     async def _before_its_channel(
         self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
-        """Post the cards first; add the channel to them once the backend has created it."""
+        """Post the cards first; add the channel once the backend has created it. What is over gets none."""
         # A repeated create may return the private channel, but the cards may name it only to its members,
         # who are looked up below.
         created, incident = incident, without_channel(incident) if incident.is_private else incident
@@ -142,6 +142,8 @@ class DeclarationPublisher:
             "publish it", self._publish_without_channel, command, incident, waiting, returns=None
         )
         late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
+        if incident.is_retrospective:
+            return incident
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
             await self.notifier.tell_failures(command, incident, [arrived])
@@ -165,6 +167,7 @@ class DeclarationPublisher:
         done = await asyncio.gather(
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),
+            *self._announcements(command, incident),
             self._steps.run(
                 "tell the backend the rest",
                 self._backend.follow_through,
@@ -307,8 +310,8 @@ class DeclarationPublisher:
     # the same as before.
 
     def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each channel that the rules name; none for a private incident."""
-        if incident.is_private:
+        """Return one step for each channel that the rules name; none if private, or if the backend does."""
+        if incident.is_private or self._backend.makes_channel:
             return []
         return [
             self._steps.run_once(

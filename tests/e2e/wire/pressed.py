@@ -259,6 +259,15 @@ async def show_beside_a_line_shows_all_of_it(way: Journey) -> None:
     assert "What happened" in shown
 
 
+@row("press set_times")
+async def times_below_what_is_shown_opens_their_form(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ben", f"show {incident.reference}")
+    view = await way.opens("ben", way.whisper("ben"), "set_times")
+    assert "incident_timestamp_values.fixed" in view.values
+    await way.done("ben")
+
+
 @row("press declare_named")
 async def what_was_no_search_is_declared_as_a_name(way: Journey) -> None:
     await way.types("ana", f"find my luggage {WRITTEN}")

@@ -124,7 +124,18 @@ async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
 ) -> None:
     incident = await declared_before(bot, "checkout is slow")
     opened = bot.opened_so_far
-    for verb in ("update", "summary", "close", "follow-up", "action", "role", "note", "rename", "private"):
+    for verb in (
+        "update",
+        "summary",
+        "close",
+        "follow-up",
+        "action",
+        "role",
+        "note",
+        "rename",
+        "time",
+        "private",
+    ):
         person = somebody(bot, **STANDINGS[standing])
         answer = await commanded(bot, person, f"{verb} {incident.reference}")
         assert "may not" in answer or "does not serve this workspace" in answer, verb

@@ -34,6 +34,7 @@ FORMS = {
     "close to others": "private",
     "merge": "merge",
     "note": "note",
+    "times": "time",
     "follow_up": "action",
     "choose": "status",
 }

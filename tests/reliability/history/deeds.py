@@ -61,7 +61,7 @@ class Deed:
 
 NEWS = frozenset(
     {"update", "status", "severity", "lead", "role", "take", "rename", "summary", "close", "reopen"}
-    | {"decline", "merge", "cancel", "private"}
+    | {"decline", "merge", "cancel", "private", "time"}
 )
 """Verbs that an incident's own channel is told of."""
 

@@ -207,6 +207,7 @@ class People:
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
+                f"time {{}} detected {self.rng.randrange(1, 600)} minutes ago",
                 "take {}",
                 f"cancel {{}} Because of {word}",
                 f"decline {{}} Because of {word}",
@@ -219,7 +220,18 @@ class People:
 
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
-        verbs = ["update", "note", "close", "rename", "summary", "lead", "role", "action", "follow-up"]
+        verbs = [
+            "update",
+            "note",
+            "close",
+            "rename",
+            "summary",
+            "lead",
+            "role",
+            "action",
+            "follow-up",
+            "times",
+        ]
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())
         if self.rng.random() < 0.3:
@@ -518,6 +530,8 @@ class People:
             return {"type": kind, "selected_user": self._id(self.rng.choice(MEMBERS))}
         if kind == "static_select" and (needed or self.rng.random() < 0.3):
             return {"type": kind, "selected_option": self.rng.choice(options_of(element))}
+        if kind == "datetimepicker" and self.rng.random() < 0.3:
+            return {"type": kind, "selected_date_time": 1_772_000_000 + self.rng.randrange(100_000)}
         return None
 
     # by chance

@@ -146,6 +146,11 @@ def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[
             yield "invalid_value", "The reporter can only be assigned when creating", f"{at}.incident_role_id"
         elif slack is not None and slack not in known:
             yield "not_found", "We could not find that Slack user", f"{at}.assignee.slack_user_id"
+    stamps = {stamp["id"] for stamp in account.timestamps}
+    for place, stamp in enumerate(body.get("incident_timestamp_values") or ()):
+        if stamp["incident_timestamp_id"] not in stamps:
+            at = f"incident_timestamp_values.{place}.incident_timestamp_id"
+            yield "not_found", "That incident timestamp does not exist", at
     fields = {f["id"]: f for f in account.fields}
     for place, entry in enumerate(body.get("custom_field_entries") or ()):
         found = fields.get(entry["custom_field_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 from tocsin.backends.incident_io import api_models
@@ -39,6 +40,7 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         name=asked.name,
         summary=asked.summary,
         incident_role_assignments=_roles(asked, form) or None,
+        incident_timestamp_values=api_models.timestamps(asked.incident_timestamp_values),
     )
     if edited != api_models.EditedIncident():
         payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
@@ -64,9 +66,13 @@ def _tells(asked: IncidentChange) -> bool:
 
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    return ", ".join(
-        [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None), *roles]
-    )
+    texts = [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None)]
+    times = [
+        f"{found.name}: {f'{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if at else 'cleared'}"
+        for timestamp_id, at in asked.incident_timestamp_values.items()
+        if (found := form.incident_timestamp(timestamp_id))
+    ]
+    return ", ".join([*texts, *roles, *times])
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:

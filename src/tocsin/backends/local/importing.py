@@ -41,12 +41,14 @@ _CHOICES = {
     "incident_roles": ("id",),
     "custom_fields": ("id",),
     "custom_field_options": ("custom_field_id", "id"),
+    "incident_timestamps": ("id",),
 }
 """Tables that follow the configuration, with their keys."""
 
 _OF_INCIDENTS = (
     "incident_role_assignments",
     "custom_field_entries",
+    "incident_timestamp_values",
     "incident_timeline_items",
     "incident_changes",
     "follow_ups",
@@ -60,6 +62,7 @@ _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {
     },
     "incident_role_assignments": {("incident_role_id",): "incident_roles"},
     "custom_field_options": {("custom_field_id",): "custom_fields"},
+    "incident_timestamp_values": {("incident_timestamp_id",): "incident_timestamps"},
     "custom_field_entries": {
         ("custom_field_id",): "custom_fields",
         ("custom_field_id", "value_option_id"): "custom_field_options",

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
-from tocsin.backends.local.schema import LISTS, TABLES
+from tocsin.backends.local.schema import LISTS, TABLES, TIMESTAMPS
 from tocsin.incidents.errors import Refused, Unavailable
 
 SESSION = {
@@ -109,6 +109,7 @@ _MIGRATIONS = {
         *_PEOPLE,
         *_WORDS,
     ),
+    "timestamps": TIMESTAMPS,
 }
 
 

@@ -140,14 +140,16 @@ async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incid
         context.as_seen(payload.by.slack_user_id, [incident]),
     )
     about = shown_to(payload.by.slack_user_id, incident)
+    offers_times = Verb.TIME not in (context.forms.now or Form()).lacks
     if isinstance(payload, BlockAction) and not payload.response_url:
-        modal = show_modal(incident, timeline, follow_ups)
+        modal = show_modal(incident, timeline, follow_ups, offers_times=offers_times)
         if payload.view is not None and payload.view.type == "modal":
             await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
             await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    await reply(context, payload, show_text(incident), about, show_blocks(incident, timeline, follow_ups))
+    blocks = show_blocks(incident, timeline, follow_ups, offers_times=offers_times)
+    await reply(context, payload, show_text(incident), about, blocks)
 
 
 LIST = CommandSpec(

@@ -115,8 +115,12 @@ def card_text(incident: Incident) -> str:
 
 
 def marks(incident: Incident) -> list[str]:
-    """Return the labels of a private incident and of a test, which must be seen at a glance."""
-    return [":lock: Private"] * incident.is_private + [":test_tube: Test"] * (incident.mode == "test")
+    """Return the labels of an unusual incident, which must be seen at a glance."""
+    return [
+        *[":lock: Private"] * incident.is_private,
+        *[":test_tube: Test"] * (incident.mode == "test"),
+        *[":rewind: In retrospect"] * incident.is_retrospective,
+    ]
 
 
 def person(who: Person | None) -> str:
@@ -190,7 +194,7 @@ def _facts(incident: Incident) -> SectionBlock:
         "Severity": _word(incident.severity.name) if incident.severity else "Not set",
         "Status": _word(incident.incident_status.name),
         "Lead": person(incident.lead),
-        "Channel": channel(incident) or "None yet",
+        "Channel": channel(incident) or ("None" if incident.is_retrospective else "None yet"),
     }
     return SectionBlock(
         fields=[MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in facts.items()]

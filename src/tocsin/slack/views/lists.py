@@ -36,6 +36,7 @@ from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
+from tocsin.slack.views.times import times_blocks
 
 # Lists, with one section for each incident.
 
@@ -142,10 +143,21 @@ ENTRY = 220
 
 
 def show_blocks(
-    incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]
+    incident: Incident,
+    timeline: Sequence[TimelineEntry],
+    follow_ups: Sequence[FollowUp],
+    *,
+    offers_times: bool = True,
 ) -> list[Block]:
+    """Build the incident in full; with `offers_times` a button sets its timestamps."""
     undone = [item for item in follow_ups if not item.is_done]
-    return [*card(incident), *follow_up_blocks(undone), DividerBlock(), *timeline_blocks(incident, timeline)]
+    return [
+        *card(incident),
+        *times_blocks(incident, offers_times=offers_times),
+        *follow_up_blocks(undone),
+        DividerBlock(),
+        *timeline_blocks(incident, timeline),
+    ]
 
 
 def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
@@ -170,9 +182,15 @@ def show_text(incident: Incident) -> str:
     return card_text(incident)
 
 
-def show_modal(incident: Incident, timeline: Sequence[TimelineEntry], follow_ups: Sequence[FollowUp]) -> View:
+def show_modal(
+    incident: Incident,
+    timeline: Sequence[TimelineEntry],
+    follow_ups: Sequence[FollowUp],
+    *,
+    offers_times: bool = True,
+) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
-    blocks = show_blocks(incident, timeline, follow_ups)
+    blocks = show_blocks(incident, timeline, follow_ups, offers_times=offers_times)
     title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 

@@ -42,6 +42,7 @@ from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.times import times_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -54,6 +55,9 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and JSON of every modal, with the choices of this form."""
     made: dict[str, View] = {
         "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
+        "the form for what is over": declare_modal(
+            form, DeclareMetadata(), DeclareRequest(mode="retrospective")
+        ),
         "the declare form, filled": declare_modal(
             form, _context(), DeclareRequest(name=_filled(NAME_LIMIT), summary=_filled(SUMMARY_LIMIT))
         ),
@@ -81,6 +85,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
         "the form to merge": merge_modal(form, incident, [incident, other]),
+        "the times": times_modal(form, incident),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(

@@ -90,7 +90,7 @@ def _payload(incident: Incident) -> dict[str, Any]:
         fields["created_by"] = creator
     for name, at in (("date_created", incident.created_at), ("date_updated", incident.updated_at)):
         fields[name] = {"value": int(at.timestamp()), "type": "slack#/types/timestamp"}
-    marks = " (test)" if incident.mode == "test" else ""
+    marks = {"test": " (test)", "retrospective": " (in retrospect)"}.get(incident.mode, "")
     return {
         "attributes": {
             "title": {"text": shorten(incident.name, NAME_LIMIT) or "(no name)"},
