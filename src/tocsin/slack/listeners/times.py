@@ -38,8 +38,6 @@ async def _build_times(call: Invocation, problem: str, entered: Times | None = N
 
 async def _set_time(call: Invocation) -> AnyChange | None:
     form = await call.context.forms.fetch()
-    if Verb.TIME in form.lacks:
-        raise Refused(form.lacks[Verb.TIME])
     timestamp, rest = match_timestamp(call.text, form)
     if not rest:
         raise NeedsForm(f"Say when, here or as in: time {timestamp.name} 14:05")
