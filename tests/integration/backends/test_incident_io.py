@@ -93,10 +93,6 @@ def test_the_documented_answers_become_the_same_incident(name: str) -> None:
     assert (incident.lead.name, incident.lead.slack_user_id) == ("Lisa Karlin Curtis", "U02AYNF2XJM")
     assert (incident.slack_channel_id, incident.slack_channel_name) == ("C02AW36C1M5", "inc-165-green-parrot")
     assert (incident.incident_status.category, incident.mode) == ("triage", "standard")
-    if name == "v2-show-answer":
-        (time,) = incident.incident_timestamp_values
-        assert (time.incident_timestamp.name, time.value.year) == ("Impact started", 2021)
-        assert [(one.name, one.seconds) for one in incident.duration_metrics] == [("Lasted", 10_800)]
     (entry,) = incident.custom_field_entries
     assert entry.values[0].value_catalog_entry == CatalogEntry(
         id="01FCNDV6P870EA6S7TK1DSYDG0", name="Primary On-call"
@@ -500,55 +496,6 @@ async def test_an_incident_is_changed_and_told_once(both: Both) -> None:
     assert (await backend.change(made.id, given_up)).lead is None
     with pytest.raises(Conflict, match="Fixing by now"):
         await backend.change(made.id, change.model_copy(update={"incident_status_id": "closed"}))
-
-
-async def test_its_own_timestamps_are_offered_set_and_cleared_and_its_durations_read(both: Both) -> None:
-    backend, server = both
-    form = await backend.form()
-    assert [one.name for one in form.incident_timestamps] == ["Reported at", "Impact started at", "Fixed at"]
-    made = await backend.create(declaration())
-    times = {"01IMPACT": DAWN - timedelta(hours=3), "01FIXED": DAWN - timedelta(hours=1)}
-    changed = await backend.change(
-        made.id, IncidentChange(key="times", by=BEN, at=DAWN, incident_timestamp_values=times)
-    )
-    assert changed.timestamp("01IMPACT") == times["01IMPACT"]
-    assert [(one.name, one.seconds) for one in changed.duration_metrics] == [("Time to fix", 7200)]
-    (edit,) = server.asked("POST", f"/v2/incidents/{made.id}/actions/edit")
-    assert edit.body["incident"] == {
-        "incident_timestamp_values": [
-            {"incident_timestamp_id": "01IMPACT", "value": "2026-03-01T00:00:00.000Z"},
-            {"incident_timestamp_id": "01FIXED", "value": "2026-03-01T02:00:00.000Z"},
-        ]
-    }
-    (item,) = server.asked("POST", "/v2/incident_timeline_items")
-    assert "Impact started at: 2026-03-01 00:00 UTC" in item.body["description"]
-    cleared = IncidentChange(key="clear", by=BEN, at=DAWN, incident_timestamp_values={"01FIXED": None})
-    after = await backend.change(made.id, cleared)
-    assert after.timestamp("01FIXED") is None
-    assert [one.seconds for one in after.duration_metrics] == [None]
-
-
-async def test_without_the_right_to_read_timestamps_the_form_offers_none(both: Both) -> None:
-    backend, server = both
-    server.fail("GET", "/v2/incident_timestamps", failing(403))
-    assert (await backend.form()).incident_timestamps == ()
-
-
-@pytest.mark.parametrize("source", [None, MESSAGE])
-async def test_what_is_over_is_created_closed_by_v2_with_its_times(both: Both, source: Any) -> None:
-    backend, server = both
-    await backend.form()
-    times = {"01FIXED": DAWN - timedelta(hours=1)}
-    made = await backend.create(
-        declaration(mode="retrospective", incident_timestamp_values=times, source=source)
-    )
-    (sent,) = server.asked("POST", "/v2/incidents")
-    assert (sent.body["mode"], sent.body["incident_status_id"]) == ("retrospective", "closed")
-    assert sent.body["incident_timestamp_values"] == [
-        {"incident_timestamp_id": "01FIXED", "value": "2026-03-01T02:00:00.000Z"}
-    ]
-    assert made.is_retrospective
-    assert made.timestamp("01FIXED") == times["01FIXED"]
 
 
 @pytest.mark.parametrize("asked", [{"visibility": "private"}, {"merged_into": "INC-2"}])
