@@ -30,6 +30,7 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
+from tocsin.incidents.announcements import AnnouncementPolicy
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
@@ -236,8 +237,7 @@ def _build(
     parts: Resources, new_client: NewClient, state: SqlSlackStateStore, store: SqlInstallationStore | None
 ) -> App:
     """Build every object, from the clients of workspaces over workflows to listeners."""
-    settings = parts.settings
-    forms = FormCache(parts.backend, parts.key_value, f"form:{settings.tocsin_backend}", parts.alerts)
+    forms = _build_forms(parts)
     current = CurrentIncidents(parts.backend, partial(parts.replicas.tell, "incident"))
     people_of, channels_of = cache(partial(_people_of, parts)), cache(_shared_channels_of)
     new_workspace = NewWorkspace(parts, new_client, state, current, people_of, channels_of)
@@ -258,11 +258,10 @@ def _build(
         policy=parts.config.post_incident,
         current=current,
         introduce=partial(_introduce, registry, people_of),
+        announcements=partial(_announcements, parts),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
-    oauth_app = OAuthApp(
-        settings.slack_client_id or "", secret(settings.slack_client_secret) or "", new_client
-    )
+    oauth_app = _build_oauth_app(parts.settings, new_client)
     check = UninstallCheck(oauth_app, store, registry) if store is not None else None
     new_context = NewContext(parts, forms, registry, people_of, channels_of, declare, workflows, check)
     contexts = WorkspaceContexts(registry, new_context)
@@ -282,6 +281,11 @@ def _build(
         oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
     )
+
+
+def _build_forms(parts: Resources) -> FormCache:
+    kept_as = f"form:{parts.settings.tocsin_backend}"
+    return FormCache(parts.backend, parts.key_value, kept_as, parts.alerts, parts.config.triage_defaults)
 
 
 @dataclass(frozen=True)
@@ -339,6 +343,7 @@ class NewContext:
             tasks=parts.tasks,
             clock=parts.clock,
             rules=rules.rules,
+            calls=rules.call_rules,
             limits=rules.limits,
             help=Help(routes.help_here(), routes.help_anywhere()),
             pages=parts.settings.public_url,
@@ -348,6 +353,12 @@ class NewContext:
         if self.check_uninstalled is not None:
             context.check_uninstalled = partial(self.check_uninstalled, team)
         return context
+
+
+def _announcements(parts: Resources, team: TeamId) -> AnnouncementPolicy:
+    """Return the announcement channel and the rules of this workspace."""
+    channel = channel_in(team, parts.settings.tocsin_announce_channel)
+    return AnnouncementPolicy(channel=channel, rules=parts.config.for_team(team).rules)
 
 
 def _people_of(parts: Resources, workspace: SlackWorkspace) -> People:
@@ -378,6 +389,11 @@ def _open_installation_store(parts: Resources) -> SqlInstallationStore:
     if not parts.settings.installation_keys:
         log.warning("TOCSIN_INSTALLATION_KEY is not set: tokens of installations are kept in the clear")
     return SqlInstallationStore(parts.database, partial(parts.replicas.tell, "installation"))
+
+
+def _build_oauth_app(settings: Settings, new_client: NewClient) -> OAuthApp:
+    client_id, client_secret = settings.slack_client_id, secret(settings.slack_client_secret)
+    return OAuthApp(client_id or "", client_secret or "", new_client)
 
 
 def _build_oauth(

@@ -1,4 +1,4 @@
-"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, `[after]`."""
+"""The configuration file (TOCSIN_CONFIG, TOML): forms, permissions, announcements, triage, `[after]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from zlib import crc32
 
 from pydantic import (
@@ -19,11 +19,23 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from tocsin.incidents.announcements import AnnouncementRule
+from tocsin.incidents.calls import CallRule
+from tocsin.incidents.defaults import (
+    CUSTOM_FIELDS,
+    DURATION_METRICS,
+    INCIDENT_TYPES,
+    ROLES,
+    SEVERITIES,
+    STATUSES,
+    TIMESTAMPS,
+)
 from tocsin.incidents.model import (
+    HUDDLE,
     CustomField,
     FieldKind,
     FieldOption,
@@ -34,109 +46,14 @@ from tocsin.incidents.model import (
     Role,
     Severity,
     Status,
+    TriageDefaults,
 )
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.requests import Declaration
 from tocsin.incidents.timestamps import DurationRule, TimestampRule
-from tocsin.incidents.validation import clean_text, is_visible
+from tocsin.incidents.validation import clean_text, is_link, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
-
-# Default severities, statuses, types, roles and custom fields.
-
-Entries = tuple[Mapping[str, Any], ...]
-
-SEVERITIES: Final[Entries] = (
-    {"name": "Minor", "description": "Small or few people affected; can wait for working hours"},
-    {"name": "Major", "description": "Many people affected, or something important is slow or wrong"},
-    {"name": "Critical", "description": "Down, losing data or unsafe: everybody needed, now"},
-)
-
-STATUSES: Final[Entries] = (
-    {"name": "Triage", "category": "triage", "description": "Is this an incident at all?"},
-    {"name": "Investigating", "category": "live", "description": "Finding out what is wrong"},
-    {"name": "Fixing", "category": "live", "description": "The cause is known; a fix is on its way"},
-    {"name": "Monitoring", "category": "live", "description": "Fixed, and being watched"},
-    {"name": "Closed", "category": "closed", "description": "Over"},
-    {"name": "Declined", "category": "declined", "description": "It was not an incident"},
-    {"name": "Merged", "category": "merged", "description": "It was part of another incident"},
-    {"name": "Canceled", "category": "canceled", "description": "It was declared by mistake"},
-)
-
-INCIDENT_TYPES: Final[Entries] = (
-    {"name": "Incident", "description": "Something is broken, or about to be", "is_default": True},
-)
-
-ROLES: Final[Entries] = (
-    {
-        "id": "lead",
-        "name": "Incident Lead",
-        "role_type": "lead",
-        "shortform": "lead",
-        "description": "Decides, and sees that somebody does what has to be done",
-        "instructions": "Find out who is here, say who does what, and give an update every half hour.",
-    },
-    {
-        "id": "communications",
-        "name": "Communications Lead",
-        "role_type": "custom",
-        "shortform": "comms",
-        "description": "Tells customers and colleagues what is going on",
-        "instructions": "Keep the status page true, and answer questions so that the others need not.",
-    },
-    {
-        "id": "reporter",
-        "name": "Reporter",
-        "role_type": "reporter",
-        "description": "Declared the incident",
-    },
-)
-
-CUSTOM_FIELDS: Final[Entries] = (
-    {
-        "name": "Affected area",
-        "field_type": "multi_select",
-        "description": "What is not working",
-        "options": ["Website", "Mobile app", "API", "Payments", "Login", "Email", "Data", "Internal tools"],
-    },
-    {
-        "name": "Detected by",
-        "field_type": "single_select",
-        "description": "How we came to know",
-        "options": ["Monitoring", "Customer", "Colleague", "Partner"],
-    },
-    {
-        "name": "Customers affected",
-        "field_type": "numeric",
-        "description": "A guess is fine",
-    },
-    {
-        "name": "Status page",
-        "field_type": "link",
-        "description": "Where customers read about it",
-    },
-    {
-        "name": "Customer or ticket",
-        "field_type": "text",
-        "description": "Who told us, or the ticket's number",
-    },
-)
-
-TIMESTAMPS: Final[Entries] = (
-    {"name": "Impact started", "description": "When people were first affected"},
-    {"name": "Detected", "description": "When a person or an alert first noticed"},
-    {"name": "Reported", "description": "When it was declared", "set_when": "declared"},
-    {"name": "Acknowledged", "description": "When the first lead took it on", "set_when": "lead"},
-    {"name": "Identified", "description": "When the cause was known", "set_when": "fixing"},
-    {"name": "Fixed", "description": "When nobody was affected any more", "set_when": "monitoring closed"},
-    {"name": "Closed", "description": "When it was over", "set_when": "closed", "keeps": "last"},
-)
-
-DURATION_METRICS: Final[Entries] = (
-    {"name": "Time to detect", "start": "impact_started", "end": "detected reported"},
-    {"name": "Time to acknowledge", "start": "reported", "end": "acknowledged"},
-    {"name": "Time to fix", "start": "impact_started reported", "end": "fixed"},
-)
-
 
 # Severities, statuses, types, roles and custom fields from the configuration file.
 
@@ -201,6 +118,7 @@ class TypeConfig(_ChoiceConfig):
 
     is_default: bool = False
     private_incidents_only: bool = False
+    create_in_triage: Literal["always", "optional"] = "optional"
 
 
 class RoleConfig(_ChoiceConfig):
@@ -220,6 +138,8 @@ class FieldConfig(_ChoiceConfig):
 
     field_type: FieldKind = "text"
     required: bool = False
+    required_when: Literal["closing"] | None = None
+    """`closing` asks for it when an incident is closed, and does not close it without an answer."""
     options: tuple[OptionConfig, ...] = Field(default=(), max_length=10_000)
 
     @model_validator(mode="after")
@@ -293,6 +213,9 @@ class IncidentConfig(BaseModel):
         for role_type in ("lead", "reporter"):
             if sum(role.role_type == role_type for role in self.roles) > 1:
                 raise ValueError(f"roles: only one can have role_type = '{role_type}'")
+        always = [kind.name for kind in self.incident_types if kind.create_in_triage == "always"]
+        if always and not any(status.category == "triage" for status in self.statuses):
+            raise ValueError(f"statuses: {always[0]} starts in triage, so one needs category = 'triage'")
         if sum(kind.is_default for kind in self.incident_types) > 1:
             raise ValueError("incident_types: only one can have is_default = true")
         self._timestamps_fit()
@@ -339,6 +262,14 @@ class IncidentConfig(BaseModel):
     def first_status(self) -> StatusConfig:
         """Status of a new incident: the first of category `live`."""
         return next(status for status in self.statuses if status.category == "live")
+
+    def start_status(self, declaration: Declaration) -> StatusConfig:
+        """Status in which this declaration starts: the first of category `triage` or `live`."""
+        wanted = declaration.incident_type_id or self.default_type.id
+        kinds = [kind for kind in self.incident_types if kind.id == wanted]
+        always = any(kind.create_in_triage == "always" for kind in kinds)
+        triage = [status for status in self.statuses if status.category == "triage"]
+        return triage[0] if triage and (always or declaration.status == "triage") else self.first_status
 
     @property
     def default_type(self) -> TypeConfig:
@@ -473,6 +404,31 @@ class AnnouncementTable(_Table):
         return self
 
 
+class CallTable(_Table):
+    """`[[calls]]`: the call of an incident by severity or type."""
+
+    severities: Names = ()
+    incident_types: Names = ()
+    modes: tuple[Mode, ...] = ("standard",)
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_call(cls, given: str) -> str:
+        if given == "huddle":
+            return HUDDLE
+        if not is_link(given):
+            raise ValueError("give a link that starts with https:// or http://, or 'huddle'")
+        return given
+
+
+class TriageTable(_Table):
+    """`[triage]`: the declarations that start in triage unless the person says that it is an incident."""
+
+    by_default: bool = False
+    incident_types: Names = ()
+
+
 class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
@@ -486,7 +442,9 @@ class Config(_Table):
 
     permissions: Permissions = Permissions()
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
+    calls: tuple[CallTable, ...] = Field(default=(), max_length=50)
 
+    triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
     template: str = Field(default=STANDARD, exclude=True)
 
@@ -502,12 +460,20 @@ class Config(_Table):
         return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
 
     @property
+    def triage_defaults(self) -> TriageDefaults:
+        return TriageDefaults(**self.triage.model_dump())
+
+    @property
     def limits(self) -> PermissionLimits:
         return PermissionLimits(**self.permissions.model_dump())
 
     @property
     def rules(self) -> tuple[AnnouncementRule, ...]:
         return tuple(AnnouncementRule(**rule.model_dump()) for rule in self.announcements)
+
+    @property
+    def call_rules(self) -> tuple[CallRule, ...]:
+        return tuple(CallRule(**rule.model_dump()) for rule in self.calls)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -576,6 +542,8 @@ def _known(place: Sequence[Any]) -> list[str]:
     tables: dict[str, type[BaseModel]] = {
         "permissions": Permissions,
         "announcements": AnnouncementTable,
+        "calls": CallTable,
+        "triage": TriageTable,
         "after": PostIncidentTable,
     }
     return list(tables[str(place[0])].model_fields)

@@ -58,8 +58,9 @@ async def test_odd_arguments_are_refused_and_break_nothing(slack: Slack) -> None
             token = slack.app_token if name == "apps.connections.open" else slack.bot_token
             headers = {"Authorization": f"Bearer {token}"}
             fields = [*method.arguments.model_fields]
-            for field in fields:
-                for odd in ODD:
+            for place, field in enumerate(fields):
+                # A third of them for each argument, so that each is tried on many.
+                for odd in ODD[place % 3 :: 3]:
                     given = {f: usual[f] for f in fields if f in usual} | {field: odd}
                     answer = await http.post(name, json=given, headers=headers)
                     if answer.status_code != 200 or "ok" not in answer.json():

@@ -43,6 +43,10 @@ def chosen(value: str, text: str = "") -> dict[str, Any]:
     return {"type": "static_select", "selected_option": option}
 
 
+def radio(value: str) -> dict[str, Any]:
+    return {**chosen(value), "type": "radio_buttons"}
+
+
 def ticked(value: str) -> dict[str, Any]:
     option = {"text": {"type": "plain_text", "text": value}, "value": value}
     return {"type": "checkboxes", "selected_options": [option]}

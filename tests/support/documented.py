@@ -24,7 +24,7 @@ from tocsin.slack.manifest import SCOPES
 
 PLACES = {"message": "on a message", "global": "in the shortcuts menu"}
 HOSTED = ("incident_io_", "devrev_")
-LACKING = {"unnote": "removing a pin or a 📌", "accept": "accepting an incident from triage"}
+LACKING = {"unnote": "removing a pin or a 📌"}
 """Names for the things that a backend may lack and that are no command."""
 
 

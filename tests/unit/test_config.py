@@ -40,6 +40,7 @@ WRONG = {
     "[[announcements]]\nchannels = ['C0123']\nmodes = ['drill']": (
         "announcements[1].modes[1]: input should be"
     ),
+    "[triage]\nincident_type = ['Alert']": "triage.incident_type: no such key; did you mean incident_types?",
 }
 
 

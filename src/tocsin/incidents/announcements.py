@@ -1,6 +1,6 @@
 """Rules that announce an incident in more channels and invite user groups.
 
-Pure: decided once, at declaration.
+Pure: decided once, at declaration, or at acceptance if the incident starts in triage.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field
 
-from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Mode
+from tocsin.incidents.model import ChannelId, CustomField, FieldValue, Form, FrozenModel, Incident, Mode
 from tocsin.incidents.requests import Declaration
+from tocsin.incidents.validation import is_announced
 
 
 class AnnouncementRule(FrozenModel):
@@ -36,10 +37,10 @@ class AnnouncementRule(FrozenModel):
         default = next((kind.id for kind in form.incident_types if kind.is_default), "")
         kind = form.incident_type(declaration.incident_type_id or default)
         return (
-            _is_one_of(self.severities, [severity.id, severity.name] if severity else [])
-            and _is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
+            is_one_of(self.severities, [severity.id, severity.name] if severity else [])
+            and is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
             and all(
-                _is_one_of(wanted, _answers(name, declaration.custom_field_entries, form.custom_fields))
+                is_one_of(wanted, _answers(name, declaration.custom_field_entries, form.custom_fields))
                 for name, wanted in self.custom_fields.items()
             )
         )
@@ -64,7 +65,36 @@ def announcement_for(rules: Iterable[AnnouncementRule], declaration: Declaration
     )
 
 
-def _is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
+class AnnouncementPolicy(FrozenModel):
+    """Announcement channel and rules of a workspace."""
+
+    channel: ChannelId | None = None
+    rules: tuple[AnnouncementRule, ...] = ()
+
+    def announcement_of(self, incident: Incident, form: Form) -> Announcement:
+        """Return all channels and user groups of an incident as it is now, which has just been accepted."""
+        found = announcement_for(self.rules, _as_declared(incident), form)
+        channels = [*([self.channel] if self.channel and is_announced(incident) else ()), *found.channels]
+        return Announcement(channels=tuple(dict.fromkeys(channels)), invite=found.invite)
+
+
+def _as_declared(incident: Incident) -> Declaration:
+    """Return the incident as the declaration of which the rules ask."""
+    return Declaration(
+        key=incident.id,
+        name=incident.name,
+        severity_id=incident.severity.id if incident.severity else None,
+        incident_type_id=incident.incident_type.id if incident.incident_type else None,
+        visibility="private" if incident.is_private else "public",
+        mode="test" if incident.mode == "test" else "standard",
+        custom_field_entries={entry.custom_field.id: entry.values for entry in incident.custom_field_entries},
+        reporter=incident.creator,
+        at=incident.created_at,
+    )
+
+
+def is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
+    """True if a rule wants one of the names by which a choice is called, or wants nothing particular."""
     if not wanted:
         return True
     known = {name.casefold() for name in called}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from tocsin.incidents.details import called, duration, further_details_of
 from tocsin.incidents.model import (
     SOMEBODY,
     DurationMetric,
@@ -21,10 +22,11 @@ from tocsin.incidents.model import (
     Person,
     PersonId,
     TimelineEntry,
+    declarer,
     display_name,
 )
-from tocsin.incidents.timestamps import set_times
-from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
+from tocsin.incidents.timestamps import metrics_of, set_times
+from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
 # Incidents as table rows and JSON records, the same for every backend.
@@ -80,10 +82,11 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
     Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since V2
     has none; `timeline` is our own.
     """
-    plain = incident.model_dump(mode="json", exclude={"source", "creator", "custom_field_entries"})
+    ours = {"source", "creator", "automation", "custom_field_entries"}
+    plain = incident.model_dump(mode="json", exclude=ours) | {"call_url": incident.call_link}
     source = incident.source
     record = plain | {
-        "creator": {"user": as_user(incident.creator)},
+        "creator": _creator(incident),
         "incident_role_assignments": [
             {
                 "role": assignment.role.model_dump(),
@@ -121,12 +124,13 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Severity", incident.severity.name if incident.severity else ""),
         ("Type", incident.incident_type.name if incident.incident_type else ""),
         ("Marked", apart),
-        ("Declared", f"{moment(incident.created_at)} by {display_name(incident.creator) or SOMEBODY}"),
+        ("Declared", f"{moment(incident.created_at)} by {declarer(incident) or SOMEBODY}"),
         *((held.role.name, display_name(held.assignee)) for held in incident.incident_role_assignments),
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),
         *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
         *((name, moment(at)) for name, at in set_times(incident)),
+        *((detail.label, detail.text) for detail in further_details_of(incident)),
         ("Permalink", incident.permalink or ""),
     ]
     return [(label, value) for label, value in listed if value]
@@ -134,7 +138,10 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
 
 def answers(entry: FieldEntry) -> str:
     """Join the answers to one custom field with commas and "and"."""
-    return join_names(value.shown for value in entry.values)
+    return join_names(
+        called(value.value_catalog_entry) if value.value_catalog_entry else value.shown
+        for value in entry.values
+    )
 
 
 def as_written(text: str) -> str:
@@ -163,9 +170,21 @@ def _metric(metric: DurationMetric) -> dict[str, Any]:
     return {"duration_metric": {"id": metric.id, "name": metric.name}, **seconds, "status": metric.status}
 
 
+def _creator(incident: Incident) -> dict[str, dict[str, str]]:
+    """Return the creator as incident.io's actor object, which has one of four properties."""
+    by = incident.automation
+    if by is None:
+        return {"user": as_user(incident.creator)}
+    return {by.kind: {"id": by.id, "title" if by.kind == "alert" else "name": by.name}}
+
+
+_FORMS_ONLY = {"required", "required_when", "asked", "searched"}
+"""Properties of a custom field that only forms need."""
+
+
 def _field_entry(entry: FieldEntry) -> dict[str, Any]:
     return {
-        "custom_field": entry.custom_field.model_dump(exclude={"required", "searched"}, exclude_none=True),
+        "custom_field": entry.custom_field.model_dump(exclude=_FORMS_ONLY, exclude_none=True),
         "values": [value.model_dump(exclude_none=True) for value in entry.values],
     }
 
@@ -211,7 +230,7 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
     first_update = None
     for entry in timeline:
         after = max(entry.at - incident.created_at, timedelta())
-        if entry.verb == TIMELINE_VERBS["incident_status_id"]:
+        if entry.verb in STATUS_VERBS:
             reached.setdefault(entry.text, after)
         elif first_update is None and entry.verb in {*UPDATE_VERBS.values(), "updated"}:
             first_update = after
@@ -221,21 +240,6 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
         metrics=metrics_of(incident),
         reached=tuple(reached.items()),
     )
-
-
-def metrics_of(incident: Incident) -> tuple[tuple[str, timedelta], ...]:
-    """Return the name and value of each duration between timestamps that is known."""
-    known = ((one.name, one.seconds) for one in incident.duration_metrics)
-    return tuple((name, timedelta(seconds=seconds)) for name, seconds in known if seconds is not None)
-
-
-def duration(passed: timedelta) -> str:
-    """Format a duration: `less than a minute`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
-    minutes = int(passed.total_seconds() // 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours)
-    parts += [f"{minutes} min"] * bool(minutes and not days)
-    return " ".join(parts) or "less than a minute"
 
 
 def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
@@ -462,7 +466,7 @@ def _cells(incident: Incident) -> list[str]:
         incident.incident_type.name if incident.incident_type else "",
         incident.visibility,
         incident.mode,
-        display_name(incident.creator),
+        declarer(incident),
         display_name(incident.lead),
         incident.slack_channel_id,
         incident.slack_channel_name,

@@ -19,6 +19,10 @@ TeamId = NewType("TeamId", str)
 
 Visibility = Literal["public", "private"]
 Mode = Literal["standard", "test", "retrospective"]
+StartStatus = Literal["triage", "live"]
+"""Category of the status in which a person asks an incident to start."""
+
+
 FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
 
 OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
@@ -49,6 +53,21 @@ def display_name(person: Person | None) -> str:
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
+class Automation(FrozenModel):
+    """An alert, a workflow or an API key that declared an incident (incident.io, Incidents V2: `creator`)."""
+
+    kind: Literal["alert", "workflow", "api_key"]
+    id: str = ""
+    name: str = ""
+    """Name of the workflow or the API key, or title of the alert."""
+
+    @property
+    def label(self) -> str:
+        """The automation in words, as in *Declared by the alert “Disk is full”*."""
+        word = {"alert": "the alert", "workflow": "the workflow", "api_key": "the API key"}[self.kind]
+        return f"{word} “{self.name}”" if self.name else word.replace("the", "an", 1)
+
+
 class Severity(FrozenModel):
     """Severity of an incident; a higher rank is worse."""
 
@@ -71,6 +90,11 @@ class Status(FrozenModel):
     def is_open(self) -> bool:
         return self.category in OPEN_CATEGORIES
 
+    @property
+    def is_triage(self) -> bool:
+        """True while it is being decided if there is an incident at all."""
+        return self.category == "triage"
+
 
 class IncidentType(FrozenModel):
     """Incident type that the organisation has configured."""
@@ -80,6 +104,8 @@ class IncidentType(FrozenModel):
     description: str = ""
     is_default: bool = False
     private_incidents_only: bool = False
+    create_in_triage: str = "optional"
+    """`always` if every incident of this type starts in triage (incident.io, Incident Types V1)."""
 
 
 class Role(FrozenModel):
@@ -106,6 +132,10 @@ class CatalogEntry(FrozenModel):
 
     id: str
     name: str
+    aliases: tuple[str, ...] = ()
+    """Other names of the entry, by which people know it too."""
+    external_id: str | None = None
+    """Id of the entry in the system that it comes from."""
 
 
 class CustomField(FrozenModel):
@@ -116,6 +146,10 @@ class CustomField(FrozenModel):
     description: str = ""
     field_type: FieldKind = "text"
     required: bool = False
+    required_when: Literal["closing"] | None = None
+    """Set to `closing` if an incident needs an answer to be closed, though not to be declared."""
+    asked: Literal["always", "declaring", "later"] = "always"
+    """Set to `declaring` if it can only be answered then, to `later` if the declare form leaves it out."""
     options: tuple[FieldOption, ...] = ()
     searched: bool = False
     """True if the options are too many to list; the backend searches them while a person types."""
@@ -197,6 +231,14 @@ class DurationMetric(FrozenModel):
         return self.value_seconds if self.status == "success" else None
 
 
+class ExternalIssue(FrozenModel):
+    """Issue in a tracker, in which an incident goes on (incident.io, Incidents V2, Show)."""
+
+    provider: str = ""
+    issue_name: str = ""
+    issue_permalink: str = ""
+
+
 class SourceMessage(FrozenModel):
     """The message that an incident was declared from."""
 
@@ -227,6 +269,9 @@ class FollowUp(FrozenModel):
     done_at: datetime | None = None
 
 
+HUDDLE = "https://app.slack.com/huddle"
+"""Call link that means the huddle of the incident's own channel, which may not be there yet."""
+
 UNDECLARED = "saved"
 """Status id of a declaration that is saved and not yet created at the backend; no backend has this id."""
 
@@ -249,16 +294,31 @@ class Incident(FrozenModel):
     slack_channel_name: str = ""
     source: SourceMessage | None = None
     creator: Person = Person()
+    automation: Automation | None = None
+    """Automation that declared the incident, if no person did."""
     incident_role_assignments: tuple[RoleAssignment, ...] = ()
     custom_field_entries: tuple[FieldEntry, ...] = ()
+    """Answers to the organisation's fields, and to those that only the backend has."""
     incident_timestamp_values: tuple[TimestampValue, ...] = ()
     """The timestamps that are set, in the organisation's order."""
     duration_metrics: tuple[DurationMetric, ...] = ()
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    call_url: str | None = None
+    """Link of the call in which people talk, or `HUDDLE`."""
+    postmortem_document_url: str | None = None
+    external_issue_reference: ExternalIssue | None = None
+    has_debrief: bool | None = None
+    """True if a debrief is attached; None if the backend knows no debriefs."""
+    workload_minutes_total: float | None = None
+    workload_minutes_working: float | None = None
+    workload_minutes_late: float | None = None
+    workload_minutes_sleeping: float | None = None
     strangers: tuple[PersonId, ...] = ()
     """Slack user ids that were to get a role and that the backend does not know."""
+    members: tuple[Person, ...] = ()
+    """People who were invited to see a private incident (incident.io, Incident Memberships V1)."""
 
     @property
     def is_private(self) -> bool:
@@ -281,18 +341,56 @@ class Incident(FrozenModel):
         return next((one.value for one in values if one.incident_timestamp.id == timestamp_id), None)
 
     @property
+    def call_link(self) -> str | None:
+        """Address of the call; a huddle is that of the channel that the incident has now."""
+        return self.huddle_link if self.call_url == HUDDLE else self.call_url
+
+    @property
+    def huddle_link(self) -> str | None:
+        """Address of the huddle of the incident's channel; None while there is no channel."""
+        known = self.slack_team_id and self.slack_channel_id
+        return f"{HUDDLE}/{self.slack_team_id}/{self.slack_channel_id}" if known else None
+
+    @property
     def lead(self) -> Person | None:
         return next((a.assignee for a in self.incident_role_assignments if a.role.role_type == "lead"), None)
 
+    def answers(self, field_id: str) -> tuple[FieldValue, ...]:
+        """Return the answers to a field; empty if it has none."""
+        found = (entry.values for entry in self.custom_field_entries if entry.custom_field.id == field_id)
+        return next(found, ())
+
     @property
     def people(self) -> tuple[PersonId, ...]:
-        """Slack user ids of the reporter and the role holders, each once, in that order."""
-        found = [self.creator.slack_user_id] + [
-            assignment.assignee.slack_user_id
-            for assignment in self.incident_role_assignments
-            if assignment.assignee is not None
+        """Slack user ids of the reporter, the role holders and the members, each once, in that order."""
+        found = [
+            self.creator.slack_user_id,
+            *(assignee.slack_user_id for assignee in self.role_holders),
+            *(member.slack_user_id for member in self.members),
         ]
         return tuple(dict.fromkeys(person for person in found if person))
+
+    @property
+    def role_holders(self) -> tuple[Person, ...]:
+        """The people who hold a role."""
+        return tuple(a.assignee for a in self.incident_role_assignments if a.assignee is not None)
+
+
+def declarer(incident: Incident) -> str:
+    """Return the name of the person or the automation that declared the incident; "" if none is known."""
+    return display_name(incident.creator) or (incident.automation.label if incident.automation else "")
+
+
+class TriageDefaults(FrozenModel):
+    """Declarations that start in triage unless the person says that it is an incident."""
+
+    by_default: bool = False
+    incident_types: tuple[str, ...] = ()
+    """Types by id or by name, if not every declaration does."""
+
+    def apply_to(self, kind: IncidentType | None) -> bool:
+        named = {kind.id.casefold(), kind.name.casefold()} if kind is not None else set()
+        return self.by_default or any(name.casefold() in named for name in self.incident_types)
 
 
 class Form(FrozenModel):
@@ -312,6 +410,7 @@ class Form(FrozenModel):
     offers_private: bool = True
     private_refusal: str = "Private incidents cannot be kept here."
     offers_test: bool = True
+    triage: TriageDefaults = TriageDefaults()
     lacks: dict[str, str] = Field(default_factory=dict)
     """Verbs that this backend does not support, such as `private`, each with a sentence for the person."""
     as_of: datetime | None = None
@@ -331,6 +430,19 @@ class Form(FrozenModel):
         """Incident type used if none is chosen: the default, or the only one; None if there is neither."""
         only = self.incident_types[0] if len(self.incident_types) == 1 else None
         return next((t for t in self.incident_types if t.is_default), only)
+
+    @property
+    def triage_status(self) -> Status | None:
+        """Status of an incident in triage; None if incidents have no triage here."""
+        return next((s for s in self.statuses if s.is_triage), None)
+
+    def starts_in_triage(self, asked: StartStatus | None, kind: IncidentType | None) -> bool:
+        """True if a declaration of this type starts in triage; `asked` is the person's own choice."""
+        if self.triage_status is None:
+            return False
+        if kind is not None and kind.create_in_triage == "always":
+            return True
+        return asked == "triage" or (asked is None and self.triage.apply_to(kind))
 
     def severity(self, severity_id: str) -> Severity | None:
         return next((s for s in self.severities if s.id == severity_id), None)
@@ -352,6 +464,18 @@ class Form(FrozenModel):
 
     def backend_field(self, field_id: str) -> CustomField | None:
         return next((f for f in self.backend_fields if f.id == field_id), None)
+
+    @property
+    def changeable_fields(self) -> tuple[CustomField, ...]:
+        """Fields that can be changed after the declaration: the organisation's, then the backend's."""
+        return tuple(f for f in (*self.custom_fields, *self.backend_fields) if f.asked != "declaring")
+
+    def field_path(self, field_id: str) -> str:
+        """Return the path of a field in a request, which is its block in a form.
+
+        A field of the backend's own has no prefix.
+        """
+        return field_id if self.backend_field(field_id) else f"custom_field_entries.{field_id}"
 
 
 class Card(FrozenModel):

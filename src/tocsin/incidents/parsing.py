@@ -9,7 +9,16 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, IncidentTimestamp, IncidentType, PersonId, Role, Severity, Status
+from tocsin.incidents.model import (
+    CustomField,
+    Form,
+    IncidentTimestamp,
+    IncidentType,
+    PersonId,
+    Role,
+    Severity,
+    Status,
+)
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import clean_text, join_names
 
@@ -87,7 +96,7 @@ def trimmed(text: str) -> str:
 # Matching of a typed severity, status or role: its name in any case, or the beginning of its name.
 
 
-Choice = Severity | Status | Role | IncidentType | IncidentTimestamp
+Choice = Severity | Status | Role | IncidentType | CustomField | IncidentTimestamp
 """Anything that people choose by typing its name."""
 
 N = TypeVar("N", bound=Choice)
@@ -126,6 +135,37 @@ def list_choices(things: Sequence[Choice]) -> str:
     if not names:
         return "There are none here."
     return f"There {'is' if len(names) == 1 else 'are'} {join_names(names)}."
+
+
+def match_options(text: str, field: CustomField) -> tuple[str, ...]:
+    """Return the ids of the options that a text names: one, or several if the field takes several.
+
+    Raises Refused, listing the options, if a part of the text names none of them or several.
+    """
+    parts = [text]
+    if field.field_type == "multi_select" and not _options_called(text, field):
+        parts = [part for part in _SEVERAL.split(text) if part.strip()]
+    found = []
+    for part in parts:
+        options = _options_called(part, field)
+        if len(options) != 1:
+            there = join_names((option.value for option in field.options[:MOST_LISTED]), last="or")
+            typed = " ".join(clean_text(part).split())
+            raise Refused(f"{field.name} has no choice “{typed}”. Choose {there}.")
+        found.append(options[0])
+    return tuple(dict.fromkeys(found))
+
+
+MOST_LISTED = 20
+_SEVERAL = re.compile(r"[,;\n]|\s(?:and|&)\s")
+
+
+def _options_called(text: str, field: CustomField) -> list[str]:
+    """Return the options with this name, else those whose name begins with it."""
+    typed = fold_name(text)
+    names = {option.id: fold_name(option.value) for option in field.options}
+    whole = [option_id for option_id, name in names.items() if typed in (name, fold_name(option_id))]
+    return whole or [option_id for option_id, name in names.items() if typed and name.startswith(typed)]
 
 
 def role_spellings(role: Role) -> tuple[str, ...]:

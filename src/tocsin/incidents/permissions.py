@@ -58,8 +58,12 @@ class Verb(StrEnum):
     LEAD = "lead", "hand out roles"
     ROLE = "role", "hand out roles"
     TAKE = "take", "hand out roles"
+    INVITE = "invite", "bring people into an incident", "invited"
+    REMOVE = "remove", "take people out of an incident", "took out"
     RENAME = "rename", "rename incidents", "renamed it to"
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
+    CALL = "call", "set an incident's call link", "set the call link to"
+    FIELDS = "fields", "change an incident's fields"
     TIME = "time", "set an incident's times", "set the time of"
     PRIVATE = "private", "make incidents private", "made it private"
     NOTE = "note", "add to an incident's timeline", "noted:"
@@ -68,10 +72,14 @@ class Verb(StrEnum):
     CLOSE = "close", "close incidents", "resolved it:"
     REOPEN = "reopen", "reopen incidents"
     CANCEL = "cancel", "cancel incidents"
+    ACCEPT = "accept", "accept incidents from triage", "accepted it as"
     DECLINE = "decline", "decline incidents"
     MERGE = "merge", "merge incidents"
     EXPORT = "export", "export incidents"
     DOCUMENT = "document", "write an incident's document"
+    FOLLOW = "follow", "follow incidents"
+    UNFOLLOW = "unfollow", "follow incidents"
+    CATCH_UP = "catchup", "see incidents"
     KEEP = "keep", "keep an incident's channel"
 
 
@@ -85,10 +93,15 @@ WORKING = frozenset(
         Verb.STATUS,
         Verb.SEVERITY,
         Verb.SUMMARY,
+        Verb.CALL,
+        Verb.FIELDS,
         Verb.TIME,
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,
+        Verb.FOLLOW,
+        Verb.UNFOLLOW,
+        Verb.CATCH_UP,
     }
 )
 """Verbs that a guest may use on an incident in which they were given a role."""
@@ -131,7 +144,7 @@ class PermissionLimits(FrozenModel):
     def groups(self, verb: Verb, *, private: bool = False) -> tuple[tuple[str, ...], ...]:
         """Return the groups of each limit on this verb; a person must be in one group of each limit."""
         found = []
-        if verb is Verb.DECLARE:
+        if verb in {Verb.DECLARE, Verb.ACCEPT}:
             found.append(self.declare)
         if verb in ENDING:
             found.append(self.close)

@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     Person,
     PersonId,
     SourceMessage,
+    StartStatus,
     TeamId,
     Visibility,
 )
@@ -37,6 +38,8 @@ class DeclareRequest(FrozenModel):
     incident_type_id: str | None = None
     visibility: Visibility = "public"
     mode: Mode = "standard"
+    status: StartStatus | None = None
+    """The person's choice if it may be no incident; None if they made none."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -60,6 +63,8 @@ class Declaration(FrozenModel):
     incident_type_id: str | None = None
     visibility: Visibility = "public"
     mode: Mode = "standard"
+    status: StartStatus | None = None
+    """`triage` if it starts there; otherwise it starts as an incident."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
@@ -69,6 +74,8 @@ class Declaration(FrozenModel):
     """Id of the Enterprise organization; empty if the workspace belongs to none."""
     source: SourceMessage | None = None
     reporter: Person
+    call_url: str | None = None
+    """Link of its call, by the rules; `HUDDLE` for the huddle of its channel."""
     assignees: tuple[Person, ...] = ()
     """People who get a role at declaration, with the names that are known."""
     at: datetime
@@ -113,13 +120,20 @@ class IncidentChange(FrozenModel):
     severity_id: str | None = None
     incident_status_id: str | None = None
     visibility: Literal["private"] | None = None
+    call_url: str | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    invited: tuple[PersonId, ...] = ()
+    """People to bring into the incident's channel; of a private incident they become members."""
+    removed: tuple[PersonId, ...] = ()
+    """Members who may not see the private incident any more."""
+    custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
+    """New answers by field id, also to fields of the backend's own; without any, the field is emptied."""
     incident_timestamp_values: dict[str, datetime | None] = Field(default_factory=dict)
     """Timestamps to set, by id; one mapped to None is cleared."""
     zone: str = "UTC"
     """Time zone of the requester, in which the answer tells them the times (IANA name)."""
     assignees: tuple[Person, ...] = ()
-    """People who get a role by this change, with the names that are known."""
+    """People who get a role or are invited by this change, with the names that are known."""
     seen_status_id: str | None = None
     """Status that the person saw in the form; the change is refused if it is another by now."""
     merged_into: str | None = None
@@ -156,4 +170,4 @@ class IncidentFilter(FrozenModel):
     teams: frozenset[TeamId] | None = None
     """Workspaces whose incidents are wanted; None for all."""
     involving: PersonId | None = None
-    """Person who reported the incident or holds a role in it."""
+    """Person who reported the incident, holds a role in it, or is a member of the private incident."""

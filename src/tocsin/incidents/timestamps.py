@@ -244,6 +244,12 @@ class DurationRule(FrozenModel):
     end: tuple[str, ...]
 
 
+def metrics_of(incident: Incident) -> tuple[tuple[str, timedelta], ...]:
+    """Return the name and value of each duration between timestamps that is known."""
+    known = ((one.name, one.seconds) for one in incident.duration_metrics)
+    return tuple((name, timedelta(seconds=seconds)) for name, seconds in known if seconds is not None)
+
+
 def measure(rules: Iterable[DurationRule], values: Iterable[TimestampValue]) -> tuple[DurationMetric, ...]:
     """Measure each duration (incident.io, Incidents V2: `duration_metrics`)."""
     known = {one.incident_timestamp.id: one.value for one in values}

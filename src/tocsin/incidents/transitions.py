@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, Status, display_name
+from tocsin.incidents.model import (
+    HUDDLE,
+    CustomField,
+    FieldValue,
+    Form,
+    Incident,
+    Person,
+    PersonId,
+    Role,
+    Status,
+    display_name,
+)
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import (
+    NAME_LIMIT,
+    NOBODY,
+    SUMMARY_LIMIT,
+    TEXT_LIMIT,
+    FollowUpRequest,
+    IncidentChange,
+)
 from tocsin.incidents.timestamps import odd_order, told_in, zone_named
-from tocsin.incidents.validation import TIME_FIELD, clean_text, is_visible, join_names, refuse_times
+from tocsin.incidents.validation import (
+    TIME_FIELD,
+    clean_text,
+    is_link,
+    is_visible,
+    join_names,
+    refuse_times,
+)
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 
@@ -20,16 +45,30 @@ VERB_OF_FIELD = {
     "summary": Verb.SUMMARY,
     "severity_id": Verb.SEVERITY,
     "incident_status_id": Verb.STATUS,
+    "call_url": Verb.CALL,
     "visibility": Verb.PRIVATE,
     "message": Verb.UPDATE,
     "merged_into": Verb.MERGE,
+    "invited": Verb.INVITE,
+    "removed": Verb.REMOVE,
 }
 """Verb that sets each field of a change; a backend lists the verbs that it lacks in `Form.lacks`."""
 
+PEOPLE_VERBS = frozenset({Verb.INVITE.timeline, Verb.REMOVE.timeline})
+"""Words of a timeline entry whose text is the person who was invited or removed."""
+
 TIMELINE_VERBS = {
-    field: verb.timeline for field, verb in VERB_OF_FIELD.items() if verb.timeline and field != "message"
+    field: verb.timeline
+    for field, verb in VERB_OF_FIELD.items()
+    if verb.timeline and field != "message" and verb.timeline not in PEOPLE_VERBS
 }
 """Words of the timeline entry for each changed field, before the new value."""
+
+STATUS_VERBS = (Verb.STATUS.timeline, Verb.ACCEPT.timeline)
+"""Words of the timeline entries after which a status follows."""
+CHANGED_FIELD = "set {} to"
+EMPTIED_FIELD = "emptied the field"
+"""Words of the timeline entry for a field's new answer, and for an answer that was taken away."""
 
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """Words of the timeline entry for an update, by whether it closes the incident."""
@@ -40,11 +79,12 @@ NAMELESS = "a private incident"
 ENDING_OF_VERB: dict[Verb, Ending] = {
     Verb.CLOSE: "close",
     Verb.REOPEN: "reopen",
+    Verb.ACCEPT: "accept",
     Verb.DECLINE: "decline",
     Verb.MERGE: "merge",
     Verb.CANCEL: "cancel",
 }
-"""Transition of each verb; `accept` has none, since it comes from setting a status."""
+"""Transition of each verb."""
 
 _CATEGORY: dict[Ending, str] = {
     "close": "closed",
@@ -55,6 +95,10 @@ _CATEGORY: dict[Ending, str] = {
     "cancel": "canceled",
 }
 """Category of the status to which each transition leads."""
+
+
+NO_LINK = "Give a link that starts with https:// or http://, or the word huddle for the channel's own huddle."
+HUDDLE_WORDS = "the huddle of its channel"
 
 
 def apply_transition(
@@ -74,11 +118,24 @@ def apply_transition(
         raise Refused(f"{incident.reference} is {now.name}; only what is in triage can be accepted.")
     if now.is_open == (ending == "reopen"):
         raise Refused(f"{incident.reference} is {now.name} already.")
+    if ending == "accept" and _lacks_severity(change, incident, form):
+        said = f"Say how bad it is: {incident.reference} has no severity yet."
+        raise Refused(said, {"severity_id": said})
     category = _CATEGORY[ending]
     found = next((status for status in form.statuses if status.category == category), None)
     if found is None:
         raise Refused(f"No status here means {category}. The ones there are: {_listed(form)}.")
     return change.model_copy(update={"incident_status_id": found.id})
+
+
+def _lacks_severity(change: IncidentChange, incident: Incident, form: Form) -> bool:
+    needed = bool(form.severities) and form.severity_required
+    return needed and incident.severity is None and change.severity_id is None
+
+
+def is_accepted(before: str, after: str) -> bool:
+    """True if a change between statuses of these categories accepts the incident."""
+    return before == "triage" and after == "live"
 
 
 def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
@@ -89,7 +146,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     known = {timestamp.id for timestamp in form.incident_timestamps}
     errors = dict(refuse_times(change.incident_timestamp_values.items(), known, change.at))
     errors |= dict(_unsupported(change, form))
-    change = _clean(change, errors)
+    change = _clean_call(_clean(change, errors), incident, errors)
     change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
         errors["severity_id"] = "That severity no longer exists. Choose another."
@@ -101,6 +158,8 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
         role = form.role(role_id)
         if role is None or role.role_type == "reporter":
             errors[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
+    errors = _wrong_people(change, incident) | errors
+    _check_fields(change, incident, form, errors)
     if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
         errors["merged_into"] = f"{incident.reference} cannot be merged into itself."
     if errors:
@@ -128,10 +187,37 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     """Return the names of the fields that a change sets, without its message."""
     fields = (field for field in VERB_OF_FIELD if field != "message")
     return (
-        *(field for field in fields if getattr(change, field) is not None),
+        *(field for field in fields if getattr(change, field) not in (None, ())),
         *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
         *(f"{TIME_FIELD}{timestamp_id}" for timestamp_id in change.incident_timestamp_values),
+        *(f"custom_field_entries.{field_id}" for field_id in change.custom_field_entries),
     )
+
+
+def _wrong_people(change: IncidentChange, incident: Incident) -> dict[str, str]:
+    """Return sentences about people who cannot be invited or removed, by field."""
+    if change.invited and not incident.is_private and not incident.slack_channel_id:
+        return {"invited": f"{incident.reference} has no channel yet to bring people into. Try again soon."}
+    if not change.removed:
+        return {}
+    if not incident.is_private:
+        return {"removed": f"{incident.reference} is public: everybody in this workspace may see it."}
+    members = {member.slack_user_id for member in incident.members}
+    holders = {incident.creator.slack_user_id, *(holder.slack_user_id for holder in incident.role_holders)}
+    for person in change.removed:
+        name = _name_of(change, person)
+        if person in holders:
+            return {
+                "removed": f"{name} reported {incident.reference} or has a role in it, and sees it for that."
+            }
+        if person not in members:
+            return {"removed": f"{name} was not invited to {incident.reference}."}
+    return {}
+
+
+def _name_of(change: IncidentChange, person: PersonId) -> str:
+    known = next((one for one in change.assignees if one.slack_user_id == person), None)
+    return display_name(known or Person(slack_user_id=person))
 
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
@@ -143,7 +229,9 @@ def describe_change(before: Incident, after: Incident, change: IncidentChange) -
     ]
     said = join_names([*diff(before, after, change), *times]) or _describe_message(change)
     odd = odd_order(after.incident_timestamp_values, change.incident_timestamp_values)
-    return " ".join(filter(None, [f"{after.reference}: {said}.", odd]))
+    taken = newly_given(before, after).get(change.by.slack_user_id or NOBODY, ())
+    instructions = (role.instructions for role in taken)
+    return " ".join(filter(None, [f"{after.reference}: {said}.", odd, *instructions]))
 
 
 def changed_times(
@@ -159,12 +247,43 @@ def changed_times(
     )
 
 
+def newly_given(before: Incident | None, after: Incident) -> dict[PersonId, list[Role]]:
+    """Return the roles, but the reporter's, that people hold now and did not hold before, by person."""
+    held = {(role.id, person) for role, person in _held(before)} if before is not None else set()
+    given: dict[PersonId, list[Role]] = {}
+    for role, person in _held(after):
+        if (role.id, person) not in held and role.role_type != "reporter":
+            given.setdefault(person, []).append(role)
+    return given
+
+
+def _held(incident: Incident) -> Iterator[tuple[Role, PersonId]]:
+    for one in incident.incident_role_assignments:
+        if one.assignee is not None and one.assignee.slack_user_id:
+            yield one.role, one.assignee.slack_user_id
+
+
+def role_instructions(incident: Incident, roles: Iterable[Role], who: str = "You have") -> str:
+    """Return a sentence on a person's roles with their instructions; "" if no role has any."""
+    told = [f"{role.name}: {role.instructions}" for role in roles if role.instructions]
+    if not told:
+        return ""
+    return "\n".join([f"{who} a role in {incident.reference} {incident.name}.", *told])[:TEXT_LIMIT]
+
+
 def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str, ...]:
     """Describe each value that this change replaced, with the old one.
 
     Fields that another change set in the same moment are left out.
     """
-    return tuple(_diff(before, after, changed_fields(change)))
+    return (*_diff(before, after, changed_fields(change)), *_diff_people(change))
+
+
+def _diff_people(change: IncidentChange) -> Iterator[str]:
+    for people, word in ((change.invited, "invited"), (change.removed, "taken out")):
+        if people:
+            names = join_names(_name_of(change, person) for person in people)
+            yield f"{names} {'is' if len(people) == 1 else 'are'} {word}"
 
 
 def _describe_message(change: IncidentChange) -> str:
@@ -182,8 +301,16 @@ def _diff(before: Incident, after: Incident, changed: Collection[str]) -> Iterat
         yield f"it is called {after.name} (was {before.name})"
     if "summary" in changed and after.summary != before.summary:
         yield "its summary is new"
+    if "call_url" in changed and after.call_url != before.call_url:
+        yield f"the call is {after.call_link or call_words(after.call_url)}"
+    yield from _diff_fields(before, after, changed)
     if "visibility" in changed and after.is_private and not before.is_private:
         yield "it is private"
+
+
+def call_words(url: str | None) -> str:
+    """Return a call link in words for a timeline entry, which cannot name the channel of a huddle."""
+    return HUDDLE_WORDS if url == HUDDLE else url or ""
 
 
 def _diff_roles(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
@@ -194,6 +321,23 @@ def _diff_roles(before: Incident, after: Incident, changed: Collection[str]) -> 
         new, old = holds.get(role_id) or "nobody", held.get(role_id) or "nobody"
         if f"incident_role_assignments.{role_id}" in changed and new != old:
             yield f"{role} is {new} (was {old})"
+
+
+def _diff_fields(before: Incident, after: Incident, changed: Collection[str]) -> Iterator[str]:
+    entries = (*before.custom_field_entries, *after.custom_field_entries)
+    for field_id, name in {entry.custom_field.id: entry.custom_field.name for entry in entries}.items():
+        new, old = (_answered(one.answers(field_id)) for one in (after, before))
+        if f"custom_field_entries.{field_id}" in changed and new != old:
+            yield f"{name} is {new} (was {old})"
+
+
+def _answered(values: tuple[FieldValue, ...]) -> str:
+    return join_names(value.shown for value in values) or "not set"
+
+
+def timeline_of_field(name: str, values: tuple[FieldValue, ...]) -> tuple[str, str]:
+    """Return the verb and the text of the timeline entry for a field's new answer."""
+    return (CHANGED_FIELD.format(name), _answered(values)) if values else (EMPTIED_FIELD, name)
 
 
 def _unsupported(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]]:
@@ -225,6 +369,19 @@ def _clean(change: IncidentChange, errors: dict[str, str]) -> IncidentChange:
     return change.model_copy(update=update)
 
 
+def _clean_call(change: IncidentChange, incident: Incident, errors: dict[str, str]) -> IncidentChange:
+    """Return the change with its call link checked; the word `huddle` becomes `HUDDLE`."""
+    if change.call_url is None:
+        return change
+    url = clean_text(change.call_url)
+    url = HUDDLE if url.casefold() == "huddle" else url
+    if not is_link(url):
+        errors["call_url"] = NO_LINK
+    elif url == HUDDLE and not incident.huddle_link:
+        errors["call_url"] = "It has no channel yet, and so no huddle. Give a link, or try again in a minute."
+    return change.model_copy(update={"call_url": url})
+
+
 def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChange:
     """Return the change without values that the incident has already.
 
@@ -235,6 +392,8 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
         update["name"] = None
     if change.summary == incident.summary:
         update["summary"] = None
+    if change.call_url == incident.call_url:
+        update["call_url"] = None
     if incident.severity is not None and change.severity_id == incident.severity.id:
         update["severity_id"] = None
     seen = change.seen_status_id
@@ -256,7 +415,43 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
         for timestamp_id, value in change.incident_timestamp_values.items()
         if incident.timestamp(timestamp_id) != value
     }
+    update["custom_field_entries"] = {
+        field_id: values
+        for field_id, values in change.custom_field_entries.items()
+        if _entered(values) != _entered(incident.answers(field_id))
+    }
     return change.model_copy(update=update)
+
+
+def _entered(values: tuple[FieldValue, ...]) -> list[str]:
+    return sorted(value.entered for value in values)
+
+
+def _check_fields(change: IncidentChange, incident: Incident, form: Form, errors: dict[str, str]) -> None:
+    """Check each answer, and that an incident which is being closed has every answer that it needs."""
+    known = {field.id: field for field in form.changeable_fields}
+    for field_id, values in change.custom_field_entries.items():
+        field = known.get(field_id)
+        if field is None:
+            errors[form.field_path(field_id)] = "That field cannot be changed any more. Leave it as it is."
+        elif field.required and not values:
+            errors[form.field_path(field_id)] = f"{field.name} is needed, so it cannot be left empty."
+    status = form.status(change.incident_status_id or "")
+    if status is not None and status.category == "closed" and incident.incident_status.is_open:
+        for field in missing_at_close(incident, form, change):
+            sentence = f"{field.name} is needed to close {incident.reference}: `/incident close` asks for it."
+            errors.setdefault(form.field_path(field.id), sentence)
+
+
+def missing_at_close(
+    incident: Incident, form: Form, change: IncidentChange | None = None
+) -> tuple[CustomField, ...]:
+    """Return the fields that the incident, with this change, needs to be closed and that have no answer."""
+    answered = {entry.custom_field.id for entry in incident.custom_field_entries if entry.values}
+    for field_id, values in change.custom_field_entries.items() if change is not None else ():
+        answered = answered | {field_id} if values else answered - {field_id}
+    needed = (field for field in form.changeable_fields if field.required_when == "closing")
+    return tuple(field for field in needed if field.id not in answered)
 
 
 def _check_status(change: IncidentChange, incident: Incident, form: Form, errors: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from tocsin.incidents.details import workload
 from tocsin.incidents.export import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
@@ -23,6 +24,8 @@ class Summary(FrozenModel):
 
     open_follow_ups: tuple[FollowUp, ...] = ()
     done_follow_ups: int = 0
+    workload: str = ""
+    """Time that people spent on it, if the backend measures that."""
     went: tuple[tuple[str, str], ...] = ()
     """Durations before the end, such as the time to the first update, as label and words."""
 
@@ -38,6 +41,8 @@ class ChangeNotification(FrozenModel):
     """Timestamps that were set, by name, which each reader sees in their own zone; None if cleared."""
     message: str = ""
     merged_into: str | None = None
+    call_link: str | None = None
+    """Address of the call, if the change set it."""
     next_update_at: datetime | None = None
     summary: Summary | None = None
 
@@ -70,6 +75,7 @@ def notification_of(
         times=changed_times(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,
+        call_link=incident.call_link if change.call_url is not None else None,
         next_update_at=due,
         summary=summary,
     )
@@ -86,5 +92,6 @@ def summary_of(
         entries=len(timeline),
         open_follow_ups=tuple(one for one in follow_ups if not one.is_done),
         done_follow_ups=sum(one.is_done for one in follow_ups),
+        workload=workload(incident),
         went=in_sentences(durations_of(incident, timeline).model_copy(update={"lasted": None})),
     )

@@ -20,8 +20,10 @@ from tocsin.incidents.model import (
     Form,
     FrozenModel,
     Incident,
+    IncidentType,
     MessageTs,
     PersonId,
+    StartStatus,
     TeamId,
     Visibility,
 )
@@ -77,7 +79,9 @@ def validate_declaration(request: DeclareRequest, form: Form, now: datetime | No
         errors["summary"] = "Say what you see: a summary is needed to declare an incident."
     elif len(summary) > SUMMARY_LIMIT:
         errors["summary"] = f"Shorten the summary to {SUMMARY_LIMIT} characters; it has {len(summary)}."
-    if form.severities and (form.severity_required or request.severity_id):
+    status = _validate_status(request, form, errors)
+    severity_required = form.severity_required and status != "triage"
+    if form.severities and (severity_required or request.severity_id):
         if not request.severity_id:
             errors["severity_id"] = "Choose a severity."
         elif form.severity(request.severity_id) is None:
@@ -91,7 +95,29 @@ def validate_declaration(request: DeclareRequest, form: Form, now: datetime | No
     parse_custom_fields(request, form, errors)
     if errors:
         raise Refused("Some fields need another look.", errors)
-    return request.model_copy(update={"name": name, "summary": summary, "visibility": visibility})
+    update = {"name": name, "summary": summary, "visibility": visibility, "status": status}
+    return request.model_copy(update=update)
+
+
+def _validate_status(request: DeclareRequest, form: Form, errors: dict[str, str]) -> StartStatus | None:
+    """Return `triage` if the person, the type or the configuration says so, else the person's choice.
+
+    What is over has no such choice: it starts as closed.
+    """
+    if request.mode == "retrospective":
+        return None
+    if request.status == "triage" and form.triage_status is None:
+        errors["status"] = no_triage(form)
+    return "triage" if form.starts_in_triage(request.status, _type_of(request, form)) else request.status
+
+
+def no_triage(form: Form) -> str:
+    """Return the sentence for a person where incidents have no triage."""
+    return form.lacks.get("accept", "Incidents have no triage here. Declare it, or leave it.")
+
+
+def _type_of(request: DeclareRequest, form: Form) -> IncidentType | None:
+    return form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
 
 
 TIME_FIELD = "incident_timestamp_values."
@@ -142,7 +168,7 @@ def _validate_name(given: str, errors: dict[str, str]) -> str:
 
 
 def _validate_type(request: DeclareRequest, form: Form, errors: dict[str, str]) -> Visibility:
-    chosen = form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
+    chosen = _type_of(request, form)
     if chosen is None and request.incident_type_id:
         errors["incident_type_id"] = "That incident type no longer exists. Choose another."
     return "private" if chosen is not None and chosen.private_incidents_only else request.visibility
@@ -186,11 +212,34 @@ def _parse_fields(
     return values
 
 
+def parse_changed_fields(
+    entered: Mapping[str, tuple[str, ...]], labels: Mapping[str, str], form: Form
+) -> Answers:
+    """Parse new answers by field id; a field without one is emptied.
+
+    Raises Refused with a sentence for each field that is wrong, which names it.
+    """
+    known, values, errors = {field.id: field for field in form.changeable_fields}, Answers(), dict[str, str]()
+    for field_id, texts in entered.items():
+        field = known.get(field_id)
+        if field is None:
+            errors[form.field_path(field_id)] = "That field no longer exists. Leave it as it is."
+            continue
+        try:
+            given = (text for text in (clean_text(t, lines=True) for t in texts) if text)
+            values[field_id] = tuple(_parse_field(field, text, labels) for text in given)
+        except Refused as refusal:
+            errors[form.field_path(field_id)] = f"{field.name}: {refusal.sentence}"
+    if errors:
+        raise Refused(" ".join(errors.values()), errors)
+    return values
+
+
 def _parse_field(field: CustomField, text: str, labels: Mapping[str, str]) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=_parse_number(text))
     if field.field_type == "link":
-        return FieldValue(value_link=_parse_link(text))
+        return FieldValue(value_link=parse_link(text))
     if field.field_type in {"single_select", "multi_select"}:
         option = _parse_option(field, text, labels)
         if field.catalog_type_id is None:
@@ -226,17 +275,25 @@ def _parse_number(text: str) -> str:
     return f"{number:f}"
 
 
-def _parse_link(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s<>|]", text)
-        )
-    except ValueError:
-        usable = False
-    if not usable or len(text) > LINK_LIMIT:
+def parse_link(text: str) -> str:
+    """Return the text if it is a link. Raises Refused with a sentence if it is none."""
+    if not is_link(text):
         raise Refused("Write a link that starts with https:// or http://.")
     return text
+
+
+def is_link(text: str) -> bool:
+    """True if the text is one http or https address with a host, as buttons and links in Slack need it."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and not re.search(r"[\s<>|]", text)
+            and len(text) <= LINK_LIMIT
+        )
+    except ValueError:
+        return False
 
 
 def channel_name(reference: str, name: str, ending: int | str = 1) -> str:
@@ -326,14 +383,18 @@ def card_destinations(
         found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
         found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
-    announced = announce and not incident.is_private and incident.mode not in QUIET_MODES
-    if announced and announce and not (announce == origin and thread is None):
+    if announce and is_announced(incident) and not (announce == origin and thread is None):
         found.append(CardDestination(place="announcement", to=announce))
     return tuple(found)
 
 
+def is_announced(incident: Incident) -> bool:
+    """True if the announcement channel gets the incident once it is no longer in triage."""
+    return not incident.is_private and incident.mode not in QUIET_MODES
+
+
 def is_visible_to(person: PersonId | None, incident: Incident) -> bool:
-    """True if this person may see the incident: only its reporter and role holders see a private one."""
+    """True if this person may see the incident: its reporter, role holders and members see a private one."""
     return not incident.is_private or (person is not None and person in incident.people)
 
 

@@ -11,7 +11,7 @@ from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
 from tocsin.slack.disclosure import Disclosure, Joining, NewChannel, posted_to
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.shared_channels import Readership
-from tocsin.slack.views.card import bookmark_title, is_purpose_of, purpose, topic
+from tocsin.slack.views.card import bookmarks, is_purpose_of, purpose, topic
 from tocsin.slack.web_api import Answer, WebApi, require
 from tocsin.workflows.ports import Channel
 
@@ -81,34 +81,50 @@ class Channels:
         )
 
     async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
-        if not incident.permalink:
+        wanted = bookmarks(incident)
+        if not wanted:
             return
-        if again:
-            there = await self._api.call(self._client.bookmarks_list, channel_id=channel)
-            if any(mark.get("link") == incident.permalink for mark in there.get("bookmarks") or ()):
-                return
+        there = await self._bookmarked(channel) if again else []
+        known = {mark.get("link") for mark in there}
+        for title, link in wanted:
+            if link not in known:
+                await self._add_bookmark(channel, incident, title, link)
+
+    async def rebookmark(self, channel: ChannelId, incident: Incident, *, adds: bool) -> None:
+        wanted = bookmarks(incident)
+        if not wanted:
+            return
+        there, links = await self._bookmarked(channel), {link for _, link in wanted}
+        for title, link in wanted:
+            same = next((mark for mark in there if mark.get("link") == link), None)
+            # A link that was replaced by another one leaves a bookmark with the same title behind.
+            left = (mark for mark in there if mark.get("title") == title and mark.get("link") not in links)
+            named = next(left, None) if adds else None
+            if (found := same or named) is not None:
+                await self._api.call(
+                    self._client.bookmarks_edit,
+                    about=posted_to(channel, incident),
+                    bookmark_id=require(found, "id"),
+                    channel_id=channel,
+                    title=title,
+                    link=link,
+                )
+            elif adds and link != incident.permalink:
+                await self._add_bookmark(channel, incident, title, link)
+
+    async def _bookmarked(self, channel: ChannelId) -> Sequence[Answer]:
+        answer = await self._api.call(self._client.bookmarks_list, channel_id=channel)
+        return answer.get("bookmarks") or ()
+
+    async def _add_bookmark(self, channel: ChannelId, incident: Incident, title: str, link: str) -> None:
         await self._api.call(
             self._client.bookmarks_add,
             about=posted_to(channel, incident),
             channel_id=channel,
-            title=bookmark_title(incident),
+            title=title,
             type="link",
-            link=incident.permalink,
+            link=link,
         )
-
-    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        if not incident.permalink:
-            return
-        there = await self._api.call(self._client.bookmarks_list, channel_id=channel)
-        for mark in there.get("bookmarks") or ():
-            if mark.get("link") == incident.permalink:
-                await self._api.call(
-                    self._client.bookmarks_edit,
-                    about=posted_to(channel, incident),
-                    bookmark_id=require(mark, "id"),
-                    channel_id=channel,
-                    title=bookmark_title(incident),
-                )
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None:
         try:

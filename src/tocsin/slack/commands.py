@@ -8,7 +8,21 @@ from functools import lru_cache
 
 from tocsin.incidents.validation import is_one_edit_away
 from tocsin.slack.command_text import First, first_word, typed_word
-from tocsin.slack.listeners import close, export, find, followups, home, roles, timeline, times, update
+from tocsin.slack.listeners import (
+    close,
+    export,
+    fields,
+    find,
+    follow,
+    followups,
+    home,
+    invite,
+    roles,
+    timeline,
+    times,
+    triage,
+    update,
+)
 from tocsin.slack.listeners.verbs import DECLARE, CommandSpec, VerbSpec
 
 COMMAND = "/incident"
@@ -17,6 +31,7 @@ COMMAND_USAGE = "[what is wrong], update, close, list or help"
 
 VERBS: dict[str, VerbSpec | CommandSpec] = {
     "": DECLARE,
+    "triage": triage.TRIAGE,
     **{
         spec.verb: spec
         for spec in (
@@ -26,18 +41,26 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             roles.LEAD,
             roles.ROLES,
             roles.TAKE,
+            invite.INVITE,
+            invite.REMOVE,
             update.RENAME,
             update.SUMMARY,
+            update.CALL,
+            fields.FIELDS,
             times.TIME,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,
             close.CLOSE,
             close.REOPEN,
+            triage.ACCEPT,
             close.DECLINE,
             close.MERGE,
             close.CANCEL,
             close.PRIVATE,
+            follow.CATCH_UP,
+            follow.FOLLOW,
+            follow.UNFOLLOW,
             export.EXPORT,
             export.DOCUMENT,
             times.RETRO,
@@ -51,7 +74,8 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
 """All verbs by the first word after the command, in the order of `/incident help`."""
 
 ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
-ALIASES |= {"times": "time", **dict.fromkeys(("postmortem", "post-mortem"), "document")}
+ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
+ALIASES |= {"catch-up": "catchup", "times": "time"}
 """Other words that people type for a verb; none of them begins a likely name of an incident."""
 
 SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.incidents.announcements import AnnouncementRule
+from tocsin.incidents.calls import CallRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
 from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
@@ -148,6 +149,7 @@ class WorkspaceContext:
     tasks: Tasks
     clock: Clock
     rules: tuple[AnnouncementRule, ...] = ()
+    calls: tuple[CallRule, ...] = ()
     limits: PermissionLimits = field(default_factory=PermissionLimits)
     help: Help = field(default_factory=lambda: Help())
     pages: str = ""

@@ -121,4 +121,4 @@ class DisclosureGate:
         if channel == now.slack_channel_id:
             await self._check_channel(now, channel)
         if not people <= frozenset(now.people):
-            raise Withheld(f"{now.reference} is private: only its reporter and role holders are brought in")
+            raise Withheld(f"{now.reference} is private: only people who may see it are brought in")

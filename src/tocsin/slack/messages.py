@@ -18,7 +18,7 @@ from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
+from tocsin.slack.views.card import bookmark_title, bookmarks, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
 from tocsin.slack.views.notifications import (
     follow_up_message,
@@ -28,6 +28,7 @@ from tocsin.slack.views.notifications import (
     reminder_message,
     written_message,
 )
+from tocsin.slack.views.people import access_message, decision_message
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
 from tocsin.workflows.command import Bounded, behalf
@@ -323,12 +324,13 @@ class Messages:
         )
 
     def fingerprints(self, incident: Incident) -> Mapping[str, str]:
+        further = (f"{title}: {url}" for title, url in bookmarks(incident) if url != incident.permalink)
         shown = [card_text(incident), *(str(block.to_dict()) for block in card(incident))]
         return {
             "card": _digest("\n".join(shown)),
             "topic": _digest(topic(incident)),
             "purpose": _digest(purpose(incident)),
-            "bookmark": _digest(bookmark_title(incident)),
+            "bookmark": _digest("\n".join([bookmark_title(incident), *further])),
         }
 
     async def withdraw(self, card_: Card) -> None:
@@ -366,7 +368,7 @@ class Messages:
 
     async def post_news(
         self,
-        channel: ChannelId,
+        to: ChannelId | PersonId,
         news: ChangeNotification,
         incident: Incident,
         *,
@@ -375,10 +377,8 @@ class Messages:
         again: bool = False,
     ) -> MessageTs:
         text, blocks = news_message(news)
-        about = posted_to(channel, incident)
-        _, ts = await self._posts.post(
-            channel, text, blocks, about=about, key=key, thread=thread, again=again
-        )
+        about = posted_to(to, incident)
+        _, ts = await self._posts.post(to, text, blocks, about=about, key=key, thread=thread, again=again)
         return ts
 
     async def find_news(
@@ -407,6 +407,26 @@ class Messages:
         channel = ChannelId(incident.slack_channel_id)
         about = posted_to(channel, incident)
         await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
+
+    async def ask_for_access(
+        self,
+        decider: PersonId,
+        incident: Incident,
+        person: Person,
+        invited_by: PersonId | None,
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        text, blocks = access_message(incident, person, invited_by)
+        about = posted_to(decider, incident)
+        await self._posts.post(decider, text, blocks, about=about, key=key, again=again)
+
+    async def show_decision(
+        self, channel: ChannelId, ts: MessageTs, by: Person, incident: Incident, sentence: str
+    ) -> None:
+        text, blocks = decision_message(by, sentence)
+        await self._posts.edit((channel, ts), text, blocks, about=shown_to(by.slack_user_id, incident))
 
     async def say_leaving(
         self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False

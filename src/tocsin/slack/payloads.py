@@ -49,6 +49,12 @@ class Action(FrozenModel):
     selected_option: Option | None = None
 
 
+class Container(FrozenModel):
+    """The message or view that an interaction happened in (Slack, block_actions payload: `container`)."""
+
+    message_ts: MessageTs | None = None
+
+
 class ViewState(FrozenModel):
     values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
@@ -148,6 +154,7 @@ class ViewSubmission(Interaction):
 
 class BlockAction(Interaction):
     actions: tuple[Action, ...] = ()
+    container: Container = Container()
 
     @property
     def _action(self) -> Action:
@@ -156,6 +163,11 @@ class BlockAction(Interaction):
     @property
     def action_id(self) -> str:
         return self._action.action_id
+
+    @property
+    def message_ts(self) -> MessageTs:
+        """Timestamp of the message with the button; empty if it is in a view."""
+        return self.container.message_ts or MessageTs("")
 
     @property
     def value(self) -> str:

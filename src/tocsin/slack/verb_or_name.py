@@ -12,7 +12,9 @@ if a wrong guess would cost them something. A command reads like a name if
   speak (*we*, *it*) nor says what has been done (*rolled back*, *fixed*);
 - the verb ends or reopens an incident, for which the rule is strictest. A preposition is enough, *close to
   …*; so is a thing that is named after what it does, *cancel button*, a sentence with the verb in its
-  subject, *close dialog is grey*, or a problem that is not said to be over, *decline rate exploded*.
+  subject, *close dialog is grey*, or a problem that is not said to be over, *decline rate exploded*;
+- the verb accepts an incident, and is the subject of what follows or part of it: *accept button does
+  nothing*. What follows may be a problem.
 
 It does not if an incident is named after the verb, if nothing follows, or if a verb that takes any text is
 set off by a colon, a comma, a dash or a line break: *close: to be sure*, *Close INC-2 …*.
@@ -100,10 +102,31 @@ def reads_like_a_name(first: First, form: Form, names: Mapping[str, str]) -> boo
             return _is_no_choice(text, form.statuses, doubtful)
         case "severity":
             return _is_no_choice(text, form.severities, doubtful)
-        case "lead":
+        case "fields":
+            return _is_no_choice(text, form.changeable_fields, doubtful)
+        case "lead" | "invite" | "remove":
             return _is_nobody(first.rest, names)
         case "role" | "take":
             return _is_no_role(first, form, names, doubtful)
+    return _is_not_its_text(first, text, said, form)
+
+
+def goes_on_as_a_sentence(text: str) -> bool:
+    """True if the word before this text is its subject: *triage* in *triage is never done*."""
+    return _begins_with(text, _FINITE | _SUBJECTS)
+
+
+def _is_not_its_text(first: First, text: str, said: Sequence[str], form: Form) -> bool:
+    """True if the text is none that the verb takes."""
+    match first.word:
+        case "call":
+            return len(said) > 1 and "://" not in text and said[0] != "huddle"
+        case "triage":
+            # It opens the declare form in any case.
+            return False
+        case "accept":
+            is_thing = said[0] in _FINITE | _SUBJECTS | _COMPOUNDS | _PREPOSITIONS
+            return not first.set_off and (first.quoted or is_thing)
         case "merge":
             return not _names_another(first.rest)
     return _asks_too_much(first, text, said, form)

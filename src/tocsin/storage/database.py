@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from typing import TypeVar
 
@@ -105,16 +106,24 @@ def upsert(
     replacing: bool = True,
 ) -> None:
     """Insert the row with this primary key; an existing one is updated if `replacing`, else it stays."""
-    row = insert(connection, table).values({**key, **rest})
-    if replacing:
-        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=rest))
-    else:
-        connection.execute(row.on_conflict_do_nothing(index_elements=list(key)))
+    statement = _upsert(connection.dialect.name, table, tuple(key), tuple(rest) if replacing else ())
+    connection.execute(statement, {**key, **rest})
 
 
-def insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT of the connection's database, which knows ON CONFLICT."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@lru_cache
+def _upsert(
+    dialect: str, table: sa.Table, key: tuple[str, ...], replaced: tuple[str, ...]
+) -> postgresql.Insert | sqlite.Insert:
+    """Return the statement of `upsert`, built once: that takes longer than SQLite takes to run it."""
+    row = insert(dialect, table)
+    if not replaced:
+        return row.on_conflict_do_nothing(index_elements=key)
+    return row.on_conflict_do_update(index_elements=key, set_={name: row.excluded[name] for name in replaced})
+
+
+def insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT in the dialect of this name, which knows ON CONFLICT."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _with_tables(engine: sa.Engine, *kinds: sa.MetaData) -> sa.Engine:

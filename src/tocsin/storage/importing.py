@@ -61,7 +61,7 @@ def _copy(source: sa.Connection, target: sa.Connection, table: sa.Table) -> int:
     for some in rows.mappings().partitions(AT_ONCE):
         wanted: list[dict[str, Any]] = [dict(row) for row in some if not _is_secret(table, row)]
         if wanted:
-            target.execute(insert(target, table).on_conflict_do_nothing(), wanted)
+            target.execute(insert(target.dialect.name, table).on_conflict_do_nothing(), wanted)
         copied += len(wanted)
     return copied
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,7 @@ def _prepare(connection: Any, _record: Any) -> None:
 TRUNCATING_SECONDS = 5
 
 
+@lru_cache
 def file_of(url: str) -> Path | None:
     """Return the path of an SQLite database; None for other databases."""
     parsed = make_url(url)
@@ -252,9 +254,12 @@ def file_identity(url: str) -> tuple[int, int] | None:
     Data written to a deleted file is lost when the process ends, so commands must not be accepted then.
     """
     path = file_of(url)
-    if path is None or not path.exists():
+    if path is None:
         return None
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
     return found.st_dev, found.st_ino
 
 

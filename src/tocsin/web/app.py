@@ -19,8 +19,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
-from tocsin.incidents.model import PersonId, display_name
-from tocsin.incidents.timestamps import set_times
+from tocsin.incidents.details import called, duration, further_details_of
+from tocsin.incidents.model import PersonId, declarer, display_name
+from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.validation import ago
 from tocsin.web import pages
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
@@ -108,10 +109,13 @@ def _templates() -> Jinja2Templates:
         age=export.age,
         ago=ago,
         named=display_name,
+        declarer=declarer,
+        called=called,
+        further_details=further_details_of,
         marks=export.marks,
         moment=export.moment,
-        metrics_of=export.metrics_of,
-        duration=export.duration,
+        metrics_of=metrics_of,
+        duration=duration,
         set_times=set_times,
         in_utc=pages.in_utc,
         with_links=pages.with_links,

@@ -86,8 +86,10 @@ class Pages:
             records = [as_record(incident) for incident in listed]
             meta = {"page_size": PAGE, **({"after": last} if last else {})}
             return self._answer(JSONResponse({"incidents": records, "pagination_meta": meta}))
+        opened = [i for i in listed if i.incident_status.is_open]
         found = {
-            "open_ones": [i for i in listed if i.incident_status.is_open],
+            "open_ones": [i for i in opened if not i.incident_status.is_triage],
+            "in_triage": [i for i in opened if i.incident_status.is_triage],
             "over": [i for i in listed if not i.incident_status.is_open],
             "form": form,
             "after": after,

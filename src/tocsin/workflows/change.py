@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, SlackRefused
@@ -14,15 +15,15 @@ from tocsin.incidents.model import (
     Form,
     Incident,
     Person,
-    PersonId,
     TeamId,
     TimelineEntry,
 )
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
-from tocsin.incidents.validation import is_visible_to, join_names
+from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.briefing import change_briefings
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
     AnyChange,
@@ -32,7 +33,9 @@ from tocsin.workflows.command import (
     DurableCommand,
     NotChanged,
 )
+from tocsin.workflows.follow import FollowerUpdates, tells_followers
 from tocsin.workflows.make_private import MakePrivate
+from tocsin.workflows.people import PeopleOfChannel
 from tocsin.workflows.ports import IncidentBackend, SlackClient, SlackStateStore, WorkflowEngine, WorkspaceOf
 from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.retry import (
@@ -94,6 +97,8 @@ class ChangeEffects:
         self._workspace = workspace
         self._following = following
         self._reminders = reminders
+        self._followers = FollowerUpdates(state, workspace)
+        self.people = PeopleOfChannel(backend=backend, engine=engine, workspace=workspace)
         self._make_private = MakePrivate(backend=backend, engine=engine, state=state, workspace=workspace)
 
     async def apply(
@@ -114,7 +119,7 @@ class ChangeEffects:
         due = await self._plan(incident, change, next_update_minutes)
         notice = Notice(before, incident, change, due)
         # People who lost their part in a private incident leave its channel before anything is posted there.
-        failures += await asyncio.gather(*self._left(before, incident))
+        failures += await asyncio.gather(*self.people.take_out(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
         if mistaken:
             left.append(await self._withdraw(incident, "withdraw the cards", {"headline"}))
@@ -129,7 +134,8 @@ class ChangeEffects:
         """Show and post the change everywhere, and bring in people who have a part in it now."""
         done: Sequence[Any] = await asyncio.gather(
             self._shown(notice.incident, notice.before),
-            *self._people(notice.before, notice.incident, notice.change),
+            *self.people.bring_in(notice.before, notice.incident, notice.change),
+            *change_briefings(self._steps, self._slack, notice.before, notice.incident, notice.change),
             *self._notify(notice),
             *self._merged(notice.incident, notice.change),
         )
@@ -166,59 +172,6 @@ class ChangeEffects:
         )
         return planned if isinstance(planned, datetime) else None
 
-    def _people(self, before: Incident, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
-        """Return the step that invites people with a new role to the channel."""
-        new = [person for person in incident.people if person not in before.people]
-        if not new or not incident.slack_channel_id:
-            return []
-        return [
-            self._steps.run(
-                "bring people in",
-                self._bring_in,
-                incident,
-                new,
-                on_failure="Nobody could be brought into the channel",
-                attempts=ALL_DAY,
-            )
-        ]
-
-    def _left(self, before: Incident, incident: Incident) -> list[Awaitable[Any]]:
-        """Return the step that removes people who lost their part in a private incident from its channel."""
-        gone = [person for person in before.people if person not in incident.people]
-        if not gone or not incident.is_private or not incident.slack_channel_id:
-            return []
-        if self._backend.makes_channel:
-            return []
-        return [
-            self._steps.run_once(
-                "take people out",
-                self._take_out,
-                incident,
-                gone,
-                on_failure="Who has no part in it any more may still read its channel",
-                attempts=ALL_DAY,
-            )
-        ]
-
-    async def _take_out(self, incident: Incident, people: Sequence[PersonId], again: bool) -> None:
-        """Remove people from the channel; name those whom Slack does not let the bot remove in a message."""
-        slack, channel = self._slack(incident), ChannelId(incident.slack_channel_id)
-        now = await self._backend.find(incident.id) or incident
-        gone = [person for person in people if person not in now.people]
-        left = await slack.channels.remove(channel, gone)
-        if left:
-            names = join_names(f"<@{person}>" for person in left)
-            key = f"{incident.id}:reads:{'-'.join(left)}"
-            said = f"{names} has no part in this incident any more and still reads this channel."
-            await slack.messages.say_here(channel, incident, said, key=key, again=again)
-
-    async def _bring_in(self, incident: Incident, people: Sequence[PersonId]) -> StepFailure | None:
-        left_out = await self._slack(incident).channels.invite(
-            ChannelId(incident.slack_channel_id), people, incident
-        )
-        names = join_names(f"<@{person}>" for person in left_out)
-        return StepFailure(trouble=f"{names} could not be brought into the channel") if left_out else None
-
     async def _news(self, notice: Notice) -> ChangeNotification:
         """Return the message about the change, with a summary if the change ended the incident."""
         before, incident, change = notice.before, notice.incident, notice.change
@@ -250,7 +203,16 @@ class ChangeEffects:
                     on_failure="Where it was announced, the update is missing",
                 )
             )
+        if tells_followers(notice.change):
+            steps.append(
+                self._steps.run_once(
+                    "tell followers", self._tell_followers, notice, on_failure="Not all followers were told"
+                )
+            )
         return steps
+
+    async def _tell_followers(self, notice: Notice, again: bool) -> None:
+        await self._followers.tell(notice.incident, notice.change, partial(self._news, notice), again)
 
     async def _notify_channel(self, notice: Notice, again: bool) -> None:
         incident, key = notice.incident, f"{notice.change.key}:news"
@@ -419,7 +381,6 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         engine: WorkflowEngine,
         form: Callable[[], Awaitable[Form]],

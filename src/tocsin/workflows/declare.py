@@ -14,6 +14,7 @@ from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Incident, PersonId, SourceMessage, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.validation import channel_name, is_visible_to
+from tocsin.workflows.accept import mark_unannounced
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.command import REFUSALS, Bounded, PendingReplies, PendingReply, act_for
 from tocsin.workflows.declaration import (
@@ -236,6 +237,9 @@ class DeclareIncident:
             await retry_forever(DOING, self._shelter.refused, declaration.key)
             return NotDeclared(sentence=refusal.sentence, fields=refusal.fields)
         self._saw(incident)
+        if declaration.status == "triage" or incident.incident_status.is_triage:
+            # Stored before any person can accept it.
+            await retry_forever(DOING, mark_unannounced, self._state, command, incident)
         waiting.counted = not incident.is_private
         # The modal is answered before the step is recorded: the create is idempotent, and people wait.
         waiting.tell(Declared(incident=incident))

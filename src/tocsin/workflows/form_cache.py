@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from tocsin.incidents.errors import TocsinError, Unavailable
-from tocsin.incidents.model import FieldOption, Form
+from tocsin.incidents.model import FieldOption, Form, TriageDefaults
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import IncidentBackend, KeyValueStore
 from tocsin.workflows.retry import best_effort
@@ -33,11 +33,14 @@ class FormCache:
         store: KeyValueStore | None = None,
         kept_as: str = "form",
         alerts: OperatorAlerts | None = None,
+        triage: TriageDefaults | None = None,
     ) -> None:
+        """`triage` is the configuration's: no backend knows it."""
         self._backend = backend
         self._store = store
         self._kept_as = kept_as
         self._alerts = alerts
+        self._triage = triage or TriageDefaults()
         self.now: Form | None = None
         self.came = asyncio.Event()
 
@@ -73,7 +76,7 @@ class FormCache:
             if self.now is not None and self.now.as_of is not None:
                 self.now = self.now.model_copy(update={"is_old": True})
             raise
-        self.now = form
+        self.now = self._with_defaults(form)
         self.came.set()
         # Only a hosted backend dates its form; the local one can always be asked, so nothing is stored.
         if self._store is not None and form.as_of is not None:
@@ -89,10 +92,15 @@ class FormCache:
         if kept is None or self.now is not None:
             return
         try:
-            self.now = Form.model_validate_json(kept).model_copy(update={"is_old": True})
+            form = Form.model_validate_json(kept).model_copy(update={"is_old": True})
+            self.now = self._with_defaults(form)
         except ValidationError:
             # Stored by another version; the next answer of the backend replaces it.
             return
+
+    def _with_defaults(self, form: Form) -> Form:
+        # The same form stays the same object, for which its view is rendered once.
+        return form if form.triage == self._triage else form.model_copy(update={"triage": self._triage})
 
     async def keep_fresh(self) -> None:
         """Refresh once a minute, forever. A failure is tried again in the next round."""

@@ -213,10 +213,10 @@ class SlackChannels(Protocol):
     async def set_purpose(self, channel: ChannelId, incident: Incident) -> None: ...
 
     async def bookmark(self, channel: ChannelId, incident: Incident, again: bool) -> None:
-        """Add the incident's permalink to the channel's bookmarks, if it has a permalink."""
+        """Add the incident's permalink, its call and its link fields to the channel's bookmarks."""
 
-    async def rebookmark(self, channel: ChannelId, incident: Incident) -> None:
-        """Rename the bookmark with the permalink after the incident, if there is one."""
+    async def rebookmark(self, channel: ChannelId, incident: Incident, *, adds: bool) -> None:
+        """Bring the bookmarks up to date: titles and, with `adds`, a new call and new link fields."""
 
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
@@ -295,7 +295,7 @@ class SlackMessages(Protocol):
 
     async def post_news(
         self,
-        channel: ChannelId,
+        to: ChannelId | PersonId,
         news: ChangeNotification,
         incident: Incident,
         *,
@@ -303,7 +303,7 @@ class SlackMessages(Protocol):
         thread: MessageTs | None = None,
         again: bool = False,
     ) -> MessageTs:
-        """Post a change of the incident."""
+        """Post a change of the incident in a channel, or send it to a person."""
         ...
 
     async def find_news(
@@ -326,6 +326,23 @@ class SlackMessages(Protocol):
         self, incident: Incident, asked: Person | None, due: datetime, *, key: str, again: bool = False
     ) -> None:
         """Ask for the next update in the incident's channel."""
+
+    async def ask_for_access(
+        self,
+        decider: PersonId,
+        incident: Incident,
+        person: Person,
+        invited_by: PersonId | None,
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        """Ask a person by direct message if another one may see a private incident, with two buttons."""
+
+    async def show_decision(
+        self, channel: ChannelId, ts: MessageTs, by: Person, incident: Incident, sentence: str
+    ) -> None:
+        """Replace the question and its buttons by the decision."""
 
     async def say_leaving(
         self, channel: ChannelId, incident: Incident, due: datetime, *, key: str, again: bool = False

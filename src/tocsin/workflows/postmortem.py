@@ -85,6 +85,9 @@ class Documents(DurableCommand[DocumentCommand]):
         if site.incident is None:
             return NotChanged(sentence="That incident is not here any more.")
         reference = site.incident.reference
+        if document := site.incident.postmortem_document_url:
+            # Two documents of one incident would each be half of it.
+            return NotChanged(sentence=f"{reference} has its document already: {document}")
         if site.written:
             return self._there_already(command, reference, site.written, site.kind)
         if not site.channel:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from tocsin.incidents.announcements import Announcement
 from tocsin.incidents.model import Card, Incident, PersonId
 from tocsin.incidents.validation import CardDestination, card_destinations
+from tocsin.workflows.briefing import briefings
 from tocsin.workflows.channel_setup import ChannelSetup, as_it_is
 from tocsin.workflows.channels import (
     A_DAY,
@@ -72,6 +74,7 @@ class DeclarationPublisher:
         The modal of the person who is `waiting` shows the outcome. If the channel cannot be created now, the
         cards are posted without it, and it is created once Slack works again.
         """
+        command = _announced_now(command, incident)
         if self._backend.makes_channel or incident.is_retrospective:
             return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
@@ -116,6 +119,7 @@ class DeclarationPublisher:
             *self._posts(command, incident),
             *self._announcements(command, incident),
             *self._setup.invitations(command.announcement.invite, incident),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._pin_headline(done)
         await self._tell_failures(command, incident, failures, done)
@@ -173,8 +177,9 @@ class DeclarationPublisher:
                 self._backend.follow_through,
                 command.declaration,
                 incident,
-                on_failure="The message it was declared from could not be added",
+                on_failure="Its message and its call could not be added where it is kept",
             ),
+            *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._tell_failures(command, incident, _withheld(command), done)
 
@@ -185,9 +190,8 @@ class DeclarationPublisher:
         if not await _may_be_named(self._steps, self._workspace, incident, channel):
             return None
         incident = _in_channel(incident, channel)
-        await asyncio.gather(
-            self._bring_up_to_date(incident), self.notifier.show(command, Declared(incident=incident))
-        )
+        shown = self.notifier.show(command, Declared(incident=incident))
+        await asyncio.gather(self._bring_up_to_date(incident), shown)
         return channel
 
     async def _open_after_all(self, command: DeclareCommand, incident: Incident) -> Incident:
@@ -232,7 +236,8 @@ class DeclarationPublisher:
     def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each place that gets a card at once."""
         origin = None if command.withheld else command.origin
-        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=self._announce)
+        announce = None if _starts_in_triage(command, incident) else self._announce
+        spots = card_destinations(incident, origin=origin, thread=command.thread, announce=announce)
         return [self._post(command, incident, spot) for spot in spots]
 
     def _post(self, command: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
@@ -306,8 +311,7 @@ class DeclarationPublisher:
         if failures and reporter is not None and not posted & {"source", "reporter"}:
             await self._post(command, incident, CardDestination(place="reporter", to=reporter))
 
-    # Announcements of the operator's rules. They are stored with the command, so that a resumed workflow does
-    # the same as before.
+    # Announcements of the operator's rules, stored with the command: a resumed workflow does the same again.
 
     def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each channel that the rules name; none if private, or if the backend does."""
@@ -353,6 +357,21 @@ async def _may_be_named(steps: Steps, slack: SlackClient, incident: Incident, ch
         returns=list[PersonId],
     )
     return not isinstance(seen, StepFailure) and incident.creator.slack_user_id in seen
+
+
+def _announced_now(command: DeclareCommand, incident: Incident) -> DeclareCommand:
+    """Return the command without its announcement for an incident in triage.
+
+    That is a workflow of its own, once the incident is accepted (`accept.py`).
+    """
+    if not _starts_in_triage(command, incident):
+        return command
+    return command.model_copy(update={"announcement": Announcement()})
+
+
+def _starts_in_triage(command: DeclareCommand, incident: Incident) -> bool:
+    """True if it was declared into triage, also if it has been accepted meanwhile, or if it is there now."""
+    return command.declaration.status == "triage" or incident.incident_status.is_triage
 
 
 def _in_channel(incident: Incident, channel: Channel) -> Incident:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -177,12 +178,22 @@ TOGETHER_SECONDS = 0.2
 OWN_PLACES = frozenset({"headline", "reporter"})
 """Places of a private incident's card: its own channel, and a direct message to its reporter."""
 
+UNANNOUNCED = "unannounced"
+"""Mark of an incident in triage that is announced once it is accepted; its channel shows it already."""
+
 CHANNEL_NAMES = 9
 
 
+_WORKLOAD = tuple(field for field in Incident.model_fields if field.startswith("workload_minutes"))
+
+
 def snapshot(incident: Incident) -> str:
-    """Return the incident as JSON without the time of its last update, to compare with an earlier one."""
-    return incident.model_copy(update={"updated_at": incident.created_at}).model_dump_json()
+    """Return the incident as JSON, to compare with an earlier one.
+
+    The time of the last update is left out, and so is the workload, which grows while people work on it.
+    """
+    grows = {"updated_at": incident.created_at, **dict.fromkeys(_WORKLOAD)}
+    return incident.model_copy(update=grows).model_dump_json()
 
 
 class SlackSync:
@@ -196,15 +207,19 @@ class SlackSync:
         shown: Callable[[Incident], None] = lambda incident: None,
         ended: Callable[[Incident], Awaitable[None]] | None = None,
         leads: Callable[[], bool] | None = None,
+        accepted: Callable[[Incident, str], Awaitable[None]] | None = None,
     ) -> None:
         """`shown` is called with each incident before its posts are updated, `ended` with each ended one.
 
+        `accepted` is called with each incident that has left triage and is not announced yet, and with the
+        channel that shows it already.
         `leads` says if this replica leads the others; None if no other replica may update the same posts.
         """
         self.leads = leads or (lambda: True)
         self._is_shared = leads is not None
         self._told = shown
         self._ended = ended
+        self._accepted = accepted
         self._backend = backend
         self._state = state
         self._workspace = workspace
@@ -271,6 +286,7 @@ class SlackSync:
     async def _show(self, incident: Incident, before: Incident | None) -> None:
         workspace = self._workspace(TeamId(incident.slack_team_id))
         known = await self._state.fingerprints(incident.id)
+        await self._announce(incident, known)
         were = workspace.messages.fingerprints(before) if before is not None else {}
         now = workspace.messages.fingerprints(incident)
         own = await fitting_channel(workspace, self._state, incident)
@@ -295,6 +311,15 @@ class SlackSync:
         errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
         _raise_worst(errors)
 
+    async def _announce(self, incident: Incident, known: Collection[tuple[str, str]]) -> None:
+        """Have an accepted incident announced, wherever it was accepted; a repeat does nothing."""
+        status = incident.incident_status
+        if self._accepted is None or incident.is_private or status.is_triage or not status.is_open:
+            return
+        for channel, thing in known:
+            if thing == UNANNOUNCED:
+                await self._accepted(incident, channel)
+
     async def _as_seen(self, workspace: SlackClient, incident: Incident, card: Card) -> Incident:
         """Return the incident as this card may show it.
 
@@ -316,13 +341,15 @@ class SlackSync:
 
     async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
         channel = ChannelId(incident.slack_channel_id)
-        change = {
+        # A backend that makes the channel has bookmarks of its own for the call and the links.
+        rebookmark = partial(workspace.channels.rebookmark, adds=not self._backend.makes_channel)
+        changes: dict[str, Callable[[ChannelId, Incident], Awaitable[None]]] = {
             "topic": workspace.channels.set_topic,
             "purpose": workspace.channels.set_purpose,
-            "bookmark": workspace.channels.rebookmark,
-        }[thing]
+            "bookmark": rebookmark,
+        }
         with _logging_refusals(f"set the {thing}"):
-            await change(channel, incident)
+            await changes[thing](channel, incident)
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
@@ -391,7 +418,6 @@ class BackendPoller:
 
     def __init__(
         self,
-        *,
         backend: IncidentBackend,
         state: SlackStateStore,
         following: SlackSync,

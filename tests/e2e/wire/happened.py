@@ -11,10 +11,22 @@ from support.patience import LIMIT
 from support.readings import pressed, said, value, words
 
 from e2e.wire.journey import WRITTEN, Journey, text
+from e2e.wire.pressed import asked_about
 from e2e.wire.rows import row
 from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
 from tocsin.slack.listeners.workflow_step import DECLARE
+
+# people
+
+
+@row("event member_joined_channel")
+async def the_lead_is_asked_about_who_was_brought_into_a_private_channel(way: Journey) -> None:
+    incident, question = await asked_about(way)
+    assert incident.reference in words(question)
+    chloe = way.slack.person("chloe")
+    assert f"<@{chloe}>" in words(question)
+
 
 # shortcuts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from support.bot import chosen
+from support.bot import chosen, picked, radio, ticked
 from support.errands import press_card, press_in_view, until
 from support.patience import LIMIT
 from support.readings import block_ids, pressed, said, told, value, words
@@ -112,6 +112,58 @@ async def taking_the_lead_takes_the_button_away(way: Journey) -> None:
     assert lead is not None
     assert lead.slack_user_id == way.slack.person("ana")
     assert "Take the lead" not in words(way.posts(incident)[0])
+
+
+@row("press join_call")
+async def the_call_is_one_press_away(way: Journey) -> None:
+    incident = await way.opened("they talk")
+    await way.types("ana", "call huddle", incident)
+    await way.now(incident)
+    await press_card(way.people, "ben", way.posts(incident)[0], "join_call")
+    huddle = f"/huddle/{incident.slack_team_id}/{incident.slack_channel_id}"
+    assert huddle in str(way.posts(incident)[0].blocks)
+
+
+async def in_triage(way: Journey, name: str) -> tuple[Incident, Message]:
+    """An incident that may be none, and its card."""
+    incident = await way.opened(name, status=radio("triage"))
+    await way.now(incident)
+    return incident, way.posts(incident)[0]
+
+
+@row("press accept_incident")
+async def accept_on_a_card_asks_how_bad_it_is(way: Journey) -> None:
+    incident, card = await in_triage(way, "accepted from its card")
+    view = await way.opens("ana", card, "accept_incident")
+    assert value(view, "severity_id") == "major"
+    await way.sends("ana", view)
+    assert (await way.now(incident)).incident_status.category == "live"
+
+
+@row("press decline_incident")
+async def decline_on_a_card_asks_why_it_is_none(way: Journey) -> None:
+    incident, card = await in_triage(way, "declined from its card")
+    await way.sends("ana", await way.opens("ana", card, "decline_incident"), message=text(WRITTEN))
+    assert (await way.now(incident)).incident_status.name == "Declined"
+
+
+@row("press merge_incident")
+async def merge_on_a_card_asks_for_the_other_incident(way: Journey) -> None:
+    first = await way.standing()
+    incident, card = await in_triage(way, "merged from its card")
+    view = await way.opens("ana", card, "merge_incident")
+    await way.sends("ana", view, merged_into=chosen(first.id))
+    assert (await way.now(incident)).incident_status.name == "Merged"
+
+
+@row("press change_fields")
+async def fields_below_an_incident_that_is_shown_open_their_form(way: Journey) -> None:
+    incident = await way.opened("its fields")
+    await way.types("ana", f"show {incident.reference}")
+    view = await way.opens("ana", way.whisper("ana"), "change_fields")
+    assert incident.name in words(view)
+    assert "custom_field_entries.depot" in block_ids(view)
+    await way.done("ana")
 
 
 @row("press reopen_incident")
@@ -259,21 +311,81 @@ async def show_beside_a_line_shows_all_of_it(way: Journey) -> None:
     assert "What happened" in shown
 
 
-@row("press set_times")
-async def times_below_what_is_shown_opens_their_form(way: Journey) -> None:
-    incident = await way.standing()
-    await way.types("ben", f"show {incident.reference}")
-    view = await way.opens("ben", way.whisper("ben"), "set_times")
-    assert "incident_timestamp_values.fixed" in view.values
-    await way.done("ben")
-
-
 @row("press declare_named")
 async def what_was_no_search_is_declared_as_a_name(way: Journey) -> None:
     await way.types("ana", f"find my luggage {WRITTEN}")
     view = await way.opens("ana", way.whisper("ana"), "declare_named")
     assert value(view, "name") == f"find my luggage {WRITTEN}"
     await way.done("ana")
+
+
+async def asked_about(way: Journey) -> tuple[Incident, Message]:
+    """A private incident that Ben leads; Ana has brought Chloe in by hand, and Ben is asked about her."""
+    ben, ana, chloe = (way.slack.person(name) for name in ("ben", "ana", "chloe"))
+    incident = await way.opened(
+        "only for some", visibility=ticked("private"), incident_role_assignments__lead=picked(ben)
+    )
+    await way.slack.workspace.invite(ana, incident.slack_channel_id, chloe)
+    question = await until(way.people, lambda: _question_about(way, incident))
+    return incident, question
+
+
+def _question_about(way: Journey, incident: Incident) -> Message | None:
+    asked = [m for m in told(way.people, "ben") if "May they see it?" in words(m)]
+    return next((message for message in asked if incident.reference in words(message)), None)
+
+
+@row("press allow_access")
+async def the_lead_lets_somebody_see_what_is_private(way: Journey) -> None:
+    incident, question = await asked_about(way)
+    await press_card(way.people, "ben", question, "allow_access")
+    await until(way.people, lambda: "may see" in words(question))
+    assert incident.name in await way.types("chloe", f"show {incident.reference}")
+
+
+@row("press decline_access")
+async def the_lead_does_not_let_somebody_see_what_is_private(way: Journey) -> None:
+    incident, question = await asked_about(way)
+    await press_card(way.people, "ben", question, "decline_access")
+    await until(way.people, lambda: "may not see" in words(question))
+    assert "no such incident" in await way.types("chloe", f"show {incident.reference}")
+
+
+@row("press ask_for_access")
+async def who_reads_a_private_channel_asks_to_see_its_incident(way: Journey) -> None:
+    ben, chloe = way.slack.person("ben"), way.slack.person("chloe")
+    incident = await way.opened(
+        "asked for", visibility=ticked("private"), incident_role_assignments__lead=picked(ben)
+    )
+    # As if Slack had never told of it.
+    way.slack.workspace.channel(incident.slack_channel_id).members.append(chloe)
+    await way.types("chloe", "note hello", incident)
+    await press_card(way.people, "chloe", way.whisper("chloe", incident), "ask_for_access")
+    await until(way.people, lambda: _question_about(way, incident))
+
+
+@row("press invite_people")
+async def people_are_brought_in_from_where_an_incident_is_shown(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ana", f"show {incident.reference}")
+    view = await way.opens("ana", way.whisper("ana"), "invite_people")
+    assert view.payload["callback_id"] == "people"
+    await way.done("ana")
+
+
+@row("press follow_incident")
+async def an_incident_is_followed_from_where_it_is_shown(way: Journey) -> None:
+    incident = await way.standing()
+    await way.types("ben", f"show {incident.reference}")
+    assert "You follow" in await way.presses("ben", way.whisper("ben"), "follow_incident")
+    await way.types("ben", f"unfollow {incident.reference}")
+
+
+@row("press catch_up")
+async def who_was_away_catches_up_where_it_is_shown(way: Journey) -> None:
+    incident = await way.opened("shown to who was away")
+    await way.types("priya", f"show {incident.reference}")
+    assert "What is new since it was declared" in await way.presses("priya", way.whisper("priya"), "catch_up")
 
 
 async def home(way: Journey, person: str) -> View:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.bot import chosen, dated, picked
+from support.bot import chosen, dated, picked, radio
 from support.readings import value, words
 
 from e2e.wire.journey import WRITTEN, Journey, text
@@ -55,6 +55,18 @@ async def the_form_has_the_name_there_is_and_takes_another(way: Journey) -> None
     assert (await way.now(incident)).name == f"another name {WRITTEN}"
 
 
+@row("view fields")
+async def fields_are_changed_in_a_form_that_has_them_as_they_are(way: Journey) -> None:
+    incident = await way.opened("its answers in a form")
+    await way.types("ana", "fields depot depot 007", incident)
+    await way.now(incident)
+    view = await way.asks("ana", "fields", incident)
+    assert value(view, "custom_field_entries.depot") == "depot_007"
+    another = {**chosen("depot_008", "Depot 008"), "type": "external_select"}
+    await way.sends("ana", view, custom_field_entries__depot=another)
+    assert [given.shown for given in (await way.now(incident)).answers("depot")] == ["Depot 008"]
+
+
 @row("view close")
 async def closing_names_what_is_not_done_and_keeps_what_resolved_it(way: Journey) -> None:
     incident = await way.opened("closed in a form")
@@ -73,6 +85,16 @@ async def the_other_incident_is_chosen_in_a_form(way: Journey) -> None:
     view = await way.asks("ana", "merge", second)
     await way.sends("ana", view, merged_into=chosen(first.id))
     assert (await way.now(second)).incident_status.name == "Merged"
+
+
+@row("view accept")
+async def it_is_accepted_in_a_form(way: Journey) -> None:
+    incident = await way.opened("accepted in a form", status=radio("triage"))
+    view = await way.asks("ana", "accept", incident)
+    await way.sends("ana", view, severity_id=chosen("critical"), message=text(f"it is down {WRITTEN}"))
+    found = await way.now(incident)
+    assert found.incident_status.category == "live"
+    assert f"it is down {WRITTEN}" in [entry.text for entry in await way.timeline(incident)]
 
 
 @row("view note")
@@ -103,6 +125,15 @@ async def something_to_do_is_added_in_a_form(way: Journey) -> None:
     assert found.text == f"say it in the wiki {WRITTEN}"
     assert found.assignee is not None
     assert found.assignee.slack_user_id == ben
+
+
+@row("view people")
+async def people_are_chosen_in_a_form_and_brought_in(way: Journey) -> None:
+    incident, ben = await way.standing(), way.slack.person("ben")
+    view = await way.asks("ana", "invite", incident)
+    people = {"type": "multi_users_select", "selected_users": [ben]}
+    assert "is invited" in await way.sends("ana", view, people=people)
+    assert "invited" in [entry.verb for entry in await way.timeline(incident)]
 
 
 @row("view choose")

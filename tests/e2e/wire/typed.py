@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from support.bot import dated
+from support.bot import dated, radio
 from support.errands import until
-from support.readings import value, words
+from support.readings import cards, told, value, words
 
 from e2e.wire.journey import WRITTEN, Journey
 from e2e.wire.rows import row
@@ -79,6 +79,20 @@ async def who_takes_it_leads_it(way: Journey) -> None:
     assert lead.slack_user_id == way.slack.person("chloe")
 
 
+@row("command invite")
+async def who_is_invited_is_brought_into_the_channel(way: Journey) -> None:
+    incident, chloe = await way.opened("more hands are needed"), way.slack.person("chloe")
+    assert "is invited" in await way.types("ana", "invite @chloe", incident)
+    await until(way.people, lambda: chloe in way.slack.workspace.channel(incident.slack_channel_id).members)
+    assert "invited" in [entry.verb for entry in await way.timeline(incident)]
+
+
+@row("command remove")
+async def nobody_is_taken_out_of_what_everybody_may_see(way: Journey) -> None:
+    incident = await way.standing()
+    assert "is public" in await way.types("ana", "remove @chloe", incident)
+
+
 @row("command rename")
 async def another_name_is_the_channels_too(way: Journey) -> None:
     incident = await way.opened("something is odd")
@@ -94,6 +108,21 @@ async def a_summary_is_set_and_stands_on_the_card(way: Journey) -> None:
     await way.types("ana", f"summary since the deploy of 21:05 {WRITTEN}", incident)
     assert (await way.now(incident)).summary == f"since the deploy of 21:05 {WRITTEN}"
     assert "since the deploy of 21:05" in words(way.posts(incident)[0])
+
+
+@row("command call")
+async def a_call_is_set_joined_from_the_card_and_said(way: Journey) -> None:
+    incident, link = await way.opened("they meet"), f"https://zoom.example.com/{WRITTEN}"
+    assert link in await way.types("ana", f"call {incident.reference} <{link}>")
+    assert (await way.now(incident)).call_link == link
+    assert link in await way.types("ben", f"call {incident.reference}")
+
+
+@row("command fields")
+async def a_field_is_set_by_its_name(way: Journey) -> None:
+    incident = await way.standing()
+    assert "Depot is Depot 042" in await way.types("ana", "fields depot: depot 042", incident)
+    assert [given.shown for given in (await way.now(incident)).answers("depot")] == ["Depot 042"]
 
 
 @row("command note")
@@ -142,10 +171,31 @@ async def what_was_closed_is_open_again(way: Journey) -> None:
     assert (await way.now(incident)).incident_status.is_open
 
 
+@row("command triage")
+async def what_may_be_none_is_declared_into_triage(way: Journey) -> None:
+    view = await way.form("ana", f"triage it may be slow {WRITTEN}")
+    assert value(view, "name") == f"it may be slow {WRITTEN}"
+    incident = await way.declared("ana", view)
+    assert incident.incident_status.name == "Triage"
+    await way.done("ana")
+
+
+@row("command accept")
+async def what_is_an_incident_is_accepted_from_triage(way: Journey) -> None:
+    incident = await way.opened("maybe something", status=radio("triage"))
+    assert "Investigating" in await way.types("ana", f"accept crit it is down {WRITTEN}", incident)
+    found = await way.now(incident)
+    assert found.severity is not None
+    assert (found.incident_status.category, found.severity.name) == ("live", "Critical")
+    announced = way.slack.channel("incidents")
+    await until(
+        way.people, lambda: any(incident.reference in one.text for one in cards(way.people, announced))
+    )
+
+
 @row("command decline")
 async def what_is_no_incident_is_declined_from_triage(way: Journey) -> None:
-    incident = await way.opened("maybe nothing")
-    await way.types("ana", "status triage", incident)
+    incident = await way.opened("maybe nothing", status=radio("triage"))
     await way.types("ana", f"decline a test of ours {WRITTEN}", incident)
     assert (await way.now(incident)).incident_status.name == "Declined"
 
@@ -251,6 +301,35 @@ async def its_document_is_a_canvas_in_its_channel(way: Journey) -> None:
     assert canvas.content.startswith(f"# {incident.reference}: ")
     assert f"the valve was replaced {WRITTEN}" in canvas.content
     await until(way.people, lambda: canvas.id in way.posts(incident)[-1].text)
+
+
+@row("command follow")
+async def who_follows_it_reads_its_updates_in_direct_messages(way: Journey) -> None:
+    incident = await way.opened("followed from afar")
+    assert "You follow" in await way.types("chloe", f"follow {incident.reference}")
+    before = len(told(way.people, "chloe"))
+    await way.types("ana", f"update it is the valve {WRITTEN}", incident)
+    await until(way.people, lambda: len(told(way.people, "chloe")) > before)
+    assert "it is the valve" in words(told(way.people, "chloe")[-1])
+
+
+@row("command unfollow")
+async def who_follows_no_longer_is_told_no_more(way: Journey) -> None:
+    incident = await way.opened("followed no longer")
+    await way.types("chloe", f"follow {incident.reference}")
+    assert "do not follow" in await way.types("chloe", f"unfollow {incident.reference}")
+    before = len(told(way.people, "chloe"))
+    await way.types("ana", f"update it is the valve {WRITTEN}", incident)
+    await way.now(incident)
+    assert len(told(way.people, "chloe")) == before
+
+
+@row("command catchup")
+async def who_was_away_is_told_what_is_new(way: Journey) -> None:
+    incident = await way.opened("much happened meanwhile")
+    await way.types("ana", f"note the door was open {WRITTEN}", incident)
+    assert f"the door was open {WRITTEN}" in await way.types("ben", f"catchup {incident.reference}")
+    assert "Nothing new" in await way.types("ben", f"catchup {incident.reference}")
 
 
 @row("command help")

@@ -10,13 +10,13 @@ import pytest
 from support.declarations import ANA, BEN, DAWN, declaration
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Form, Incident, TimelineEntry
+from tocsin.incidents.model import ChannelId, FieldValue, Form, Incident, TimelineEntry
 from tocsin.incidents.requests import DeclareRequest, FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
-from tocsin.incidents.validation import validate_declaration
+from tocsin.incidents.validation import is_visible_to, validate_declaration
 from tocsin.slack import commands
 from tocsin.slack.listeners.verbs import VerbSpec
-from tocsin.workflows.ports import IncidentBackend
+from tocsin.workflows.ports import Channel, IncidentBackend
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,7 +32,8 @@ class Desk:
         self._keys = iter(range(100))
 
     async def change(self, ending: Ending | None = None, **what: Any) -> None:
-        asked = IncidentChange(key=f"change-{next(self._keys)}", by=BEN, at=LATER, **what)
+        by = ANA if what.keys() & {"invited", "removed"} else BEN
+        asked = IncidentChange(key=f"change-{next(self._keys)}", by=by, at=LATER, **what)
         now = await self.now()
         asked = apply_transition(asked, ending, now, self.form) if ending else asked
         await self.keeps.change(now.id, validate_change(asked, now, self.form))
@@ -107,6 +108,30 @@ async def retro(desk: Desk) -> bool:
     )
 
 
+async def call(desk: Desk) -> bool:
+    await desk.change(call_url="https://zoom.example.com/1")
+    return (await desk.now()).call_link == "https://zoom.example.com/1"
+
+
+async def fields(desk: Desk) -> bool:
+    detected = next(one for one in desk.form.custom_fields if one.id.endswith("detected_by"))
+    ticket = next(one for one in desk.form.custom_fields if one.id.endswith("customer_or_ticket"))
+    chosen = FieldValue(value_option=detected.options[1])
+    written = FieldValue(value_text="TKT-7")
+    await desk.change(custom_field_entries={detected.id: (chosen,), ticket.id: (written,)})
+    before = await desk.now()
+    await desk.change(custom_field_entries={ticket.id: ()})
+    after = await desk.now()
+    answers = {
+        name: [v.shown for v in before.answers(name)] for name in ("detected_by", "customer_or_ticket")
+    }
+    assert answers == {"detected_by": [detected.options[1].value], "customer_or_ticket": ["TKT-7"]}
+    assert before.answers("detected_by") == after.answers("detected_by")
+    assert not after.answers("customer_or_ticket")
+    said = await desk.said()
+    return detected.options[1].value in said and ticket.name in said
+
+
 async def note(desk: Desk) -> bool:
     for _ in range(2):
         await desk.keeps.note(desk.incident.id, NOTE, "note")
@@ -168,13 +193,40 @@ async def private(desk: Desk) -> bool:
     return (await desk.now()).is_private
 
 
+async def a_private_one(desk: Desk) -> None:
+    """Go on with a private incident where there are any; else with one that has a channel."""
+    if desk.form.offers_private:
+        desk.incident = await desk.keeps.create(declaration("secret", visibility="private"))
+    elif not desk.keeps.makes_channel:
+        await desk.keeps.set_channel(desk.incident.id, Channel(id=ChannelId("C0INC1"), name="inc-1"))
+
+
+async def invite(desk: Desk) -> bool:
+    await a_private_one(desk)
+    await desk.change(invited=(BEN.slack_user_id,), assignees=(BEN,))
+    now, said = await desk.now(), await desk.said()
+    return is_visible_to(BEN.slack_user_id, now) and f"invited {BEN.name}" in said
+
+
+async def remove(desk: Desk) -> bool:
+    if "remove" not in desk.form.lacks:
+        await a_private_one(desk)
+        await desk.change(invited=(BEN.slack_user_id,), assignees=(BEN,))
+    await desk.change(removed=(BEN.slack_user_id,), assignees=(BEN,))
+    return not is_visible_to(BEN.slack_user_id, await desk.now())
+
+
 CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
     "update": update,
     "status": status,
     "severity": severity,
     "role": role,
+    "invite": invite,
+    "remove": remove,
     "rename": rename,
     "summary": summary,
+    "call": call,
+    "fields": fields,
     "time": time,
     "retro": retro,
     "note": note,
@@ -191,8 +243,8 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
 }
 AS_A_ROLE = {"lead", "take"}
 """What gives somebody a role, as `role` does."""
-OURS = {"export", "document"}
-"""What needs no more of a backend than to be read: the file or the canvas is made and sent by us."""
+OURS = {"export", "document", "follow", "unfollow", "catchup"}
+"""What needs no more of a backend than to be read: Tocsin sends it, and keeps who asked for it."""
 
 
 async def test_every_verb_about_an_incident_is_tried() -> None:

@@ -68,8 +68,8 @@ async def test_twenty_racing_declarations_with_one_key_are_one_incident(backend:
 
 
 async def test_references_count_up_without_a_gap(backend: IncidentBackend) -> None:
-    made = await asyncio.gather(*(backend.create(declaration(f"key-{n}")) for n in range(30)))
-    assert sorted(int(incident.reference.removeprefix("INC-")) for incident in made) == list(range(1, 31))
+    made = await asyncio.gather(*(backend.create(declaration(f"key-{n}")) for n in range(12)))
+    assert sorted(int(incident.reference.removeprefix("INC-")) for incident in made) == list(range(1, 13))
 
 
 async def test_a_refused_declaration_leaves_no_gap(backend: IncidentBackend) -> None:
@@ -235,7 +235,11 @@ async def test_incidents_survive_a_restart_and_the_key_still_holds(reopen) -> No
     made = await before.create(full_declaration("kept"))
     told = await before.timeline(made.id)
     after = await reopen()
-    assert await after.find(made.reference) == made
+    found = await after.find(made.reference)
+    assert found is not None
+    # The answer to a create of incident.io's V1 has no timestamps and no durations; they are read later.
+    times = {name: getattr(found, name) for name in ("incident_timestamp_values", "duration_metrics")}
+    assert found == (made if made.incident_timestamp_values else made.model_copy(update=times))
     assert await after.timeline(made.id) == told
     assert await after.create(full_declaration("kept")) == made
     assert (await after.create(declaration("next"))).reference == "INC-2"

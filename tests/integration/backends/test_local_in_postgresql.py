@@ -24,7 +24,7 @@ from tocsin.backends.local.postgresql import SESSION, PostgresqlConnection, Post
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Conflict, Refused, Unavailable
 from tocsin.incidents.model import ChannelId, TimelineEntry
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.postgresql import postgresql_engine
 from tocsin.workflows.ports import Channel
 
@@ -394,3 +394,24 @@ async def test_a_character_that_cannot_be_kept_is_refused_in_a_sentence(url: str
             await one
     assert (await backend.create(declaration("third"))).reference == "INC-2"
     await backend.close()
+
+
+async def test_who_is_invited_to_a_private_incident_sees_it_through_every_replica_until_removed(
+    replicas: tuple[LocalBackend, LocalBackend],
+) -> None:
+    one, other = replicas
+    secret = await one.create(declaration("secret", visibility="private"))
+
+    async def found() -> list[str]:
+        wanted = IncidentFilter(visible_to=BEN.slack_user_id)
+        by_word = wanted.model_copy(update={"text": "checkout"})
+        return [incident.id for asked in (wanted, by_word) for incident in await other.matching(asked)]
+
+    async def changed(key: str, **people: Any) -> None:
+        await one.change(secret.id, IncidentChange(key=key, by=ANA, at=DAWN, assignees=(BEN,), **people))
+
+    assert await found() == []
+    await changed("in", invited=(BEN.slack_user_id,))
+    assert await found() == [secret.id] * 2
+    await changed("out", removed=(BEN.slack_user_id,))
+    assert await found() == []

@@ -290,6 +290,35 @@ async def test_private_incidents_are_listed_for_their_people_alone(keeps: Incide
     assert await references(keeps, visible_to=CHLOE) == public
 
 
+async def test_a_member_of_a_private_incident_sees_it_until_removed_and_of_a_public_one_there_are_none(
+    keeps: IncidentBackend,
+) -> None:
+    secret = await keeps.create(declaration("secret", visibility="private"))
+    public = await keeps.create(declaration("open", reporter=BEN))
+    for incident in (secret, public):
+        asked = change(
+            f"in-{incident.id}", invited=(CHLOE,), assignees=(Person(slack_user_id=CHLOE, name="Chloe"),)
+        )
+        for _ in range(2):
+            changed = await keeps.change(incident.id, asked)
+        assert [member.name for member in changed.members] == ["Chloe"] * incident.is_private
+        entries = [(entry.verb, entry.text) for entry in await keeps.timeline(incident.id)]
+        assert entries.count(("invited", "Chloe")) == 1
+    assert await references(keeps, visible_to=CHLOE) == ["INC-2", "INC-1"]
+    assert await references(keeps, visible_to=CHLOE, text="checkout slow") == ["INC-2", "INC-1"]
+    assert await references(keeps, visible_to=CHLOE, involving=ANA.slack_user_id) == ["INC-1"]
+    await keeps.change(secret.id, change("out", removed=(CHLOE,)))
+    assert await references(keeps, visible_to=CHLOE) == ["INC-2"]
+    assert (await keeps.change(secret.id, change("again", name="Payroll"))).members == ()
+
+
+async def test_who_may_not_see_a_private_incident_any_more_invites_nobody(keeps: IncidentBackend) -> None:
+    secret = await keeps.create(declaration("secret", visibility="private"))
+    with pytest.raises(Refused):
+        await keeps.change(secret.id, change("in", by=Person(slack_user_id=CHLOE), invited=(CHLOE,)))
+    assert await references(keeps, visible_to=CHLOE) == []
+
+
 async def test_a_change_is_newer_than_what_it_changed_also_when_the_clock_was_set_back(
     local: LocalBackend,
 ) -> None:

@@ -68,6 +68,7 @@ async def test_everything_a_form_can_hold_arrives_in_devrevs_own_words(desk: Dev
             "impact": {"count": 11},
             "tags": [{"tag_id": f"{DON}:tag/2"}],
             "identified_date": "2026-03-01T03:00:00.000100Z",
+            "acknowledged_date": "2026-03-01T03:00:00Z",
             "custom_fields": {
                 "tnt__affected_area": ["API", "Payments"],
                 "tnt__customers_affected": 1200,
@@ -128,7 +129,9 @@ async def test_an_incident_comes_back_as_devrev_tells_it_and_as_slack_knows_it(d
     assert incident.creator == asked.reporter
     assert incident.lead == BEN
     assert incident.source == SOURCE
-    assert [entry.values[0].shown for entry in incident.custom_field_entries] == ["Customer"]
+    assert [entry.values[0].shown for entry in incident.custom_field_entries] == [
+        *("Customer", "2026-03-01 03:00 UTC", "2026-03-01 03:00 UTC"),
+    ]
     assert await desk.backend.find("INC-1") == incident
     again = await desk.reopen()
     assert await again.find("INC-1") == incident

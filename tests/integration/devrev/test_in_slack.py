@@ -9,13 +9,15 @@ from pathlib import Path
 from support.bot import RunningBot, chosen, running_bot
 from support.devrev import FakeOrg, running_org
 from support.errands import typed_verb
-from support.readings import value, words
+from support.readings import block_ids, value, words
 
 
 @asynccontextmanager
-async def beside_devrev(folder: Path) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
+async def beside_devrev(
+    folder: Path, org: FakeOrg | None = None
+) -> AsyncIterator[tuple[RunningBot, FakeOrg]]:
     async with (
-        running_org() as (org, url),
+        running_org(org) as (org, url),
         running_bot(folder, tocsin_backend="devrev", devrev_url=url, devrev_token=org.token) as bot,
     ):
         yield bot, org
@@ -33,6 +35,14 @@ async def test_a_choice_that_devrev_dropped_meanwhile_is_marked_in_the_open_form
         await bot.submit("ana", view)
         await bot.app.settled()
         assert [incident["severity"]["id"] for incident in org.incidents.values()] == [11]
+
+
+async def test_who_asks_for_triage_reads_that_devrev_has_none_before_they_type_more(tmp_path: Path) -> None:
+    async with beside_devrev(tmp_path) as (bot, _):
+        view = await bot.type_command("ana", "general", "/incident triage search may be slow")
+        assert "DevRev has no triage of incidents." in words(view)
+        assert "status" not in block_ids(view)
+        assert value(view, "name") == "search may be slow"
 
 
 async def test_the_channel_carries_devrevs_reference_and_the_source_is_noted_there(tmp_path: Path) -> None:
@@ -78,5 +88,3 @@ async def test_what_devrev_has_no_times_for_is_said_before_anything_is_typed(tmp
         for text in ("times", "time fixed 14:05"):
             said = await typed_verb(bot, "ana", channel, f"/incident {text}")
             assert "DevRev keeps dates of its own" in said
-        shown = await typed_verb(bot, "ana", channel, "/incident show")
-        assert "Times" not in shown

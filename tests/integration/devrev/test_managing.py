@@ -147,6 +147,7 @@ async def test_a_change_sends_only_what_changes_in_the_shape_of_an_update(desk: 
             "severity": int(SEV0),
             "stage": {"stage": f"{STAGE}/2"},
             "owned_by": {"set": [f"{PEOPLE}/8"]},
+            "acknowledged_date": "2026-03-01T03:05:00Z",
         }
     ]
     assert (changed.name, changed.summary) == ("Checkout is down", "Since 11:58.")

@@ -116,6 +116,18 @@ async def test_what_was_found_is_declared_with_its_name_and_survives_more_fields
         assert declared.request.labels == {"part-7": "Part 7", "part-440": "Part 440", "c1": "Checkout"}
 
 
+async def test_a_searched_field_that_is_typed_opens_the_form_with_its_menu(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (bot, _):
+        view = await opened(bot)
+        await bot.fill("ana", view, severity_id=chosen("major"), applies_to_parts=picked(7))
+        assert (await bot.submit("ana", view)).ok
+        await settled(bot)
+        view = await bot.type_command("ana", "general", "/incident fields INC-1 team checkout")
+        assert "Look for “checkout” in the menu of Team." in words(view)
+        assert {PARTS, "impact", TEAM} <= set(block_ids(view))
+        assert await found(bot, view, PARTS, "part 499") == ["Part 499"]
+
+
 async def test_what_the_backend_refuses_about_its_own_field_is_said_under_it(tmp_path: Path) -> None:
     async with asking(tmp_path) as (bot, backend):
         view = await opened(bot)

@@ -49,6 +49,7 @@ async def test_a_command_alone_opens_an_empty_form(bot: RunningBot) -> None:
         "severity_id",
         "summary",
         "incident_role_assignments.lead",
+        "status",
         "visibility",
         "more_fields",
     ]

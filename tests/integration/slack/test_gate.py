@@ -135,6 +135,8 @@ async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
         "rename",
         "time",
         "private",
+        "private",
+        "fields",
     ):
         person = somebody(bot, **STANDINGS[standing])
         answer = await commanded(bot, person, f"{verb} {incident.reference}")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import structlog
-from support.bot import chosen, dated, picked, ticked
+from support.bot import chosen, dated, picked, radio, ticked
+from support.errands import typed_verb
 from support.hosted import Stage, staged
 from support.incident_io.server import Fault, failing
 from support.readings import block_ids, cards, pressed, told, words
@@ -117,7 +118,7 @@ async def test_what_is_over_waits_for_no_channel(stage: Stage) -> None:
     await stage.bot.app.settled()
     (incident,) = stage.io.account.incidents
     assert (incident["mode"], incident["slack_channel_id"]) == ("retrospective", "")
-    assert ":rewind: In retrospect" in words(told(stage.bot, "ana")[-1])
+    assert ":rewind: Retrospective" in words(told(stage.bot, "ana")[-1])
     assert cards(stage.bot, stage.bot.slack.channel("general")) == []
 
 
@@ -154,8 +155,9 @@ async def test_somebody_whom_incident_io_does_not_know_is_left_out_and_named(sta
     darius = stage.bot.slack.person("darius")
     view = await stage.filled(incident_role_assignments__lead=picked(darius))
     assert (await stage.bot.submit("ana", view)).ok
-    first, second = stage.io.asked("POST", "/v2/incidents")
+    first, by_email, second = stage.io.asked("POST", "/v2/incidents")
     assert [r["incident_role_id"] for r in first.body["incident_role_assignments"]] == ["reporter", "lead"]
+    assert set(by_email.body["incident_role_assignments"][1]["assignee"]) == {"email"}
     assert [r["incident_role_id"] for r in second.body["incident_role_assignments"]] == ["reporter"]
     assert first.body["idempotency_key"] == second.body["idempotency_key"]
     said = f"<@{darius}> could not be given a role"
@@ -191,3 +193,35 @@ async def test_a_test_incident_is_sent_as_one(stage: Stage) -> None:
     await stage.bot.fill("ana", view, mode=ticked("test"))
     assert (await stage.bot.submit("ana", view)).ok
     assert stage.io.account.incidents[0]["mode"] == "test"
+
+
+async def test_what_starts_in_triage_is_created_there_and_its_acceptance_says_so(stage: Stage) -> None:
+    view = await stage.bot.pick_shortcut("ana", alert(stage))
+    await stage.bot.fill("ana", view, severity_id=chosen("major"), status=radio("triage"))
+    assert (await stage.bot.submit("ana", view)).ok
+    view = await stage.filled("triage search may be slow")
+    assert (await stage.bot.submit("ana", view)).ok
+    ((first,), (second,)) = (stage.io.asked("POST", f"/v{number}/incidents") for number in (1, 2))
+    assert (first.body["status"], second.body["incident_status_id"]) == ("triage", "triage")
+    general = stage.bot.slack.channel("general")
+    answer = await typed_verb(stage.bot, "ana", general, "/incident accept INC-2 critical it is down")
+    assert "Investigating (was Triage)" in answer
+    (update,) = stage.io.asked("POST", "/v2/incident_updates")
+    assert update.body["message"].startswith("Accepted.\n\nit is down")
+
+
+async def test_what_is_accepted_at_incident_io_itself_is_announced_in_slack_once(stage: Stage) -> None:
+    view = await stage.filled("triage checkout may be slow")
+    assert (await stage.bot.submit("ana", view)).ok
+    await stage.until(lambda: stage.io.account.incidents)
+    stage.open_channel("inc-1-checkout-may-be-slow", "ana")
+    await stage.bot.app.settled()
+    incidents = stage.bot.slack.channel("incidents")
+    assert cards(stage.bot, incidents) == []
+    (incident,) = stage.io.account.incidents
+    incident["incident_status"] = next(s for s in stage.io.account.statuses if s["category"] == "live")
+    for _ in range(2):
+        await stage.bot.app.workflows.watching.poll()
+        await stage.bot.app.settled()
+    (card,) = cards(stage.bot, incidents)
+    assert "Investigating" in words(card)

@@ -71,7 +71,7 @@ async def test_times_opens_the_form_which_sets_what_was_changed_alone(bot: Runni
     ]
 
 
-async def test_show_has_the_times_and_durations_and_a_button_to_the_form(bot: RunningBot) -> None:
+async def test_show_has_the_times_and_durations_and_a_menu_with_their_form(bot: RunningBot) -> None:
     incident = await declared(bot, "pages hang")
     channel = incident.slack_channel_id
     await typed_verb(bot, "ana", channel, "/incident time detected 5 minutes ago")
@@ -81,7 +81,7 @@ async def test_show_has_the_times_and_durations_and_a_button_to_the_form(bot: Ru
     assert "Impact started: <!date^" in words(shown)
     assert "Time to detect: 20 min" in words(shown)
     opened = bot.opened_so_far
-    await press_card(bot, "ana", shown, "set_times")
+    await press_card(bot, "ana", shown, "incident_menu", option=f"time {incident.id}")
     view = await bot.opened_form("ana", since=opened)
     assert "incident_timestamp_values.fixed" in view.values
 
@@ -120,10 +120,10 @@ async def test_what_is_over_is_declared_with_its_times_and_calls_nobody(bot: Run
     assert len(bot.calls("conversations.create")) == made
     assert len(cards(bot, general)) == posts
     card = words(told(bot, "ana")[-1])
-    assert ":rewind: In retrospect" in card
+    assert ":rewind: Retrospective" in card
     assert "*Channel*\nNone" in card
     listed = await typed_verb(bot, "ana", general, "/incident list closed")
-    assert ":rewind: In retrospect" in listed
+    assert ":rewind: Retrospective" in listed
 
 
 async def test_who_ticks_that_it_is_over_is_asked_for_its_times_and_loses_nothing(bot: RunningBot) -> None:

@@ -83,6 +83,7 @@ CHOOSING: dict[str, tuple[str, str]] = {
     "lead": ("<@U0BEN00002|ben>", "U0BEN00002"),
     "role": ("comms <@U0BEN00002|ben>", "Communications Lead"),
     "take": ("comms", "Communications Lead"),
+    "fields": ("detected by: customer", "Customer"),
     "export": ("json", "INC-2"),
     "document": ("", "INC-2"),
     "private": ("", "INC-2"),

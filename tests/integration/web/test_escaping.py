@@ -114,7 +114,7 @@ async def pages_with(shop: Any, text: str) -> Structure:
 MARKS = ("\n> ", "\n> > ", "\n```\n", "\n> ```\n> ", "`", "\n— ")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.sampled_from(MARKS) | TEXT, max_size=8))
 async def test_a_quotation_and_code_add_bare_elements_whatever_is_in_them(
     shop: Any, pieces: list[str]
@@ -142,7 +142,7 @@ async def test_a_message_is_shown_as_a_quotation_without_its_marks(shop: Any) ->
     assert "```" not in section
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXT)
 @example(ATTACKS[1])
 @example(ATTACKS[9])

@@ -63,6 +63,15 @@ async def test_the_page_says_that_nobody_leads_and_nothing_is_written_yet(site) 
     assert "Not there yet" in text
 
 
+async def test_incidents_in_triage_are_listed_apart_below_the_open_ones(site) -> None:
+    await site.backend.create(declaration("live"))
+    await site.backend.create(declaration("maybe", status="triage"))
+    text = (await site.page("/incidents")).text
+    titles = ['<h2 id="Open">', "INC-1", '<h2 id="In-triage">', "INC-2"]
+    places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+
+
 async def test_a_program_gets_the_incident_as_json(site) -> None:
     made = await site.backend.create(full_declaration())
     answer = (await site.json("/incidents/INC-1")).json()["incident"]

@@ -291,7 +291,10 @@ def said_of(text: str) -> Told:
         return "not saved"
     reference, colon, _ = text.partition(": ")
     is_done = bool(colon) and "-" in reference and " " not in reference
-    if any(sign in text for sign in ("is in your messages from", "has its document already", "is kept.")):
+    if any(
+        sign in text
+        for sign in ("is in your messages from", "has its document already", "is kept.", "may see")
+    ):
         return "done"
     done = (
         "Noted in the timeline",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from support.bot import chosen, dated, picked, typed
+from support.bot import chosen, dated, picked, radio, typed
 
-from reliability.crash.acting import Case, at_home, held, read
+from reliability.crash.acting import Case, at_home, heeded, held, read
 from reliability.crash.lives import first
 from reliability.crash.scenarios import LONGEST_HOLD
 from reliability.crash.stage import Stage
@@ -18,7 +18,7 @@ Scenario = Callable[[Stage], Awaitable[None]]
 
 UPDATED, RESOLVED = "gave an update:", "resolved it:"
 STATUS, SEVERITY, RENAMED = "set the status to", "set the severity to", "renamed it to"
-SUMMARISED, HIDDEN = "set the summary to", "made it private"
+SUMMARISED, CALLED, HIDDEN = "set the summary to", "set the call link to", "made it private"
 TIMED = "set the time of"
 CALLS = (
     "chat.update",
@@ -50,7 +50,9 @@ async def news_on_the_way(stage: Stage) -> None:
         worded=UPDATED,
         sets={"incident_status_id": "fixing", "severity_id": "critical"},
     )
+    await case.asked("ben", f"follow {case.reference}", stage.slack.channel("general"))
     await case.typed("ana", "update", "it is warm again {token}", worded=UPDATED)
+    await case.asked("ben", f"catchup {case.reference}", stage.slack.channel("general"))
     await case.typed(
         *("ana", "status", "monitoring since noon {token}"),
         entries=(STATUS,),
@@ -76,6 +78,9 @@ async def who_does_what(stage: Stage) -> None:
         entries=("set Communications Lead to",),
         holds={"communications": chloe},
     )
+    await case.typed("ana", "invite", "@chloe", each=("invited",))
+    people = {"type": "multi_users_select", "selected_users": [ben]}
+    await case.sent(*("ana", "invite", case.form("ana", "invite")), {"people": people}, each=("invited",))
 
 
 async def called_something_else(stage: Stage) -> None:
@@ -91,6 +96,20 @@ async def called_something_else(stage: Stage) -> None:
         {"summary": typed(summary)},
         entries=(SUMMARISED,),
         sets={"summary": summary},
+    )
+    link = f"https://zoom.example.com/{stage.word()}"
+    await case.typed("ana", "call", link, entries=(CALLED,), sets={"call_url": link})
+
+
+async def fields_of_it(stage: Stage) -> None:
+    """Its custom fields: one in words, another one in the form."""
+    case = await Case.by_command(stage)
+    ticket = f"customer or ticket: {stage.word()}"
+    await case.typed("ana", "fields", ticket, entries=("set Customer or ticket to",))
+    await case.sent(
+        *("ana", "fields", case.form("ana", "fields")),
+        {"custom_field_entries.detected_by": chosen("customer")},
+        entries=("set Detected by to",),
     )
 
 
@@ -202,6 +221,23 @@ async def hidden(stage: Stage) -> None:
     await case.typed("ana", "update", "only for us {token}", worded=UPDATED)
 
 
+async def let_in(stage: Stage) -> None:
+    """Somebody is brought into a private incident's channel by hand; the lead is asked, and allows it."""
+    case = await Case.by_command(stage, lead="ben")
+    ana, chloe = stage.slack.person("ana"), stage.slack.person("chloe")
+    opening = case.form("ana", "private")
+    await case.sent("ana", "private", opening, {}, entries=(HIDDEN,), sets={"visibility": "private"})
+    await stage.lives.quiet()
+    start, life = len(stage.workspace.requests), await stage.lives.alive()
+    assert (await stage.workspace.invite(ana, case.channel, chloe)).ok
+    await heeded(stage, "event.member_joined_channel", start, life)
+    await stage.lives.quiet()
+    rooms = [room.id for room in stage.workspace.state.channels.values() if room.kind == "im"]
+    messages = [message for room in rooms for message in stage.workspace.state.lasting(room)]
+    (question,) = (message for message in messages if "'allow_access'" in str(message.blocks))
+    await case.pressed("ben", "allow", lambda: question, "allow_access", entries=("invited",))
+
+
 async def taken_back(stage: Stage) -> None:
     """Declared by mistake: what was posted is withdrawn, and its channel archived."""
     case = await Case.by_command(stage)
@@ -230,6 +266,26 @@ async def part_of_another(stage: Stage) -> None:
         worded=RESOLVED,
         sets={"incident_status_id": "declined"},
     )
+
+
+async def accepted_from_triage(stage: Stage) -> None:
+    """Declared as what may be none, and accepted in words or in the form: only then it is announced, once."""
+    view = await stage.command("ana", "general")
+    case = await Case.declared(stage, view, stage.slack.channel("general"), status=radio("triage"))
+    announced = stage.workspace.state.lasting(stage.slack.channel("incidents"))
+    assert not any(case.reference in message.text for message in announced)
+    ana, sets = stage.slack.person("ana"), {"incident_status_id": "investigating", "severity_id": "critical"}
+    accepted = {"entries": (SEVERITY, "accepted it as"), "sets": sets}
+    if stage.rng.random() < 0.5:
+        await case.typed("ana", "accept", "critical", **accepted)
+    else:
+        opening, fields = (
+            lambda: case.press(ana, case.card, "accept_incident"),
+            {"severity_id": chosen("critical")},
+        )
+        await case.sent("ana", "accept", opening, fields, **accepted)
+    await stage.lives.quiet()
+    await case.typed("ana", "update", "it is down {token}", worded=UPDATED)
 
 
 async def changed_elsewhere(stage: Stage) -> None:
@@ -303,14 +359,17 @@ MANAGING: dict[str, Scenario] = {
         news_on_the_way,
         who_does_what,
         called_something_else,
+        fields_of_it,
         when_it_happened,
         over_and_again,
         kept_in_the_timeline,
         to_be_done,
         asked_for_an_update,
         hidden,
+        let_in,
         taken_back,
         part_of_another,
+        accepted_from_triage,
         changed_elsewhere,
         from_home,
         two_at_once,

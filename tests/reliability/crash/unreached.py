@@ -25,6 +25,7 @@ UNOPENED = (
     "people here make the gesture again instead; tests/integration/slack/test_unopened.py has the button"
 )
 VERBS = "people over a hosted backend only declare here; tests/integration has the rest"
+NO_TRIAGE = "DevRev has no triage"
 SEARCH = "people here search no field; tests/integration has that"
 RETROSPECT = "people here declare nothing in retrospect; tests/integration/slack/test_times.py does"
 MEANWHILE = (
@@ -53,7 +54,7 @@ LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
-    "workflows.change:ChangeEffects._take_out": MEANWHILE,
+    "workflows.people:PeopleOfChannel._take_out": MEANWHILE,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
     "workflows.alerts:OperatorAlerts._say": OPERATOR,
     "workflows.alerts:OperatorAlerts.keep_saying": OPERATOR,
@@ -66,6 +67,7 @@ LOCAL = {
     "workflows.declare:DeclareIncident._note_unchecked": PERMITS,
     "workflows.form_cache": HOSTED,
     "workflows.publish:DeclarationPublisher._before_its_channel": HOSTED,
+    "workflows.accept:AnnounceAccepted._tell_failures": RULES,
     "workflows.publish:DeclarationPublisher._announce_in": RULES,
     "workflows.channel_setup:_bring_group_in": RULES,
     "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
@@ -119,6 +121,7 @@ LOCAL = {
 }
 INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.change": VERBS,
+    "backends.incident_io.backend:IncidentIo._email": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
     "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
     "backends.incident_io.backend:IncidentIo.incidents": READING,
@@ -129,6 +132,8 @@ INCIDENT_IO = {
     "backends.incident_io.diagnostics": DOCTOR,
     "backends.incident_io.form:Account.search": SEARCH,
     "backends.incident_io.queries:happened": READING,
+    "workflows.accept": VERBS,
+    "slack.listeners.triage": VERBS,
 }
 DEVREV = {
     "workflows.channels:seen_by": "DevRev opens no channel",
@@ -154,6 +159,8 @@ DEVREV = {
     "backends.devrev.queries:IncidentReader.options": SEARCH,
     "backends.devrev.changes:timeline": READING,
     "backends.devrev.changes:unnote": VERBS,
+    "workflows.accept": NO_TRIAGE,
+    "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
     "local": LOCAL | REPLICAS,

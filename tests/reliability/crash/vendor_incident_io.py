@@ -190,6 +190,7 @@ class IncidentIoVendor:
             held["assignee"]["slack_user_id"]
             for raw in heard
             for held in json.loads(raw).get("incident_role_assignments", [])
+            if "slack_user_id" in held["assignee"]
         }
         for person in wanted - known:
             for card in seen.cards_of(kept):
@@ -228,13 +229,13 @@ def _moment(incident: Json) -> datetime:
 def _without_strangers(raw: bytes, known: set[str]) -> str:
     body = json.loads(raw)
     held = body.pop("incident_role_assignments", [])
-    body["incident_role_assignments"] = [h for h in held if h["assignee"]["slack_user_id"] in known]
+    body["incident_role_assignments"] = [h for h in held if h["assignee"].get("slack_user_id") in known]
     return json.dumps(body)
 
 
 def _names_strangers(raw: bytes, known: set[str]) -> bool:
     held = json.loads(raw).get("incident_role_assignments", [])
-    return any(h["assignee"]["slack_user_id"] not in known for h in held)
+    return any(h["assignee"].get("slack_user_id") not in known for h in held)
 
 
 @asynccontextmanager

@@ -60,8 +60,8 @@ class Deed:
 
 
 NEWS = frozenset(
-    {"update", "status", "severity", "lead", "role", "take", "rename", "summary", "close", "reopen"}
-    | {"decline", "merge", "cancel", "private", "time"}
+    {"update", "status", "severity", "lead", "role", "take", "rename", "summary", "call", "close", "reopen"}
+    | {"accept", "decline", "merge", "cancel", "private", "invite", "allow", "fields", "time"}
 )
 """Verbs that an incident's own channel is told of."""
 

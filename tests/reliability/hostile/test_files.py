@@ -79,7 +79,7 @@ def ledger_refusal(path: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("files", sizes(80, 700))
+@pytest.mark.parametrize("files", sizes(30, 700))
 def test_a_damaged_incident_file_is_a_clear_line_and_stays_as_it_was(
     sound: Path, tmp_path: Path, files: int
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_damaged_incident_file_is_a_clear_line_and_stays_as_it_was(
     assert refused > files / 2, refused
 
 
-@pytest.mark.parametrize("files", sizes(60, 300))
+@pytest.mark.parametrize("files", sizes(30, 300))
 def test_a_damaged_journal_is_a_clear_line_and_stays_as_it_was(
     sound: Path, tmp_path: Path, files: int
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from support.bot import RunningBot, chosen, ticked, typed
+from support.bot import RunningBot, chosen, radio, ticked, typed
 from support.errands import until
 from support.patience import LIMIT
 
@@ -134,6 +134,8 @@ class People:
         }
         if kept.born_private:
             fields["visibility"] = ticked("private")
+        if self.rng.random() < 0.3:
+            fields["status"] = radio("triage")
         try:
             await self.bot.fill(who, form, **fields)
         except Refused:
@@ -201,16 +203,22 @@ class People:
                 f"update {{}} News of {word} {self._number()}",
                 f"rename {{}} Trouble with {word} {self._number()}",
                 f"summary {{}} More of {word} {self._number()}",
+                f"call {{}} https://zoom.example.com/{word}/{self._number()}",
                 f"note {{}} Seen at {word} {self._number()}",
+                f"fields {{}} site {word} {self._number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
                 f"time {{}} detected {self.rng.randrange(1, 600)} minutes ago",
+                "follow {}",
+                "catchup {}",
                 "take {}",
                 f"cancel {{}} Because of {word}",
                 f"decline {{}} Because of {word}",
+                "status {} triage",
+                f"accept {{}} Because of {word}",
             ]
         )
         if verb.startswith("take") and kept.private and self.rng.random() < 0.7:
@@ -220,20 +228,10 @@ class People:
 
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
-        verbs = [
-            "update",
-            "note",
-            "close",
-            "rename",
-            "summary",
-            "lead",
-            "role",
-            "action",
-            "follow-up",
-            "times",
-        ]
+        verbs = ["update", "note", "close", "rename", "summary", "call", "lead", "role", "action"]
+        verbs += ["follow-up", "fields", "times", "merge", "status"]
         about = self.rng.choice([self._one().reference, ""])
-        await self._typed(who, f"{self.rng.choice([*verbs, 'merge', 'status'])} {about}".strip())
+        await self._typed(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
             await self._others_turn()
         await self._fill_what_is_open(who)
@@ -244,7 +242,7 @@ class People:
         circle = [MEMBERS[(kept.number + step) % len(MEMBERS)] for step in range(2)]
         whom = self.rng.choice(circle if kept.private else [*PEOPLE])
         self._trust(kept, who, self._id(whom))
-        role = self.rng.choice(["lead {}", "role {} comms"]).format(kept.reference)
+        role = self.rng.choice(["lead {}", "role {} comms", "invite {}", "remove {}"]).format(kept.reference)
         await self._typed(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:
@@ -380,6 +378,8 @@ class People:
             value = {"selected_option": {"value": self.rng.choice(element["options"])["value"]}}
         for kept in self.register.about(f"{element.get('value')} {value}"):
             self._trust(kept, who, self._id(who))
+            if element["action_id"] == "allow_access":
+                self._trust(kept, who, element["value"].partition(" ")[2])
         press = self.bot.workspace.press(
             self._id(who), element["action_id"], block["block_id"], value=value, **place
         )

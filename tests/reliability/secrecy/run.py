@@ -43,6 +43,9 @@ channels = ["C0ALERTS02"]
 invite = ["@oncall"]
 
 [[custom_fields]]
+name = "Site"
+
+[[custom_fields]]
 name = "Depot"
 field_type = "single_select"
 required = true

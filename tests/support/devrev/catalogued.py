@@ -15,7 +15,7 @@ from tocsin.backends.devrev import DevRevBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldEntry, FieldValue, Form, Incident
-from tocsin.incidents.requests import Declaration
+from tocsin.incidents.requests import Declaration, IncidentChange
 
 FORM = IncidentConfig().form()
 NUMBERS = {severity.id: str(number) for number, severity in enumerate(FORM.severities, 1)}
@@ -53,7 +53,14 @@ class InDevRev:
         return getattr(self._behind, name)
 
     async def form(self) -> Form:
-        return await self._behind.form()
+        form = await self._behind.form()
+        fields = (f.model_copy(update={"id": f.id.removeprefix(PREFIX)}) for f in form.custom_fields)
+        return form.model_copy(update={"custom_fields": tuple(fields)})
+
+    async def change(self, incident_id: str, change: IncidentChange) -> Incident:
+        entries = {f"{PREFIX}{field}": values for field, values in change.custom_field_entries.items()}
+        asked = change.model_copy(update={"custom_field_entries": entries})
+        return _told(await self._behind.change(incident_id, asked))
 
     async def create(self, declaration: Declaration) -> Incident:
         usual = declaration.incident_type_id == "incident"
@@ -97,7 +104,11 @@ def _told(incident: Incident) -> Incident:
     return incident.model_copy(
         update={
             "severity": severity and severity.model_copy(update={"id": ids[severity.id]}),
-            "custom_field_entries": tuple(_entry(entry) for entry in incident.custom_field_entries),
+            "custom_field_entries": tuple(
+                _entry(entry)
+                for entry in incident.custom_field_entries
+                if entry.custom_field.id.startswith(PREFIX)
+            ),
         }
     )
 

@@ -71,7 +71,7 @@ def show(org: FakeOrg, body: Body) -> tuple[int, Body]:
 
 
 def update(org: FakeOrg, body: Body) -> tuple[int, Body]:
-    checked(body, shapes.UPDATE, ("id",))
+    checked(body, {name: shape for name, shape in shapes.UPDATE.items() if name not in org.refused}, ("id",))
     incident = _incident(org, body["id"])
     changed = dict(incident)
     org.set_fields(changed, {name: value for name, value in body.items() if name != "id"})
@@ -250,9 +250,30 @@ def own(org: FakeOrg, body: Body) -> tuple[int, Body]:
     kinds = many(one_of("app_fragment", "custom_type_fragment", "tenant_fragment"))
     asked = {"leaf_type": TEXTS, "types": kinds, "app": TEXTS, "subtype": TEXTS, "deprecated": shapes.flag}
     checked(body, asked | {"sort_by": TEXTS, "cursor": text, "limit": whole})
-    fragment = {"type": "tenant_fragment", "id": "tenant/1", "leaf_type": "incident"}
-    found = [fragment | {"fields": [field.told() for field in org.fields]}]
+    fragments = [{"type": "tenant_fragment", "id": "tenant/1", "fields": org.fields}]
+    fragments += [
+        {"type": "custom_type_fragment", "id": f"ctype/{value}", "subtype": value, "fields": fields}
+        for value, fields in org.subtypes.items()
+    ]
+    wanted = body.get("types", [fragment["type"] for fragment in fragments])
+    found = [
+        fragment | {"leaf_type": "incident", "fields": [field.told() for field in fragment["fields"]]}
+        for fragment in fragments
+        if fragment["type"] in wanted
+    ]
     return 200, page(org, body, found if body.get("leaf_type") == ["incident"] else [], "result", "cursor")
+
+
+def subtypes(org: FakeOrg, body: Body) -> tuple[int, Body]:
+    checked(body, {"leaf_type": text, "leaf_types": TEXTS})
+    # Without a leaf type the list is empty, whatever there is.
+    of_incidents = body.get("leaf_type") == "incident" or "incident" in body.get("leaf_types", ())
+    told = [
+        {"leaf_type": "incident", "fragment_id": f"ctype/{value}", "value": value}
+        | {"display_name": value.replace("_", " ").capitalize()}
+        for value in org.subtypes
+    ]
+    return 200, {"subtypes": told if of_incidents else []}
 
 
 def aggregated(org: FakeOrg, body: Body) -> tuple[int, Body]:
@@ -287,5 +308,6 @@ METHODS: Mapping[str, Method] = {
     "schemas.stock.get": stock,
     "schemas.custom.list": own,
     "schemas.aggregated.get": aggregated,
+    "schemas.subtypes.list": subtypes,
     "stage-diagrams.get": diagram,
 }

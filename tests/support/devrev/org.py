@@ -97,7 +97,7 @@ class FakeOrg:
     clock: Callable[[], datetime] = machine_clock
     lag: float = 0.0
     refused: set[str] = field(default_factory=set)
-    """Fields of `incidents.create` that this organisation's schema does not have."""
+    """Fields of an incident that this organisation's schema does not have."""
     dropped: set[str] = field(default_factory=set)
     """Fields that are taken and not kept."""
     unlisted: set[str] = field(default_factory=set)
@@ -130,6 +130,11 @@ class FakeOrg:
             Field("tocsin_key", "text", display_name="Tocsin's key"),
         ]
     )
+
+    subtypes: dict[str, list[Field]] = field(default_factory=dict)
+    """The fields that incidents of each subtype have besides, by its value."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """What articles, accounts and artifacts are called, by their ids."""
 
     def __post_init__(self) -> None:
         self.bot = Person(1, "Tocsin Bot", "tocsin@northwind.example")
@@ -220,20 +225,35 @@ class FakeOrg:
         return made
 
     def set_fields(self, incident: dict[str, Any], body: dict[str, Any], *, fresh: bool = False) -> None:
-        plain = ("title", "body", "artifacts", "pia", "playbooks", "related_docs", "impacted_customers")
-        plain += ("stakeholders", "sync_metadata", "identified_date", "acknowledged_date", "mitigated_date")
+        plain = ("title", "body", "sync_metadata", "identified_date", "acknowledged_date", "mitigated_date")
         for name in (*plain, "target_close_date"):
             if name in body:
                 incident[name] = body[name]
+        for name in ("artifacts", "pia", "playbooks", "related_docs", "impacted_customers", "stakeholders"):
+            if name in body:
+                incident[name] = [self.summarised(name, one) for one in _listed(body[name])]
         if "severity" in body:
             incident["severity"] = self.enum("severity", body["severity"], self.severities)
         if "reported_by" in body:
             incident["reported_by"] = self.enum("reported_by", body["reported_by"], self.reporters)
-        if "impact" in body:
-            count = body["impact"].get("count")
-            incident["impact"] = {} if count is None else {"count": self.enum("impact", count, self.impacts)}
+        self._set_impact(incident, body.get("impact", {}))
         if "stage" in body:
             self._set_stage(incident, body, fresh)
+        self._set_lists(incident, body)
+        self._set_own(incident, body)
+
+    def _set_impact(self, incident: dict[str, Any], given: dict[str, Any]) -> None:
+        told = dict(incident.get("impact", {}))
+        if "count" in given:
+            told["count"] = self.enum("impact", given["count"], self.impacts)
+        if "customer_ids" in given:
+            told["customer_ids"] = [
+                self.summarised("accounts", one) for one in _listed(given["customer_ids"])
+            ]
+        if told:
+            incident["impact"] = told
+
+    def _set_lists(self, incident: dict[str, Any], body: dict[str, Any]) -> None:
         if "owned_by" in body:
             incident["owned_by"] = [
                 self._known("owned_by", self.user, u).told() for u in _listed(body["owned_by"])
@@ -242,9 +262,11 @@ class FakeOrg:
             parts = _listed(body["applies_to_parts"])
             incident["applies_to_parts"] = [self._known("applies_to_parts", self.part, p) for p in parts]
         if "tags" in body:
-            tags = [self._known("tags", self.tag, t["tag_id"]) for t in _listed(body["tags"])]
-            incident["tags"] = [{"tag": tag} for tag in tags]
-        self._set_own(incident, body)
+            incident["tags"] = [
+                {"tag": self._known("tags", self.tag, given["tag_id"])}
+                | ({"value": given["value"]} if "value" in given else {})
+                for given in _listed(body["tags"])
+            ]
 
     def _known(self, name: str, find: Callable[[str], Any], value: str) -> Any:
         found = find(value)
@@ -261,21 +283,46 @@ class FakeOrg:
         if stage["state"]["is_final"]:
             incident["actual_close_date"] = stamp(self.clock())
 
+    def summarised(self, name: str, given: str) -> dict[str, Any]:
+        """The summary of an article, an account, an artifact or a user (beta reference, `…-summary`)."""
+        plain = {"id": given, "display_id": given.rpartition("/")[2]}
+        if name == "stakeholders":
+            return self._known(name, self.user, given).told()  # type: ignore[no-any-return]
+        title = self.titles.get(given, "")
+        if name == "artifacts":
+            return plain | {"type": "artifact", "file": {"name": title}}
+        if name in {"accounts", "impacted_customers"}:
+            return plain | {"type": "account", "display_name": title}
+        return plain | {"type": "article", "title": title}
+
     def _set_own(self, incident: dict[str, Any], body: dict[str, Any]) -> None:
         own, spec = body.get("custom_fields", {}), body.get("custom_schema_spec", {})
+        subtype = spec.get("subtype")
+        if subtype is not None:
+            if subtype not in self.subtypes:
+                raise not_permitted("custom_schema_spec.subtype", "there is no such subtype")
+            incident["subtype"] = subtype
+        schemas = {
+            "tnt__": self.fields if spec.get("tenant_fragment") else None,
+            "ctype__": self.subtypes[subtype] if subtype is not None else None,
+        }
         for name, value in own.items():
-            found = next((f for f in self.fields if f"tnt__{f.name}" == name), None)
-            if not spec.get("tenant_fragment"):
+            prefix, _, bare = name.partition("__")
+            fields = schemas.get(f"{prefix}__")
+            if fields is None:
                 reason = f"the schema of {name} is not specified"
                 raise customization("field_not_in_schema", name, reason)
+            found = next((f for f in fields if f.name == bare), None)
             if found is None:
                 raise customization("field_not_in_schema", name, "there is no such field")
             found.check(value)
-        for wanted in self.fields:
-            if spec.get("tenant_fragment") and wanted.required and f"tnt__{wanted.name}" not in own:
-                raise customization("field_required", f"tnt__{wanted.name}", "it is required")
+        there = incident.get("custom_fields", {}) | own
+        for prefix, fields in schemas.items():
+            for wanted in fields or ():
+                if wanted.required and f"{prefix}{wanted.name}" not in there:
+                    raise customization("field_required", f"{prefix}{wanted.name}", "it is required")
         if own:
-            incident["custom_fields"] = incident.get("custom_fields", {}) | own
+            incident["custom_fields"] = there
 
     def listed(self) -> list[dict[str, Any]]:
         """What a list shows by now, oldest first."""

@@ -142,6 +142,8 @@ class Account:
     updates: list[Json] = field(default_factory=list)
     items: list[Json] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
+    memberships: set[tuple[str, str]] = field(default_factory=set)
+    """Members of private incidents: incident and user."""
     actions: list[Json] = field(default_factory=list)
     follow_ups: list[Json] = field(default_factory=list)
     made: Callable[[Json], None] = lambda incident: None

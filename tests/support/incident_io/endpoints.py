@@ -236,6 +236,36 @@ async def attach(request: Request) -> Response:
     return JSONResponse({"incident_attachment": made}, status_code=201)
 
 
+async def join(request: Request) -> Response:
+    """Make a user a member of a private incident (Incident Memberships V1, Create)."""
+    account = account_of(request)
+    body, no = await given(request, shapes.MEMBERSHIP)
+    if no is not None:
+        return no
+    incident = account.incident(body["incident_id"])
+    if incident is None:
+        return missing()
+    if body["user_id"] not in {user["id"] for user in account.users}:
+        return refused(422, "validation_error", [("not_found", "No such user", "user_id")])
+    if incident["visibility"] != "private":
+        return refused(422, "validation_error", [("invalid_value", "It is not private", "incident_id")])
+    account.memberships.add((incident["id"], body["user_id"]))
+    made = {"id": f"01MEM{len(account.memberships):021d}", **body}
+    return JSONResponse({"incident_membership": made}, status_code=201)
+
+
+async def leave(request: Request) -> Response:
+    """Revoke a user's membership of a private incident (Incident Memberships V1, Revoke)."""
+    account = account_of(request)
+    body, no = await given(request, shapes.MEMBERSHIP)
+    if no is not None:
+        return no
+    if (body["incident_id"], body["user_id"]) not in account.memberships:
+        return missing()
+    account.memberships.remove((body["incident_id"], body["user_id"]))
+    return Response(status_code=204)
+
+
 def to_do(
     one: str, listed: Callable[[Account], list[Json]], shape: Json, change: Json
 ) -> tuple[Endpoint, Endpoint]:
@@ -355,6 +385,8 @@ ROUTES = [
     Route(
         "/v1/incident_attachments", listed_of("incident_attachments", lambda a: a.attachments, paged=False)
     ),
+    Route("/v1/incident_memberships", join, methods=["POST"]),
+    Route("/v1/incident_memberships/actions/revoke", leave, methods=["POST"]),
     Route("/v3/actions", _new_action, methods=["POST"]),
     Route("/v3/actions", listed_of("actions", lambda a: a.actions)),
     Route("/v3/actions/{id}", _change_action, methods=["PUT"]),

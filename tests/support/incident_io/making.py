@@ -81,8 +81,8 @@ def assign(account: Account, incident: Json, given: Any) -> None:
     held = {h["role"]["id"]: h for h in incident["incident_role_assignments"]}
     for one in given:
         role = next(r for r in account.roles if r["id"] == one["incident_role_id"])
-        slack = (one.get("assignee") or {}).get("slack_user_id")
-        user = next((u for u in account.users if u["slack_user_id"] == slack), None)
+        named = one.get("assignee") or {}
+        user = next((u for u in account.users if named and named.items() <= u.items()), None)
         held[role["id"]] = {"role": role, **({"assignee": user} if user else {})}
     incident["incident_role_assignments"] = list(held.values())
 

@@ -91,6 +91,7 @@ RESOURCE = {
     "external_id": TEXT,
 }
 ATTACHMENT = {"incident_id*": TEXT, "resource*": RESOURCE}
+MEMBERSHIP = {"incident_id*": TEXT, "user_id*": TEXT}
 ACTION = {"incident_id*": TEXT, "description*": TEXT, "assignee_id": TEXT}
 PROGRESS = ("completed", "not_doing", "outstanding")
 ACTION_CHANGE = {"description*": TEXT, "status*": PROGRESS, "assignee_id": TEXT}
@@ -134,23 +135,23 @@ def _object(shape: Json, given: Any, at: str) -> Iterator[Wrong]:
 def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[Wrong]:
     """References to what the account does not have, and answers that do not fit their field."""
     yield from _lookups(account, body, creating)
+    yield from _unknown_timestamps(account, body)
     roles = {role["id"]: role for role in account.roles}
     known = {user["slack_user_id"] for user in account.users}
+    emails = {user["email"] for user in account.users if "email" in user}
     for place, held in enumerate(body.get("incident_role_assignments") or ()):
         at = f"incident_role_assignments.{place}"
         role = roles.get(held["incident_role_id"])
-        slack = (held.get("assignee") or {}).get("slack_user_id")
+        named = held.get("assignee") or {}
+        slack, email = named.get("slack_user_id"), named.get("email")
         if role is None:
             yield "not_found", "That incident role does not exist", f"{at}.incident_role_id"
         elif role["role_type"] == "reporter" and not creating:
             yield "invalid_value", "The reporter can only be assigned when creating", f"{at}.incident_role_id"
         elif slack is not None and slack not in known:
             yield "not_found", "We could not find that Slack user", f"{at}.assignee.slack_user_id"
-    stamps = {stamp["id"] for stamp in account.timestamps}
-    for place, stamp in enumerate(body.get("incident_timestamp_values") or ()):
-        if stamp["incident_timestamp_id"] not in stamps:
-            at = f"incident_timestamp_values.{place}.incident_timestamp_id"
-            yield "not_found", "That incident timestamp does not exist", at
+        elif email is not None and email not in emails:
+            yield "not_found", "We could not find a user with that email", f"{at}.assignee.email"
     fields = {f["id"]: f for f in account.fields}
     for place, entry in enumerate(body.get("custom_field_entries") or ()):
         found = fields.get(entry["custom_field_id"])
@@ -160,6 +161,14 @@ def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[
             continue
         for number, value in enumerate(entry["values"]):
             yield from _misfits(account, found, value, f"{at}.values.{number}")
+
+
+def _unknown_timestamps(account: Account, body: Json) -> Iterator[Wrong]:
+    known = {timestamp["id"] for timestamp in account.timestamps}
+    for place, given in enumerate(body.get("incident_timestamp_values") or ()):
+        if given["incident_timestamp_id"] not in known:
+            at = f"incident_timestamp_values.{place}.incident_timestamp_id"
+            yield "not_found", "That incident timestamp does not exist", at
 
 
 def _lookups(account: Account, body: Json, creating: bool) -> Iterator[Wrong]:

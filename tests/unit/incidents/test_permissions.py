@@ -142,6 +142,7 @@ LIMITS = PermissionLimits(declare=("S1",), close=("S2",), private=("S3",))
 NEEDED: list[tuple[Verb, str, set[str]]] = [
     (Verb.DECLARE, "public", {"S1"}),
     (Verb.DECLARE, "private", {"S1", "S3"}),
+    (Verb.ACCEPT, "public", {"S1"}),
     (Verb.PRIVATE, "public", {"S3"}),
     *((verb, "public", {"S2"}) for verb in sorted(ENDING)),
     *((verb, "public", set[str]()) for verb in (Verb.SHOW, Verb.LIST, Verb.UPDATE, Verb.REOPEN, Verb.ROLE)),
@@ -162,7 +163,9 @@ def test_a_verb_that_is_limited_needs_a_group_of_each_limit() -> None:
 
 
 def test_when_groups_cannot_be_asked_for_what_is_limited_is_refused_but_a_public_declaration() -> None:
-    refused = [*((verb, visibility) for verb in ENDING | {Verb.PRIVATE} for visibility in VISIBILITIES)]
+    refused = [
+        *((verb, visibility) for verb in ENDING | {Verb.ACCEPT, Verb.PRIVATE} for visibility in VISIBILITIES)
+    ]
     wanted = {
         (Verb.DECLARE, "public"): "noted",
         (Verb.DECLARE, "private"): "unasked",

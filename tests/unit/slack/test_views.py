@@ -28,7 +28,9 @@ from tocsin.incidents.model import (
     RoleAssignment,
     Severity,
     SourceMessage,
+    StartStatus,
     Status,
+    Visibility,
 )
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.slack.routes import VIEWS, help_anywhere, help_here
@@ -209,13 +211,18 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 
 
 @given(
-    name=texts, summary=texts, severity=st.sampled_from(["minor", "major", "critical"]), private=st.booleans()
+    name=texts,
+    summary=texts,
+    severity=st.sampled_from(["minor", "major", "critical"]),
+    private=st.booleans(),
+    status=st.sampled_from(["triage", "live"]),
 )
 def test_whatever_is_typed_survives_being_drawn_again(
-    name: str, summary: str, severity: str, private: bool
+    name: str, summary: str, severity: str, private: bool, status: StartStatus
 ) -> None:
+    visibility: Visibility = "private" if private else "public"
     typed = DeclareRequest(
-        name=name, summary=summary, severity_id=severity, visibility="private" if private else "public"
+        name=name, summary=summary, severity_id=severity, visibility=visibility, status=status
     )
     view = declare_modal(USUAL, DeclareMetadata(expanded=True), typed).to_dict()
     again = read_declare(initial_values(view, None))

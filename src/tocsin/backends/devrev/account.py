@@ -66,12 +66,15 @@ class DevRevAccount:
     async def incident(self, response: IncidentResponse) -> Incident:
         """Return the incident, with what the bot stores beside it."""
         try:
-            fields = (await self.known_choices()).fields
+            choices = await self.known_choices()
         except Unavailable:
             # Without the choices its custom fields are left out, but the incident itself is returned.
-            fields = ()
+            choices = Choices()
         known = MappingContext(
-            permalink=permalink_of(self.permalink, response), roles=self.roles, fields=fields
+            permalink=permalink_of(self.permalink, response),
+            roles=self.roles,
+            fields=choices.fields,
+            subtypes=choices.subtypes,
         )
         return incident_of(response, await self.extras.get(response.id), known)
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 Empty = dict[str, Any]
 
@@ -94,6 +102,10 @@ class SetIds(Request):
     set: list[str]
 
 
+class SetTags(Request):
+    set: list[TagChoice]
+
+
 class StageChange(Request):
     stage: str
 
@@ -108,6 +120,13 @@ class UpdateIncident(Request):
     stage: StageChange | None = None
     stage_validation_options: list[str] | None = None
     owned_by: SetIds | None = None
+    applies_to_parts: SetIds | None = None
+    tags: SetTags | None = None
+    impact: Impact | None = None
+    custom_fields: dict[str, Any] | None = None
+    custom_schema_spec: SchemaSpec | None = None
+    acknowledged_date: datetime | None = None
+    mitigated_date: datetime | None = None
 
 
 class Response(BaseModel):
@@ -185,8 +204,45 @@ class StageOn(Response):
     state: State | None = None
 
 
+def _or_none(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Treat a value that cannot be parsed as missing: what is only shown must not hide an incident."""
+    try:
+        return read(given)
+    except ValidationError:
+        return None
+
+
+Moment = Annotated[datetime | None, WrapValidator(_or_none)]
+
+
+class ObjectSummary(Response):
+    """Summary of an article, an account, a user or an artifact, of which people read the name."""
+
+    id: str = ""
+    label: str = ""
+
+
+_NAMES = ("title", "full_name", "display_name", "name", "display_id", "id")
+
+
+def _summaries(given: Any) -> list[dict[str, str]]:
+    """Read a list of summaries; each is an object whose name has another key, or a bare id."""
+    found = []
+    for one in given if isinstance(given, list) else ():
+        told = one if isinstance(one, dict) else {"id": one}
+        told = {**(told["file"] if isinstance(told.get("file"), dict) else {}), **told}
+        label = next((told[name] for name in _NAMES if isinstance(told.get(name), str) and told[name]), "")
+        if label:
+            found.append({"id": str(told.get("id", "")), "label": label})
+    return found
+
+
+Summaries = Annotated[tuple[ObjectSummary, ...], BeforeValidator(_summaries)]
+
+
 class ImpactResponse(Response):
     count: Enum = None
+    customer_ids: Summaries = ()
 
 
 class OriginResponse(Response):
@@ -214,6 +270,19 @@ class IncidentResponse(Response):
     applies_to_parts: Annotated[tuple[Part, ...], BeforeValidator(_entries)] = ()
     tags: Annotated[tuple[TagOn, ...], BeforeValidator(_entries)] = ()
     impact: ImpactResponse | None = None
+    impacted_customers: Summaries = ()
+    stakeholders: Summaries = ()
+    reported_by: Annotated[Enum, WrapValidator(_or_none)] = None
+    source: Annotated[Enum, WrapValidator(_or_none)] = None
+    subtype: Annotated[str | None, WrapValidator(_or_none)] = None
+    playbooks: Summaries = ()
+    pia: Summaries = ()
+    related_docs: Summaries = ()
+    artifacts: Summaries = ()
+    identified_date: Moment = None
+    acknowledged_date: Moment = None
+    mitigated_date: Moment = None
+    target_close_date: Moment = None
     custom_fields: Annotated[Empty, BeforeValidator(lambda given: given or {})] = Field(default_factory=dict)
     sync_metadata: OriginResponse | None = None
     created_by: UserResponse | None = None
@@ -221,6 +290,13 @@ class IncidentResponse(Response):
     created_date: datetime | None = None
     modified_date: datetime | None = None
     actual_close_date: datetime | None = None
+
+
+class SubtypeResponse(Response):
+    """One subtype of incidents (Schemas, Subtypes, List)."""
+
+    value: str
+    display_name: str = ""
 
 
 class EntryResponse(Response):

@@ -16,12 +16,12 @@ from tocsin.backends.devrev.changes import UNSUPPORTED, IncidentEditor
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import IncidentCreation, KeyLocation, found_by_key, key_of
 from tocsin.backends.devrev.diagnostics import diagnose
+from tocsin.backends.devrev.form import block_of
 from tocsin.backends.devrev.idempotency import CreateAttempt, IdempotentCreate
 from tocsin.backends.devrev.mapping import ExtrasStore
 from tocsin.backends.devrev.queries import IncidentReader
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
-    CustomField,
     FieldOption,
     FollowUp,
     Form,
@@ -94,33 +94,14 @@ class DevRevBackend:
 
     async def form(self) -> Form:
         choices = await self._account.fresh_choices()
-        parts = CustomField(
-            id="applies_to_parts",
-            name="Parts",
-            description="What it is about: a product, a capability, a feature",
-            field_type="multi_select",
-            searched=True,
-            required=False,
-        )
-        stage = CustomField(
-            id="stage",
-            name="Stage",
-            description="Where it stands already; left empty, DevRev begins at the beginning",
-            field_type="single_select",
-            options=tuple(
-                FieldOption(id=s.id, value=s.name, sort_key=s.rank) for s in choices.statuses if s.is_open
-            ),
-        )
-        impact = CustomField(id="impact", name="Impact", field_type="single_select", options=choices.impacts)
-        tags = CustomField(id="tags", name="Tags", field_type="multi_select", searched=True)
-        asked = (parts, *(field for field in (stage, impact) if field.options), tags)
         self._form = Form(
             severities=choices.severities,
             statuses=choices.statuses,
+            incident_types=choices.types,
             roles=tuple(self._account.roles),
             # People never fill the field that carries the key.
             custom_fields=tuple(field for field in choices.fields if field.id != self._account.key_field),
-            backend_fields=asked,
+            backend_fields=choices.own_fields,
             severity_required=choices.severity_required,
             offers_private=False,
             private_refusal=PRIVATE_REFUSAL,
@@ -157,11 +138,7 @@ class DevRevBackend:
 
     def _in_the_form(self, refusal: DevRevRefused) -> Refused:
         """Attach the refusal to the field it is about; without such a field the sentence alone names it."""
-        first, _, rest = refusal.field.partition(".")
-        block = mapping.BLOCKS.get(first)
-        own = rest if first == "custom_fields" else first
-        if self._account.choices is not None and self._account.choices.field(own) is not None:
-            block = f"{mapping.FIELD}{own}"
+        block = block_of(refusal.field, self._account.choices)
         if block == mapping.BLOCKS["owned_by"] and self._account.lead is not None:
             block = f"incident_role_assignments.{self._account.lead.id}"
         return Refused(refusal.sentence, {block: refusal.sentence} if block else {})

@@ -13,18 +13,23 @@ from tocsin.backends.devrev import mapping
 from tocsin.backends.devrev.account import DevRevAccount, Member, UserDirectory, incident_in
 from tocsin.backends.devrev.api_models import (
     EntryResponse,
+    Impact,
     IncidentResponse,
     SetIds,
+    SetTags,
     StageChange,
     UpdateIncident,
 )
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.create import key_of, number_of
+from tocsin.backends.devrev.fields import IMPACT, PARTS, TAGS, chosen_ids, chosen_tags
+from tocsin.backends.devrev.form import block_of, to_devrev
 from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import Form, Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import SOMEBODY, Form, Incident, Person, PersonId, TimelineEntry, display_name
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS
+from tocsin.incidents.transitions import TIMELINE_VERBS, UPDATE_VERBS, call_words, timeline_of_field
 from tocsin.workflows.ports import KeyValueStore
 
 # The timeline: comments in DevRev, each added once for its key.
@@ -33,6 +38,9 @@ OURS = "tocsin"
 VERB, BY, AT = "verb:", "by:", "at:"
 LABEL_LIMIT = 64
 """Most characters of a label; a comment has at most 16 labels (Timeline Entries, Create)."""
+
+NAME_LIMIT = 40
+"""Characters of a custom field's name in a comment, so that the label with its verb is not cut."""
 
 REF_LIMIT = 512
 """Most characters of an `external_ref`, which is unique within an object (Timeline Entries, Create)."""
@@ -161,11 +169,16 @@ UNSUPPORTED = {
     "cancel": "DevRev has no canceled incidents. Close it, and say that it was declared by mistake.",
     "accept": "DevRev has no triage of incidents. Set the status instead.",
     "action": "DevRev keeps no actions with an incident. Open an issue there, or write it into the channel.",
+    "remove": "DevRev cannot hold private incidents: everybody in this workspace sees all of them.",
     "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
     "time": "DevRev keeps dates of its own with an incident. Set them on its page there.",
     "retro": "DevRev has no incidents in retrospect. Declare it as one of now, and close it.",
 }
 """Verbs that DevRev does not support, each with a sentence shown before typing."""
+
+
+DATES = ("acknowledged_date", "mitigated_date")
+"""Dates that a change fills in by itself; an organisation of an earlier time may not have them."""
 
 
 class IncidentEditor:
@@ -187,8 +200,10 @@ class IncidentEditor:
         _refuse_conflict(response, form, change)
         kept = await self._account.extras.get(response.id)
         members = await self._members(change, kept.team)
-        kept = self._kept(kept, change, members)
-        request = self._request(response, kept, change, members)
+        before, kept = kept, self._kept(kept, change, members)
+        request = self._request(response, before, kept, change, members)
+        update = {**self._dates(response, form, change), **await self._fields(response, change)}
+        request = request.model_copy(update=update)
         if request != UpdateIncident(id=response.id):
             response = await self._updated(request)
         await self._account.extras.set(response.id, kept)
@@ -202,7 +217,10 @@ class IncidentEditor:
         try:
             return incident_in(await self._account.client.do("incidents.update", request.wire()), Unavailable)
         except DevRevRefused as refusal:
-            block = mapping.BLOCKS.get(refusal.field.partition(".")[0], "")
+            if refusal.field in DATES and getattr(request, refusal.field) is not None:
+                # An organisation without this date is changed without it.
+                return await self._updated(request.model_copy(update={refusal.field: None}))
+            block = block_of(refusal.field, self._account.choices)
             block = "incident_status_id" if block == "stage" else block
             raise Refused(refusal.sentence, {block: refusal.sentence} if block else {}) from None
         except OutcomeUnknown as error:
@@ -227,7 +245,8 @@ class IncidentEditor:
                 roles[role_id] = members[person].person
             if self._is_lead(role_id):
                 owner = (members[person].devrev_id or "") if person else ""
-        return kept.model_copy(update={"roles": roles, "owner": owner})
+        call_url = kept.call_url if change.call_url is None else change.call_url
+        return kept.model_copy(update={"roles": roles, "owner": owner, "call_url": call_url})
 
     def _is_lead(self, role_id: str) -> bool:
         return self._account.lead is not None and self._account.lead.id == role_id
@@ -235,11 +254,14 @@ class IncidentEditor:
     def _request(
         self,
         response: IncidentResponse,
+        before: StoredExtras,
         kept: StoredExtras,
         change: IncidentChange,
         members: dict[PersonId, Member],
     ) -> UpdateIncident:
         owner: SetIds | None = None
+        lead = mapping.lead_of(response, before)
+        leading = lead.id if lead is not None else ""
         for role_id, person in change.incident_role_assignments.items():
             if not self._is_lead(role_id):
                 continue
@@ -247,7 +269,8 @@ class IncidentEditor:
             if person and found is None:
                 sentence = f"DevRev knows no active person with {members[person].name}'s e-mail address."
                 raise Refused(sentence, {f"incident_role_assignments.{role_id}": sentence})
-            owner = SetIds(set=[found] if found else [])
+            others = [one.id for one in response.owned_by if one.id not in {"", found, leading}]
+            owner = SetIds(set=[*([found] if found else []), *others])
         mode = "test" if response.title.startswith(mapping.TEST) else "standard"
         return UpdateIncident(
             id=response.id,
@@ -257,6 +280,38 @@ class IncidentEditor:
             stage=StageChange(stage=change.incident_status_id) if change.incident_status_id else None,
             owned_by=owner,
         )
+
+    def _dates(self, response: IncidentResponse, form: Form, change: IncidentChange) -> dict[str, datetime]:
+        """Return the dates that this change is the first to fill: those of a lead and of a fixed stage."""
+        dates: dict[str, datetime] = {}
+        given = (self._is_lead(role) for role, person in change.incident_role_assignments.items() if person)
+        if response.acknowledged_date is None and any(given):
+            dates["acknowledged_date"] = change.at
+        stage = form.status(change.incident_status_id or "")
+        if response.mitigated_date is None and stage is not None and mapping.is_mitigated(stage):
+            dates["mitigated_date"] = change.at
+        return dates
+
+    async def _fields(self, response: IncidentResponse, change: IncidentChange) -> dict[str, Any]:
+        """Return what an update sends of the fields that the change names, custom ones and DevRev's own."""
+        given = change.custom_field_entries
+        if not given:
+            return {}
+        own = {field.id: given[field.id] for field in (PARTS, IMPACT, TAGS) if field.id in given}
+        impact = next(iter(own.get(IMPACT.id, ())), None)
+        if impact is None and IMPACT.id in own:
+            said = "The impact can only be emptied in DevRev. Choose another value."
+            raise Refused(said, {IMPACT.id: said})
+        custom = {field_id: values for field_id, values in given.items() if field_id not in own}
+        fields, schemas = to_devrev(custom, await self._account.known_choices(), response.subtype)
+        parts, tags = chosen_ids(own.get(PARTS.id)), chosen_tags(own.get(TAGS.id), response)
+        return {
+            "applies_to_parts": None if parts is None else SetIds(set=parts),
+            "tags": None if tags is None else SetTags(set=tags),
+            "impact": Impact(count=number_of(impact.entered, IMPACT.id)) if impact is not None else None,
+            "custom_fields": fields or None,
+            "custom_schema_spec": schemas,
+        }
 
     def _body(
         self,
@@ -312,6 +367,17 @@ class IncidentEditor:
         status = form.status(change.incident_status_id) if change.incident_status_id else None
         if status is not None:
             yield "incident_status_id", TIMELINE_VERBS["incident_status_id"], status.name
+        if change.call_url is not None:
+            yield "call_url", TIMELINE_VERBS["call_url"], call_words(change.call_url)
+        yield from self._people_entries(form, change, members)
+        if change.message:
+            closes = status is not None and not status.is_open
+            yield "message", UPDATE_VERBS[closes], change.message
+
+    def _people_entries(
+        self, form: Form, change: IncidentChange, members: dict[PersonId, Member]
+    ) -> Iterator[tuple[str, str, str]]:
+        """Yield each role that was given and each person who was invited, as `_timeline_entry` does."""
         for role_id, person in change.incident_role_assignments.items():
             role = form.role(role_id)
             name = role.name if role else role_id
@@ -321,12 +387,18 @@ class IncidentEditor:
                 yield role_id, "took the role", name
             else:
                 yield role_id, f"set {name} to", members[person].name
-        if change.message:
-            closes = status is not None and not status.is_open
-            yield "message", UPDATE_VERBS[closes], change.message
+        for person in change.invited:
+            invited = next((one for one in change.assignees if one.slack_user_id == person), None)
+            yield f"invited:{person}", Verb.INVITE.timeline, display_name(invited) or SOMEBODY
+        for field_id, values in change.custom_field_entries.items():
+            field = form.custom_field(field_id) or form.backend_field(field_id)
+            verb, text = timeline_of_field((field.name if field else field_id)[:NAME_LIMIT], values)
+            yield f"custom_field_entries.{field_id}", verb, text
 
 
 def _refuse_lacking(change: IncidentChange) -> None:
+    if change.removed:
+        raise Refused(UNSUPPORTED["remove"])
     if change.visibility == "private":
         raise Refused(UNSUPPORTED["private"])
     if change.merged_into is not None:

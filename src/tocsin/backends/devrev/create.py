@@ -21,6 +21,7 @@ from tocsin.backends.devrev.api_models import (
     TagChoice,
 )
 from tocsin.backends.devrev.client import DevRevRefused
+from tocsin.backends.devrev.form import NO_SUBTYPE, to_devrev
 from tocsin.backends.devrev.mapping import StoredExtras
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import Person, PersonId
@@ -33,7 +34,7 @@ REFUSED_LOCATIONS: Final = "devrev/refused-marks"
 BEFORE: Final = timedelta(minutes=2)
 """Time before the first attempt from which the search starts, since DevRev's clock is not ours."""
 
-EXTRAS: Final = ("stage_validation_options",)
+EXTRAS: Final = ("stage_validation_options", "acknowledged_date")
 """Fields of the beta reference that older organisations may refuse; the request is then sent without them."""
 
 _NAMES: TypeAdapter[list[str]] = TypeAdapter(list[str])
@@ -86,7 +87,7 @@ class IncidentCreation:
 
     async def send(self, mark: str) -> IncidentResponse:
         """Create, once. Raises Refused, Unavailable when nothing was made, OutcomeUnknown when perhaps."""
-        self._refuse_foreign()
+        await self._refuse_foreign()
         request = await self._request(mark)
         response = incident_in(await self._account.client.do("incidents.create", request.wire()))
         if mark != BODY and not carries(response, mark, self._key):
@@ -94,7 +95,7 @@ class IncidentCreation:
             await self._locations.refuse(mark)
         return response
 
-    def _refuse_foreign(self) -> None:
+    async def _refuse_foreign(self) -> None:
         """Raise Refused for choices made while the operator had another backend configured."""
         declaration, roles = self._declaration, {role.id for role in self._account.roles}
         wrong = {
@@ -102,8 +103,10 @@ class IncidentCreation:
             for role in declaration.incident_role_assignments
             if role not in roles
         }
-        if declaration.incident_type_id is not None:
-            wrong["incident_type_id"] = "DevRev has no incident types. Leave it empty."
+        types = {kind.id for kind in (await self._account.known_choices()).types}
+        if declaration.incident_type_id is not None and declaration.incident_type_id not in types:
+            gone = "That incident type no longer exists. Choose another."
+            wrong["incident_type_id"] = gone if types else "DevRev has no incident types. Leave it empty."
         if wrong:
             raise Refused("Some fields need another look.", wrong)
 
@@ -137,6 +140,7 @@ class IncidentCreation:
             reporter=declaration.reporter,
             team=declaration.slack_team_id,
             source=declaration.source,
+            call_url=declaration.call_url,
             roles={role: member.person for role, member in held.items()},
             owner=(owner.devrev_id or "") if owner else "",
         )
@@ -164,10 +168,15 @@ class IncidentCreation:
         parts = chosen("applies_to_parts") or ([self._account.part] if self._account.part else [])
         stage = next(iter(chosen("stage")), None)
         impact = next(iter(chosen("impact")), None)
-        fields = await self._custom_fields()
+        fields, schemas = await self._custom_fields()
         if mark not in {SYNC, BODY}:
             fields[mark] = self._key
-        extras: dict[str, Any] = {"stage_validation_options": ["allow_non_start"] if stage else None}
+            schemas = (schemas or SchemaSpec()).model_copy(update={"tenant_fragment": True})
+        extras: dict[str, Any] = {
+            "stage_validation_options": ["allow_non_start"] if stage else None,
+            # An incident that is declared with a lead is acknowledged.
+            "acknowledged_date": declaration.at if owner else None,
+        }
         return CreateIncident(
             title=mapping.title_of(declaration.name, declaration.mode),
             body=self._body(members, self._key if mark == BODY else None),
@@ -179,27 +188,24 @@ class IncidentCreation:
             impact=Impact(count=number_of(impact, "impact")) if impact else None,
             tags=[TagChoice(tag_id=tag) for tag in chosen("tags")] or None,
             custom_fields=fields or None,
-            custom_schema_spec=SchemaSpec(tenant_fragment=True) if fields else None,
+            custom_schema_spec=schemas,
             sync_metadata=Origin(external_reference=self._key, origin_system=mapping.ORIGIN_SYSTEM)
             if mark == SYNC
             else None,
             **{name: value for name, value in extras.items() if name not in self._without},
         )
 
-    async def _custom_fields(self) -> dict[str, Any]:
-        entries = self._declaration.custom_field_entries
-        if not entries:
-            return {}
-        choices, wrong, sent = await self._account.known_choices(), {}, {}
-        for field_id, values in entries.items():
-            asked = choices.field(field_id)
-            if asked is None:
-                wrong[f"{mapping.FIELD}{field_id}"] = "That field no longer exists. Leave it empty."
-            elif values:
-                sent[field_id] = asked.to_devrev(values)
-        if wrong:
-            raise Refused("Some fields need another look.", wrong)
-        return sent
+    async def _custom_fields(self) -> tuple[dict[str, Any], SchemaSpec | None]:
+        """Return the custom fields, and the schemas that they and the chosen subtype belong to."""
+        entries = {name: given for name, given in self._declaration.custom_field_entries.items() if given}
+        chosen = self._declaration.incident_type_id
+        subtype = None if chosen == NO_SUBTYPE.id else chosen
+        if not entries and subtype is None:
+            return {}, None
+        fields, schemas = to_devrev(entries, await self._account.known_choices(), subtype)
+        if subtype is not None:
+            schemas = (schemas or SchemaSpec()).model_copy(update={"subtype": subtype})
+        return fields, schemas
 
     def _body(self, members: dict[PersonId, Member], key: str | None) -> str:
         declaration, lead = self._declaration, self._account.lead

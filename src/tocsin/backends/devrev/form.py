@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
-from tocsin.backends.devrev.api_models import EnumValue, FieldResponse, Stage
+from tocsin.backends.devrev.api_models import (
+    EnumValue,
+    FieldResponse,
+    SchemaSpec,
+    Stage,
+    SubtypeResponse,
+)
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
-from tocsin.backends.devrev.mapping import category_of, severity_of
-from tocsin.incidents.model import CustomField, FieldKind, FieldOption, FieldValue, Severity, Status
+from tocsin.backends.devrev.fields import IMPACT, PARTS, STAGE, TAGS
+from tocsin.backends.devrev.mapping import BLOCKS, FIELD, category_of, severity_of
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import (
+    CustomField,
+    FieldKind,
+    FieldOption,
+    FieldValue,
+    IncidentType,
+    Severity,
+    Status,
+)
+from tocsin.incidents.validation import join_names
 
 LEAF = "incident"
 TENANT = "tnt__"
-OURS = ("tnt__", "ctype__", "app__")
+OF_SUBTYPE = "ctype__"
+OURS = (TENANT, OF_SUBTYPE, "app__")
+NO_SUBTYPE = IncidentType(id="no_subtype", name="Incident", description="Of no subtype", is_default=True)
+"""Type of an incident without a subtype, which a form offers if the organisation has some."""
 IMPACTS = ("impact.count", "impact_count", "impact")
 
 log = structlog.get_logger()
@@ -47,11 +67,18 @@ class CustomFieldFormat:
     question: CustomField
     type: str
     many: bool
+    subtypes: frozenset[str] = frozenset()
+    """Subtypes whose incidents have the field; empty if all have it."""
+
+    @property
+    def can_be_emptied(self) -> bool:
+        """True for lists and texts: DevRev documents no way to empty another field."""
+        return self.many or self.type in {"text", "rich_text", "tokens"}
 
     def to_devrev(self, values: Sequence[FieldValue]) -> Any:
-        """Return the answer in DevRev's format."""
+        """Return the answer in DevRev's format; without values, a list or a text is emptied."""
         told = [self._one(value.entered) for value in values]
-        return told if self.many else told[0]
+        return told if self.many else next(iter(told), "")
 
     def _one(self, text: str) -> Any:
         if self.type == "bool":
@@ -70,13 +97,70 @@ class Choices:
     impacts: tuple[FieldOption, ...] = ()
     statuses: tuple[Status, ...] = ()
     asked: tuple[CustomFieldFormat, ...] = ()
+    subtypes: tuple[IncidentType, ...] = ()
+
+    @property
+    def types(self) -> tuple[IncidentType, ...]:
+        """Incident types that a form offers; none if the organisation has no subtypes."""
+        return (NO_SUBTYPE, *self.subtypes) if self.subtypes else ()
 
     @property
     def fields(self) -> tuple[CustomField, ...]:
         return tuple(asked.question for asked in self.asked)
 
+    @property
+    def own_fields(self) -> tuple[CustomField, ...]:
+        """DevRev's own fields that the forms ask for; those without any choice are left out."""
+        stages = tuple(
+            FieldOption(id=stage.id, value=stage.name, sort_key=stage.rank)
+            for stage in self.statuses
+            if stage.is_open
+        )
+        choices = ((STAGE, stages), (IMPACT, self.impacts))
+        selects = (field.model_copy(update={"options": options}) for field, options in choices if options)
+        return (PARTS, *selects, TAGS)
+
     def field(self, field_id: str) -> CustomFieldFormat | None:
         return next((asked for asked in self.asked if asked.question.id == field_id), None)
+
+
+def to_devrev(
+    entries: Mapping[str, Sequence[FieldValue]], choices: Choices, subtype: str | None
+) -> tuple[dict[str, Any], SchemaSpec | None]:
+    """Return custom fields in DevRev's format, and the schemas that they belong to (None without any).
+
+    Raises Refused with a sentence for each field that is gone, that only another subtype has, or that DevRev
+    documents no way to empty.
+    """
+    sent: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for field_id, values in entries.items():
+        asked = choices.field(field_id)
+        if asked is None:
+            errors[f"{FIELD}{field_id}"] = "That field no longer exists. Leave it empty."
+        elif asked.subtypes and subtype not in asked.subtypes:
+            errors[f"{FIELD}{field_id}"] = f"{asked.question.description} Leave it empty."
+        elif not values and not asked.can_be_emptied:
+            said = f"{asked.question.name} can only be emptied in DevRev. Choose another value."
+            errors[f"{FIELD}{field_id}"] = said
+        else:
+            sent[field_id] = asked.to_devrev(values)
+    if errors:
+        raise Refused(" ".join(errors.values()), errors)
+    spec = SchemaSpec(
+        tenant_fragment=any(name.startswith(TENANT) for name in sent) or None,
+        subtype=subtype if any(name.startswith(OF_SUBTYPE) for name in sent) else None,
+    )
+    return sent, spec if sent else None
+
+
+def block_of(refused: str, choices: Choices | None) -> str | None:
+    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it."""
+    first, _, rest = refused.partition(".")
+    own = rest if first == "custom_fields" else first
+    if choices is not None and choices.field(own) is not None:
+        return f"{FIELD}{own}"
+    return "incident_type_id" if refused == "custom_schema_spec.subtype" else BLOCKS.get(first)
 
 
 async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> Choices:
@@ -84,7 +168,9 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
 
     Choices that the token may not read are left out. Raises Unavailable if DevRev cannot be reached.
     """
-    stock, stages, own = await asyncio.gather(_stock(client), _stages(client), _own(client))
+    stock, stages, own, (subtypes, theirs) = await asyncio.gather(
+        _stock(client), _stages(client), _own(client), _subtypes(client)
+    )
     severity = next((field for field in stock if field.name == "severity"), None)
     impact = next((field for name in IMPACTS for field in stock if field.name == name), None)
     return Choices(
@@ -98,7 +184,12 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
             Status(id=stage.id, name=stage.name, category=category_of(stage.state), rank=stage.ordinal)
             for stage in sorted(stages, key=lambda stage: stage.ordinal)
         ),
-        asked=tuple(asked for field in own if (asked := _asked(field)) and asked.question.id != without),
+        asked=tuple(
+            asked
+            for asked in (*map(_asked, own), *_asked_of_subtypes(subtypes, theirs))
+            if asked is not None and asked.question.id != without
+        ),
+        subtypes=subtypes,
     )
 
 
@@ -166,9 +257,48 @@ async def _own(client: DevRevClient) -> list[FieldResponse]:
     return [field for field in fields if field.name.startswith(TENANT)]
 
 
-def _prefixed(field: FieldResponse) -> FieldResponse:
+def _prefixed(field: FieldResponse, prefix: str = TENANT) -> FieldResponse:
     own = field.name.startswith(OURS)
-    return field if own else field.model_copy(update={"name": f"{TENANT}{field.name}"})
+    return field if own else field.model_copy(update={"name": f"{prefix}{field.name}"})
+
+
+SubtypeFields = Mapping[str, Sequence[FieldResponse]]
+
+
+async def _subtypes(client: DevRevClient) -> tuple[tuple[IncidentType, ...], SubtypeFields]:
+    """Fetch the subtypes of incidents (Schemas, Subtypes, List), and the fields of each by its value."""
+    try:
+        told = (await client.ask("schemas.subtypes.list", {"leaf_type": LEAF})).get("subtypes")
+        listed = [SubtypeResponse.model_validate(one) for one in told or () if isinstance(one, dict)]
+        if not listed:
+            return (), {}
+        asked = {"leaf_type": [LEAF], "types": ["custom_type_fragment"]}
+        fragments = [fragment async for fragment in client.pages("schemas.custom.list", asked, "result")]
+    except (DevRevRefused, NotAllowed, ValidationError) as error:
+        log.warning("subtypes are not known", because=str(error))
+        return (), {}
+    newest = sorted(fragments, key=lambda fragment: str(fragment.get("created_date") or ""))
+    fields = {str(one.get("subtype")): _fields(one.get("fields")) for one in newest}
+    types = tuple(IncidentType(id=one.value, name=one.display_name or one.value) for one in listed)
+    return types, fields
+
+
+def _asked_of_subtypes(
+    subtypes: Sequence[IncidentType], fields: SubtypeFields
+) -> Iterable[CustomFieldFormat | None]:
+    """Return the fields of subtypes as questions; a field of the same name in several is asked once."""
+    found: dict[str, CustomFieldFormat] = {}
+    for subtype in subtypes:
+        for field in fields.get(subtype.id, ()):
+            asked = _asked(_prefixed(field, OF_SUBTYPE))
+            if asked is not None:
+                known = found.setdefault(asked.question.id, asked)
+                found[asked.question.id] = replace(known, subtypes=known.subtypes | {subtype.id})
+    names = {subtype.id: subtype.name for subtype in subtypes}
+    for known in found.values():
+        only = f"Only for the type {join_names(names[one] for one in sorted(known.subtypes))}."
+        question = known.question.model_copy(update={"required": False, "description": only})
+        yield replace(known, question=question)
 
 
 def _fields(given: Any) -> list[FieldResponse]:
@@ -197,9 +327,10 @@ def _asked(field: FieldResponse) -> CustomFieldFormat | None:
     hidden = field.ui.is_hidden or field.ui.is_hidden_during_create or field.ui.is_read_only
     if kind not in KINDS or (many and kind not in {"enum", "uenum"}) or (hidden and not required):
         return None
+    bare = field.name.removeprefix(TENANT).removeprefix(OF_SUBTYPE)
     question = CustomField(
         id=field.name,
-        name=field.ui.display_name or field.name.removeprefix(TENANT).replace("_", " ").capitalize(),
+        name=field.ui.display_name or bare.replace("_", " ").capitalize(),
         description=field.description or field.ui.tooltip or HINTS.get(kind, ""),
         field_type="multi_select" if many else KINDS[kind],
         required=required,

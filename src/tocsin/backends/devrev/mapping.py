@@ -10,13 +10,15 @@ from typing import Any
 
 from pydantic import Field
 
-from tocsin.backends.devrev.api_models import EnumValue, IncidentResponse, StageOn, State
+from tocsin.backends.devrev.api_models import EnumValue, IncidentResponse, StageOn, State, UserResponse
+from tocsin.backends.devrev.fields import own_entries
 from tocsin.incidents.model import (
     CustomField,
     FieldEntry,
     FieldValue,
     FrozenModel,
     Incident,
+    IncidentType,
     Person,
     Role,
     RoleAssignment,
@@ -41,6 +43,7 @@ class StoredExtras(FrozenModel):
     channel_id: str = ""
     channel_name: str = ""
     channel_at: datetime | None = None
+    call_url: str | None = None
 
 
 class ExtrasStore:
@@ -88,11 +91,12 @@ BLOCKS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class MappingContext:
-    """Context for mapping an answer of DevRev's: permalink, configured roles, custom fields."""
+    """Context for mapping an answer of DevRev's: permalink, configured roles, custom fields, subtypes."""
 
     permalink: str | None
     roles: Sequence[Role]
     fields: Sequence[CustomField]
+    subtypes: Sequence[IncidentType] = ()
 
 
 def reference_of(response: IncidentResponse) -> str:
@@ -179,6 +183,14 @@ def category_of(state: State | None) -> str:
     return "closed" if final else "live"
 
 
+_MITIGATED = re.compile(r"mitigat|fixed|resolved|monitor", re.IGNORECASE)
+
+
+def is_mitigated(status: Status) -> bool:
+    """True for a final stage, and for one whose name says that the impact is over."""
+    return not status.is_open or _MITIGATED.search(status.name) is not None
+
+
 def status_of(on: StageOn | None) -> Status:
     if on is None or on.stage is None:
         return Status(id="", name="Open", category="live")
@@ -205,14 +217,19 @@ def incident_of(response: IncidentResponse, kept: StoredExtras, context: Mapping
         permalink=context.permalink,
         severity=severity_of(response.severity) if response.severity else None,
         incident_status=status,
+        incident_type=_subtype(response.subtype, context.subtypes),
         mode="test" if response.title.startswith(TEST) else "standard",
         slack_team_id=kept.team,
         slack_channel_id=kept.channel_id,
         slack_channel_name=kept.channel_name,
         source=kept.source,
+        call_url=kept.call_url,
         creator=_creator(response, kept, body),
         incident_role_assignments=tuple(_assignments(response, kept, context.roles)),
-        custom_field_entries=tuple(_entries(response.custom_fields, context.fields)),
+        custom_field_entries=(
+            *_entries(response.custom_fields, context.fields),
+            *own_entries(response, lead_of(response, kept)),
+        ),
         created_at=created,
         updated_at=changed,
         closed_at=None if status.is_open else response.actual_close_date,
@@ -242,12 +259,24 @@ def _assignments(
             yield RoleAssignment(role=role, assignee=held)
 
 
+def _subtype(value: str | None, subtypes: Sequence[IncidentType]) -> IncidentType | None:
+    if not value:
+        return None
+    return next((one for one in subtypes if one.id == value), IncidentType(id=value, name=value))
+
+
+def lead_of(response: IncidentResponse, kept: StoredExtras) -> UserResponse | None:
+    """Return the owner who leads: the one set here while they are among the owners, else the first."""
+    named = (owner for owner in response.owned_by if owner.id and owner.id == kept.owner)
+    return next(named, next(iter(response.owned_by), None))
+
+
 def _lead(response: IncidentResponse, kept: StoredExtras, held: Person | None) -> Person | None:
     """Return the lead: the stored person while they are DevRev's owner, else DevRev's owner.
 
     A stored person without a DevRev user stays the lead while DevRev has no owner.
     """
-    owner = response.owned_by[0] if response.owned_by else None
+    owner = lead_of(response, kept)
     if owner is None:
         return held if not kept.owner else None
     if held is not None and owner.id == kept.owner:

@@ -161,6 +161,13 @@ class AttachmentPayload(Payload):
 Progress = Literal["completed", "not_doing", "outstanding"]
 
 
+class MembershipPayload(Payload):
+    """Membership of a private incident, to create or revoke (Incident Memberships V1)."""
+
+    incident_id: str
+    user_id: str
+
+
 class ActionPayload(Payload):
     incident_id: str
     description: str
@@ -232,8 +239,19 @@ class UserResponse(Response):
     is_active: bool = True
 
 
+class AutomationResponse(Response):
+    """An API key or a workflow with its `name`, or an alert with its `title`."""
+
+    id: str = ""
+    name: str = ""
+    title: str = ""
+
+
 class ActorResponse(Response):
     user: UserResponse | None = None
+    alert: AutomationResponse | None = None
+    workflow: AutomationResponse | None = None
+    api_key: AutomationResponse | None = None
 
 
 class SeverityResponse(Response):
@@ -356,6 +374,15 @@ class DurationMetricResponse(Response):
     status: str = "success"
 
 
+class ExternalIssueResponse(Response):
+    provider: str = ""
+    issue_name: str = ""
+    issue_permalink: str = ""
+
+
+Minutes = Annotated[float | None, WrapValidator(_or_none)]
+
+
 class IncidentResponse(Response):
     """An incident of either version: V1 has `status`, V2 `incident_status`."""
 
@@ -378,6 +405,14 @@ class IncidentResponse(Response):
     custom_field_entries: list[EntryResponse] = Field(default_factory=list)
     incident_timestamp_values: list[TimestampResponse] = Field(default_factory=list)
     duration_metrics: list[DurationMetricResponse] = Field(default_factory=list)
+    call_url: str | None = None
+    postmortem_document_url: str | None = None
+    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
+    has_debrief: Annotated[bool | None, WrapValidator(_or_none)] = None
+    workload_minutes_total: Minutes = None
+    workload_minutes_working: Minutes = None
+    workload_minutes_late: Minutes = None
+    workload_minutes_sleeping: Minutes = None
     created_at: Moment = None
     updated_at: Moment = None
 
@@ -425,6 +460,11 @@ class ElementResponse(Response):
     def is_needed(self) -> bool:
         """True if an answer is always required; an element that is shown conditionally is not."""
         return self.required_if == "always_require" and not self.show_if_condition_groups
+
+    @property
+    def is_left_to_field(self) -> bool:
+        """True if the custom field itself says when an answer is required."""
+        return self.required_if == "check_engine_config" and self.custom_field_id is not None
 
 
 class FormResponse(Response):

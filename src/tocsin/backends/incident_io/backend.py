@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tocsin.backends.incident_io import changes, queries
 from tocsin.backends.incident_io.api_models import IncidentResponse
 from tocsin.backends.incident_io.client import ApiError, Client
-from tocsin.backends.incident_io.create import Choice, IncidentCreator
+from tocsin.backends.incident_io.create import Choice, IncidentCreator, email_of
 from tocsin.backends.incident_io.diagnostics import diagnose
 from tocsin.backends.incident_io.form import UNSUPPORTED, Account
 from tocsin.backends.incident_io.mapping import (
@@ -19,7 +19,18 @@ from tocsin.backends.incident_io.mapping import (
     with_stored_parts,
 )
 from tocsin.incidents.errors import Conflict, Refused
-from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.model import (
+    HUDDLE,
+    FieldOption,
+    FollowUp,
+    Form,
+    Incident,
+    Person,
+    PersonId,
+    TeamId,
+    TimelineEntry,
+    declarer,
+)
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
@@ -50,12 +61,16 @@ class IncidentIo:
         self._client = Client(url, key, seconds=seconds, operator=operator)
         self._store = store
         self._account = Account(self._client, clock)
+        self._find_person: FindPerson | None = None
         self._creating = (
             IncidentCreator(self._client, self._account, store, clock, create) if store is not None else None
         )
 
     def set_directory(self, find_person: FindPerson) -> None:
-        """Do nothing: incident.io knows people by their id in Slack."""
+        """Store the function; it finds the e-mail address of a person whose Slack id is not known."""
+        self._find_person = find_person
+        if self._creating is not None:
+            self._creating.find_person = find_person
 
     async def close(self) -> None:
         await self._client.close()
@@ -78,7 +93,7 @@ class IncidentIo:
         return complete(incident_of(answer, self._account.form), stored)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Attach the source message, which V2 does not take at creation, and delete the stored request."""
+        """Add what no create payload takes, the source message (V2) and the call; forget the request."""
         creating, store = self._writing()
         found = await store.get(storage_key(incident.id))
         stored = StoredDeclaration.model_validate_json(found) if found else None
@@ -87,6 +102,8 @@ class IncidentIo:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
             entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
             await changes.attach_source(self._client, incident.id, source, entry)
+        if declaration.call_url not in {None, HUDDLE} and incident.call_url == declaration.call_url:
+            await changes.set_call(self._client, incident.id, declaration.call_url)
         await creating.forget(declaration)
 
     async def find(self, reference: str) -> Incident | None:
@@ -128,8 +145,9 @@ class IncidentIo:
         if incident is None:
             return []
         severity = f" ({incident.severity.name})" if incident.severity else ""
+        by = Person(name=declarer(incident) or None) if incident.automation else incident.creator
         first = TimelineEntry(
-            at=incident.created_at, by=incident.creator, verb="declared", text=f"{incident.name}{severity}"
+            at=incident.created_at, by=by, verb="declared", text=f"{incident.name}{severity}"
         )
         try:
             return [first, *await queries.happened(self._client, incident.id)]
@@ -153,8 +171,20 @@ class IncidentIo:
             before = await self._one(incident_id)
             if before.incident_status.id not in {change.seen_status_id, change.incident_status_id}:
                 raise Conflict(f"{before.reference} is {before.incident_status.name} by now.")
-        await changes.change(self._client, incident_id, change, await self._account.known())
+        if change.call_url == HUDDLE:
+            # incident.io takes an address only.
+            huddle = (await self._one(incident_id)).huddle_link
+            change = change.model_copy(update={"call_url": huddle})
+        form = await self._account.known()
+        await changes.change(self._client, incident_id, change, form, self._email)
+        if change.invited or change.removed:
+            _, store = self._writing()
+            await changes.change_members(self._client, store, await self._one(incident_id), change)
         return await self._one(incident_id)
+
+    async def _email(self, incident_id: str, known: Iterable[Person], person: PersonId) -> str:
+        team = (await self._one(incident_id)).slack_team_id
+        return await email_of(self._find_person, TeamId(team), person, known)
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
         _, store = self._writing()
@@ -186,7 +216,11 @@ class IncidentIo:
         return found
 
     async def _incident(self, answer: IncidentResponse) -> Incident:
-        return await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        incident = await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        if not incident.is_private:
+            return incident
+        members = await changes.members_of(self._store, incident.id)
+        return incident.model_copy(update={"members": members})
 
 
 def _matches(incident: Incident, wanted: IncidentFilter) -> bool:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC
+from functools import partial
+from itertools import count
 from typing import Any
 
 from tocsin.backends.incident_io import api_models
 from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoResponse, UserResponse
 from tocsin.backends.incident_io.client import ApiError, Client
+from tocsin.backends.incident_io.create import entry_payload
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
-from tocsin.backends.incident_io.mapping import follow_up_of, to_refused
+from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user
 from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FollowUp, Form, Person, SourceMessage, TimelineEntry, display_name
+from tocsin.incidents.model import (
+    FollowUp,
+    Form,
+    Incident,
+    Person,
+    PersonId,
+    SourceMessage,
+    TimelineEntry,
+    display_name,
+)
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.transitions import is_accepted
+from tocsin.incidents.validation import join_names
 from tocsin.workflows.ports import KeyValueStore
 
 SENT = "sent"
@@ -26,7 +41,13 @@ KINDS = {
 }
 
 
-async def change(client: Client, incident_id: str, asked: IncidentChange, form: Form) -> None:
+FindEmail = Callable[[str, Iterable[Person], PersonId], Awaitable[str]]
+"""Finds a person's e-mail address, for an incident's workspace; "" if it is not known."""
+
+
+async def change(
+    client: Client, incident_id: str, asked: IncidentChange, form: Form, find_email: FindEmail
+) -> None:
     """Edit the changed fields, then post the update. Both may be repeated (see `IncidentChange.key`).
 
     Source: incident.io, Incidents V2, Edit; Incident Updates V2, Create, which has an idempotency key of its
@@ -39,17 +60,21 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
     edited = api_models.EditedIncident(
         name=asked.name,
         summary=asked.summary,
+        call_url=asked.call_url,
         incident_role_assignments=_roles(asked, form) or None,
         incident_timestamp_values=api_models.timestamps(asked.incident_timestamp_values),
+        custom_field_entries=[entry_payload(*entry) for entry in asked.custom_field_entries.items()] or None,
     )
     if edited != api_models.EditedIncident():
         payload = api_models.EditPayload(incident=edited, notify_incident_channel=True)
-        await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
+        await _edit(client, incident_id, payload, partial(find_email, incident_id, asked.assignees))
         if not _tells(asked):
             done = TimelineEntry(at=asked.at, by=asked.by, verb="changed", text=_changed(asked, form))
             await note(client, incident_id, done, f"{asked.key}:edit")
     if _tells(asked):
-        said = "\n\n".join(filter(None, [asked.message, f"({display_name(asked.by)}, from Slack)"]))
+        accepted = "Accepted." if _accepts(asked, form) else ""
+        by = f"({display_name(asked.by)}, from Slack)"
+        said = "\n\n".join(filter(None, [accepted, asked.message, by]))
         update = api_models.UpdatePayload(
             idempotency_key=asked.key,
             incident_id=incident_id,
@@ -60,19 +85,53 @@ async def change(client: Client, incident_id: str, asked: IncidentChange, form: 
         await _sent(client, "/v2/incident_updates", update)
 
 
+async def _edit(
+    client: Client,
+    incident_id: str,
+    payload: api_models.EditPayload,
+    find_email: Callable[[PersonId], Awaitable[str]],
+) -> None:
+    """Edit the incident; a person whose Slack id incident.io does not know is named by e-mail address."""
+    path = f"/v2/incidents/{incident_id}/actions/edit"
+    while True:
+        try:
+            await client.send("POST", path, payload.written())
+            return
+        except ApiError as rejected:
+            body = payload.incident.model_dump(exclude_none=True)
+            place = unknown_user(rejected, body)
+            by_id = None if place is None else body["incident_role_assignments"][place]["assignee"]
+            person = (by_id or {}).get("slack_user_id")
+            email = await find_email(PersonId(person)) if person else ""
+            if not email or place is None:
+                raise to_refused(rejected, body) from rejected
+            body["incident_role_assignments"][place]["assignee"] = {"email": email}
+            payload = payload.model_copy(update={"incident": api_models.EditedIncident.model_validate(body)})
+
+
 def _tells(asked: IncidentChange) -> bool:
     return bool(asked.message or asked.incident_status_id or asked.severity_id)
 
 
+def _accepts(asked: IncidentChange, form: Form) -> bool:
+    before, after = form.status(asked.seen_status_id or ""), form.status(asked.incident_status_id or "")
+    return before is not None and after is not None and is_accepted(before.category, after.category)
+
+
 def _changed(asked: IncidentChange, form: Form) -> str:
     roles = [role.name for role in form.roles if role.id in asked.incident_role_assignments]
-    texts = [*["name"] * (asked.name is not None), *["summary"] * (asked.summary is not None)]
-    times = [
-        f"{found.name}: {f'{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if at else 'cleared'}"
-        for timestamp_id, at in asked.incident_timestamp_values.items()
-        if (found := form.incident_timestamp(timestamp_id))
-    ]
-    return ", ".join([*texts, *roles, *times])
+    told = {"name": asked.name, "summary": asked.summary, "call link": asked.call_url}
+    said = [*(field for field, value in told.items() if value is not None), *roles]
+    for field in form.custom_fields:
+        if (values := asked.custom_field_entries.get(field.id)) is not None:
+            said.append(f"{field.name}: {join_names(value.shown for value in values) or 'emptied'}")
+    return ", ".join([*said, *_changed_times(asked, form)])
+
+
+def _changed_times(asked: IncidentChange, form: Form) -> Iterator[str]:
+    for timestamp_id, at in asked.incident_timestamp_values.items():
+        if (found := form.incident_timestamp(timestamp_id)) is not None:
+            yield f"{found.name}: {f'{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if at else 'cleared'}"
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
@@ -87,6 +146,99 @@ def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:
         )
         for role, who in asked.incident_role_assignments.items()
     ]
+
+
+async def set_call(client: Client, incident_id: str, url: str) -> None:
+    """Set the call link that the rules gave the incident, which no create payload takes."""
+    edited = api_models.EditedIncident(call_url=url)
+    payload = api_models.EditPayload(incident=edited, notify_incident_channel=False)
+    await _sent(client, f"/v2/incidents/{incident_id}/actions/edit", payload)
+
+
+# Memberships of private incidents. incident.io creates and revokes them, and lists none: the bot stores them.
+
+MEMBERSHIPS = "/v1/incident_memberships"
+
+
+async def change_members(
+    client: Client, store: KeyValueStore, before: Incident, asked: IncidentChange
+) -> None:
+    """Make the invited people members of a private incident, and revoke the membership of removed ones.
+
+    Source: incident.io, Incident Memberships V1, Create and Revoke. A repeat changes nothing. All of them
+    are added to the timeline. Raises Refused for a person whom incident.io does not know.
+    """
+    known = {person.slack_user_id: person for person in asked.assignees}
+    for person_id in asked.invited:
+        person = known.get(person_id, Person(slack_user_id=person_id))
+        if before.is_private and person_id not in before.people:
+            await _set_member(client, before.id, person, is_member=True)
+            await _store_member(store, before.id, person)
+        await _note_member(client, before.id, asked, person, Verb.INVITE)
+    for person_id in asked.removed:
+        person = known.get(person_id, Person(slack_user_id=person_id))
+        # Before incident.io answers, so that the person sees nothing of it here from now on.
+        await _forget_member(store, before.id, person_id)
+        await _set_member(client, before.id, person, is_member=False)
+        await _note_member(client, before.id, asked, person, Verb.REMOVE)
+
+
+async def _set_member(client: Client, incident_id: str, person: Person, *, is_member: bool) -> None:
+    user = await _user_id(client, person)
+    if user is None and is_member:
+        said = f"incident.io does not know {display_name(person)}, so they cannot see this private incident."
+        raise Refused(said, {"invited": said})
+    if user is None:
+        return
+    payload = api_models.MembershipPayload(incident_id=incident_id, user_id=user)
+    path = MEMBERSHIPS if is_member else f"{MEMBERSHIPS}/actions/revoke"
+    try:
+        await client.send("POST", path, payload.written())
+    except ApiError as rejected:
+        # A membership that is there already, or is gone already, is what was asked for.
+        if rejected.status != (409 if is_member else 404):
+            raise to_refused(rejected, payload.model_dump()) from rejected
+
+
+async def _note_member(
+    client: Client, incident_id: str, asked: IncidentChange, person: Person, verb: Verb
+) -> None:
+    entry = TimelineEntry(at=asked.at, by=asked.by, verb=verb.timeline, text=display_name(person))
+    await note(client, incident_id, entry, f"{asked.key}:{verb}:{person.slack_user_id}")
+
+
+async def members_of(store: KeyValueStore | None, incident_id: str) -> tuple[Person, ...]:
+    """Return the people whom the bot has made members of this incident."""
+    return tuple([person async for _, person in _slots(store, incident_id) if person is not None])
+
+
+async def _slots(store: KeyValueStore | None, incident_id: str) -> AsyncIterator[tuple[str, Person | None]]:
+    """Yield each slot with its member; None for one who was removed. The slots are numbered without gaps."""
+    for number in count():
+        name = f"incident_io/member/{incident_id}/{number}"
+        found = None if store is None else await store.get(name)
+        if found is None:
+            return
+        yield name, Person.model_validate_json(found) if found else None
+
+
+async def _store_member(store: KeyValueStore, incident_id: str, person: Person) -> None:
+    """Store the member in the first free slot, so that two at once, also of two replicas, lose neither."""
+    if person.slack_user_id in {one.slack_user_id for one in await members_of(store, incident_id)}:
+        return
+    written_down = person.model_dump_json()
+    for number in count():
+        name = f"incident_io/member/{incident_id}/{number}"
+        if await store.set_if_absent(name, written_down) == written_down:
+            return
+
+
+async def _forget_member(store: KeyValueStore, incident_id: str, person: PersonId) -> None:
+    taken = [
+        name async for name, member in _slots(store, incident_id) if member and member.slack_user_id == person
+    ]
+    for name in taken:
+        await store.set(name, "")
 
 
 async def note(client: Client, incident_id: str, entry: TimelineEntry, key: str) -> None:

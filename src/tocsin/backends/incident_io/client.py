@@ -15,12 +15,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
+import structlog
 
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import FrozenModel
 from tocsin.logs import trace
 from tocsin.workflows.ports import Alerts, check_ownership, loop_time
+
+log = structlog.get_logger()
 
 # Circuit breaker: while incident.io refuses our key, a few requests are tried, then none for a pause.
 
@@ -160,14 +163,26 @@ class FieldError(FrozenModel):
 class ApiError(TocsinError):
     """incident.io rejected the request; sending it again unchanged will not help."""
 
-    def __init__(self, status: int, errors: tuple[FieldError, ...]) -> None:
-        super().__init__(" ".join(w.message for w in errors) or f"incident.io refused it (HTTP {status}).")
+    def __init__(self, status: int, errors: tuple[FieldError, ...], request_id: str = "") -> None:
+        said = " ".join(w.message for w in errors) or f"incident.io refused it (HTTP {status})."
+        super().__init__(with_request_id(said, request_id))
         self.status = status
         self.errors = errors
+        self.request_id = request_id
 
     @classmethod
     def from_body(cls, status: int, body: Mapping[str, Any]) -> ApiError:
-        return cls(status, tuple(_field_errors(body)))
+        return cls(status, tuple(_field_errors(body)), request_id_of(body))
+
+
+def request_id_of(body: Mapping[str, Any]) -> str:
+    """Return the id by which incident.io's support finds a request (incident.io, Errors: `request_id`)."""
+    return str(body.get("request_id") or "")[:64]
+
+
+def with_request_id(sentence: str, request_id: str) -> str:
+    """Return the sentence with the id for incident.io's support behind it, if there is one."""
+    return f"{sentence} (incident.io request {request_id})" if request_id else sentence
 
 
 def _field_errors(body: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -335,11 +350,15 @@ class Client:
 
     def _error(self, response: httpx.Response, changes: bool) -> TocsinError:
         status, said = response.status_code, _object(response)
+        if request_id := request_id_of(said):
+            kind = _kind(response.request.method, response.request.url.path)
+            log.warning("incident.io answered an error", kind=kind, status=status, request_id=request_id)
         if status == 401:
             return AccessDenied.for_key()
         if status == 403:
             return AccessDenied.for_permission(
-                f"{response.request.method} {response.request.url.path}", join_messages(said)
+                f"{response.request.method} {response.request.url.path}",
+                with_request_id(join_messages(said), request_id_of(said)).strip(),
             )
         if status == 429:
             seconds = retry_after_of(response.headers, said)

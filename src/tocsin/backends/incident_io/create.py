@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from pydantic import Field
 from pydantic_core import PydanticSerializationError
 
 from tocsin.backends.incident_io import api_models
@@ -13,10 +16,10 @@ from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.mapping import StoredDeclaration, storage_key, to_refused, unknown_user
 from tocsin.backends.incident_io.queries import incident_in, pages
-from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
-from tocsin.incidents.model import FieldValue, FrozenModel, PersonId
+from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Unavailable
+from tocsin.incidents.model import FieldValue, FrozenModel, Person, PersonId, TeamId
 from tocsin.incidents.requests import Declaration
-from tocsin.workflows.ports import Clock, KeyValueStore
+from tocsin.workflows.ports import Clock, FindPerson, KeyValueStore
 
 Version = Literal["v1", "v2"]
 Choice = Literal["auto", "v1", "v2"]
@@ -41,6 +44,8 @@ class PendingCreate(FrozenModel):
     version: Version
     body: dict[str, Any]
     strangers: tuple[PersonId, ...] = ()
+    by_email: dict[str, PersonId] = Field(default_factory=dict)
+    """People unknown by their Slack id, by the e-mail address that is tried instead."""
 
     @property
     def payload(self) -> api_models.CreatePayload:
@@ -64,6 +69,8 @@ class IncidentCreator:
         self._clock = clock
         self._choice = choice
         self._v1_gone = False
+        self.find_person: FindPerson | None = None
+        """Asks Slack for a person's e-mail address; None before the backend is told of it."""
 
     async def __call__(self, declaration: Declaration) -> tuple[IncidentResponse, StoredDeclaration]:
         """Create the incident; return incident.io's answer and the parts of the declaration that we store.
@@ -107,13 +114,41 @@ class IncidentCreator:
                 " and check INCIDENT_IO_URL; what was declared meanwhile is saved and then sent.",
             )
         else:
-            without = _without_unknown_user(sent, rejected)
+            without = await self._without_unknown_user(declaration, sent, rejected)
             if without is None:
                 await self.forget(declaration)
                 raise to_refused(rejected, sent.body, await self._account.reporter_role()) from rejected
             corrected = without
         await self._store.set(_name(declaration), corrected.model_dump_json())
         return corrected
+
+    async def _without_unknown_user(
+        self, declaration: Declaration, sent: PendingCreate, rejected: ApiError
+    ) -> PendingCreate | None:
+        """Return the request with the unknown person by e-mail address, or else without that person.
+
+        Returns None if it was rejected for another reason.
+        """
+        place = unknown_user(rejected, sent.body)
+        if place is None:
+            return None
+        held = [dict(one) for one in sent.body["incident_role_assignments"]]
+        by = held[place]["assignee"]
+        person = PersonId(by["slack_user_id"]) if "slack_user_id" in by else sent.by_email[by["email"]]
+        email = ""
+        if "email" not in by:
+            known = (declaration.reporter, *declaration.assignees)
+            email = await email_of(self.find_person, declaration.slack_team_id, person, known)
+        if email:
+            held[place]["assignee"] = {"email": email}
+            body = {**sent.body, "incident_role_assignments": held}
+            return sent.model_copy(update={"body": body, "by_email": {**sent.by_email, email: person}})
+        held.pop(place)
+        body = {**sent.body, "incident_role_assignments": held}
+        if not held:
+            del body["incident_role_assignments"]
+        strangers = tuple(dict.fromkeys([*sent.strangers, person]))
+        return sent.model_copy(update={"body": body, "strangers": strangers})
 
     async def _find_existing(self, declaration: Declaration, sent: PendingCreate) -> IncidentResponse | None:
         """Return an incident with this name, created since the first attempt, of no other declaration.
@@ -170,8 +205,7 @@ class IncidentCreator:
             "slack_team_id": (declaration.slack_team_id or None) if in_grid else None,
             "incident_role_assignments": await self._roles(declaration) or None,
             "custom_field_entries": [
-                api_models.EntryPayload(custom_field_id=field, values=[_value(v) for v in values])
-                for field, values in declaration.custom_field_entries.items()
+                entry_payload(field, values) for field, values in declaration.custom_field_entries.items()
             ]
             or None,
         }
@@ -217,7 +251,9 @@ class IncidentCreator:
         )
 
     async def _in_triage(self, declaration: Declaration) -> bool:
-        """True if incidents of this type always start in triage (Incident Types V1: `create_in_triage`)."""
+        """True if it was asked for, or if the type demands it (Incident Types V1: `create_in_triage`)."""
+        if declaration.status == "triage":
+            return True
         form = await self._account.known()
         usual = form.usual_type.id if form.usual_type else None
         wanted = declaration.incident_type_id or usual
@@ -236,6 +272,7 @@ def _stored_parts(declaration: Declaration, sent: PendingCreate) -> StoredDeclar
         strangers=sent.strangers,
         version=sent.version,
         team=declaration.slack_team_id,
+        call_url=declaration.call_url,
     )
 
 
@@ -250,6 +287,11 @@ def _summary(declaration: Declaration) -> str:
     return "\n\n".join(filter(None, [declaration.summary, f"Declared from {link}"]))
 
 
+def entry_payload(field_id: str, values: Sequence[FieldValue]) -> api_models.EntryPayload:
+    """Return the answers to a field; without any, incident.io unsets it (Incidents V2, Edit)."""
+    return api_models.EntryPayload(custom_field_id=field_id, values=[_value(value) for value in values])
+
+
 def _value(value: FieldValue) -> api_models.ValuePayload:
     return api_models.ValuePayload(
         value_text=value.value_text,
@@ -260,18 +302,14 @@ def _value(value: FieldValue) -> api_models.ValuePayload:
     )
 
 
-def _without_unknown_user(sent: PendingCreate, rejected: ApiError) -> PendingCreate | None:
-    """Return the request without the person unknown to incident.io.
-
-    Returns None if it was rejected for another reason.
-    """
-    place = unknown_user(rejected, sent.body)
-    if place is None:
-        return None
-    held = list(sent.body["incident_role_assignments"])
-    gone = PersonId(held.pop(place)["assignee"]["slack_user_id"])
-    body = {**sent.body, "incident_role_assignments": held}
-    if not held:
-        del body["incident_role_assignments"]
-    strangers = tuple(dict.fromkeys([*sent.strangers, gone]))
-    return sent.model_copy(update={"body": body, "strangers": strangers})
+async def email_of(
+    find_person: FindPerson | None, team: TeamId, person: PersonId, known: Iterable[Person]
+) -> str:
+    """Return a person's e-mail address as Slack has it; "" if it is not known or Slack cannot be asked."""
+    told = next((one.email for one in known if one.slack_user_id == person and one.email), None)
+    if told or find_person is None:
+        return told or ""
+    with suppress(Unavailable, SlackRefused):
+        found = await find_person(team, person)
+        return (found.email or "") if found is not None else ""
+    return ""

@@ -66,8 +66,8 @@ class Account:
             self._if_told("/v3/incident_forms", "incident_forms", api_models.FormResponse),
             self._if_told("/v2/incident_timestamps", "incident_timestamps", api_models.NamedTimestamp),
         )
-        elements = next((form.lifecycle_elements for form in forms if form.form_type == "declare"), None)
-        custom = await self._in_order(fields, elements)
+        elements = _elements(forms, "declare")
+        custom = await self._in_order(fields, elements, _elements(forms, "resolve"))
         self._fields = {field.id: field for field in fields}
         self.types = tuple(types)
         self.form = Form(
@@ -105,30 +105,40 @@ class Account:
     async def _in_order(
         self,
         fields: Sequence[api_models.FieldResponse],
-        elements: Sequence[api_models.ElementResponse] | None,
+        declared: Elements | None,
+        resolved: Elements | None,
     ) -> tuple[CustomField, ...]:
-        """Return the fields in the order of the declare form; without a form, V1 tells the required ones."""
-        if elements is None:
-            needed = await self._needed_by_v1()
-            ordered = list(fields)
-        else:
-            needed = {e.custom_field_id for e in elements if e.custom_field_id and e.is_needed}
-            places = {e.custom_field_id: place for place, e in enumerate(elements) if e.custom_field_id}
-            ordered = sorted(
-                (field for field in fields if field.id in places), key=lambda field: places[field.id]
-            )
+        """Return the fields in the order of the declare form, then those that it leaves out.
+
+        V1 tells which fields are needed where the organisation has no such form, or where the form leaves
+        that to each field (`check_engine_config`).
+        """
+        of_v1 = await self._needed_by_v1() if _leaves_it_to_v1(declared, resolved) else {}
+        places = {e.custom_field_id: place for place, e in enumerate(declared or ()) if e.custom_field_id}
+        ordered = sorted(fields, key=lambda field: places.get(field.id, len(declared or ())))
         options = await asyncio.gather(*(self._options_of(field) for field in ordered))
         return tuple(
-            mapping.custom_field_of(field, required=field.id in needed).model_copy(update={"options": found})
+            mapping.custom_field_of(
+                field, required=_is_needed(field.id, declared, of_v1.get(field.id) == "always")
+            ).model_copy(
+                update={
+                    "options": found,
+                    "asked": "always" if declared is None or field.id in places else "later",
+                    "required_when": "closing"
+                    if _is_needed(field.id, resolved, of_v1.get(field.id) == "before_resolution")
+                    else None,
+                }
+            )
             for field, found in zip(ordered, options, strict=True)
         )
 
-    async def _needed_by_v1(self) -> set[str | None]:
+    async def _needed_by_v1(self) -> dict[str, str]:
+        """Return `required_v2` of each field (Custom Fields V1, List)."""
         try:
             told = await self._listed("/v1/custom_fields", "custom_fields", api_models.FieldResponse)
         except ApiError:
-            return set()
-        return {field.id for field in told if field.required_v2 == "always"}
+            return {}
+        return {field.id: field.required_v2 for field in told}
 
     async def _options_of(self, field: api_models.FieldResponse) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
@@ -223,6 +233,28 @@ def _literals(binding: object) -> Iterator[str]:
     for one in [binding.get("value"), *(several if isinstance(several, list) else ())]:
         if isinstance(one, dict) and isinstance(one.get("literal"), str):
             yield one["literal"]
+
+
+Elements = Sequence[api_models.ElementResponse]
+
+
+def _elements(forms: Sequence[api_models.FormResponse], form_type: str) -> Elements | None:
+    return next((form.lifecycle_elements for form in forms if form.form_type == form_type), None)
+
+
+def _leaves_it_to_v1(*forms: Elements | None) -> bool:
+    return any(form is None or any(element.is_left_to_field for element in form) for form in forms)
+
+
+def _is_needed(field_id: str, elements: Elements | None, by_v1: bool) -> bool:
+    """True if the form needs an answer to the field.
+
+    Without a form, or if the form leaves it to the field, V1 says so.
+    """
+    if elements is None:
+        return by_v1
+    asked = [element for element in elements if element.custom_field_id == field_id]
+    return any(element.is_needed or (element.is_left_to_field and by_v1) for element in asked)
 
 
 def _needed(elements: Sequence[api_models.ElementResponse], kind: str, *, default: bool) -> bool:

@@ -21,12 +21,14 @@ from tocsin.backends.incident_io.api_models import (
     UserResponse,
     ValueResponse,
 )
-from tocsin.backends.incident_io.client import ApiError, FieldError
+from tocsin.backends.incident_io.client import ApiError, FieldError, with_request_id
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
+    Automation,
     CatalogEntry,
     CustomField,
     DurationMetric,
+    ExternalIssue,
     FieldEntry,
     FieldKind,
     FieldOption,
@@ -61,7 +63,8 @@ MODES = {"real": "standard"}
 
 def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
     """Return the incident; `form` gives the account's statuses, of which V1 tells only a word."""
-    created = answer.created_at or DAWN
+    created, issue = answer.created_at or DAWN, answer.external_issue_reference
+    creator = _reporter(answer)
     return Incident(
         id=answer.id,
         reference=answer.reference or answer.id,
@@ -76,7 +79,8 @@ def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
         slack_team_id=answer.slack_team_id,
         slack_channel_id=answer.slack_channel_id,
         slack_channel_name=answer.slack_channel_name,
-        creator=_reporter(answer),
+        creator=creator,
+        automation=automation_of(answer.creator) if creator == Person() else None,
         incident_role_assignments=tuple(
             RoleAssignment(role=role_of(held.role), assignee=person_of(held.assignee))
             for held in answer.incident_role_assignments
@@ -95,6 +99,14 @@ def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
             ),
             None,
         ),
+        call_url=answer.call_url or None,
+        postmortem_document_url=answer.postmortem_document_url or None,
+        external_issue_reference=ExternalIssue(**issue.model_dump()) if issue else None,
+        has_debrief=answer.has_debrief,
+        workload_minutes_total=answer.workload_minutes_total,
+        workload_minutes_working=answer.workload_minutes_working,
+        workload_minutes_late=answer.workload_minutes_late,
+        workload_minutes_sleeping=answer.workload_minutes_sleeping,
     )
 
 
@@ -153,6 +165,17 @@ def actor_of(actor: ActorResponse) -> Person | None:
     return person_of(actor.user)
 
 
+def automation_of(actor: ActorResponse) -> Automation | None:
+    """Return the alert, the workflow or the API key that acted; None if incident.io names none of them."""
+    if actor.alert is not None:
+        return Automation(kind="alert", id=actor.alert.id, name=actor.alert.title)
+    if actor.workflow is not None:
+        return Automation(kind="workflow", id=actor.workflow.id, name=actor.workflow.name)
+    if actor.api_key is not None:
+        return Automation(kind="api_key", id=actor.api_key.id, name=actor.api_key.name)
+    return None
+
+
 def _reporter(answer: IncidentResponse) -> Person:
     """Return the holder of the reporter role, else the creator.
 
@@ -191,7 +214,7 @@ def _value(answer: ValueResponse) -> FieldValue:
         value_link=answer.value_link,
         value_numeric=answer.value_numeric,
         value_option=FieldOption(**option.model_dump()) if option else None,
-        value_catalog_entry=CatalogEntry(id=entry.id, name=entry.name) if entry else None,
+        value_catalog_entry=CatalogEntry(**entry.model_dump()) if entry else None,
     )
 
 
@@ -226,6 +249,8 @@ class StoredDeclaration(FrozenModel):
     version: Literal["v1", "v2"] = "v2"
     team: TeamId = TeamId("")
     """Workspace of the declaration; incident.io returns only that of the channel it created."""
+    call_url: str | None = None
+    """Call link by the rules; one that incident.io has comes first."""
 
 
 def storage_key(incident_id: str) -> str:
@@ -238,8 +263,10 @@ def complete(incident: Incident, stored: StoredDeclaration) -> Incident:
     return incident.model_copy(
         update={
             "creator": incident.creator if known else stored.reporter,
+            "automation": incident.automation if stored.reporter == Person() else None,
             "source": stored.source,
             "strangers": stored.strangers,
+            "call_url": incident.call_url or stored.call_url,
             "slack_team_id": stored.team or incident.slack_team_id,
         }
     )
@@ -289,7 +316,8 @@ def to_refused(error: ApiError, body: Mapping[str, Any], reporter_role: str | No
             fields[field] = " ".join(filter(None, [fields.get(field), problem.message]))
         else:
             rest.append(problem.message)
-    said = " ".join(filter(None, rest))
+    # A person can correct a field without anyone's help, so only the other sentences name the request.
+    said = with_request_id(" ".join(rest), error.request_id) if any(rest) else ""
     if not said:
         said = "incident.io refused some fields." if fields else str(error)
     return Refused(said, fields)

@@ -12,10 +12,19 @@ from tocsin.backends.local.create import ulid
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
-from tocsin.incidents.permissions import Verb
+from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.timestamps import TimestampRule, set_by
-from tocsin.incidents.transitions import NAMELESS, TIMELINE_VERBS, UPDATE_VERBS, unchanged
+from tocsin.incidents.transitions import (
+    NAMELESS,
+    STATUS_VERBS,
+    TIMELINE_VERBS,
+    UPDATE_VERBS,
+    call_words,
+    is_accepted,
+    timeline_of_field,
+    unchanged,
+)
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, TIME_FIELD, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
@@ -29,7 +38,7 @@ _TAKE_ROLE = "DELETE FROM incident_role_assignments WHERE incident_id = ? AND in
 _LAST_STATUS = """
 SELECT l.timestamp, COALESCE(p.name, l.actor_name, 'Somebody')
 FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
-WHERE l.incident_id = ? AND l.verb = ? ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
+WHERE l.incident_id = ? AND l.verb IN (?, ?) ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
 """
 
 _TIMES_OF = "SELECT incident_timestamp_id, value FROM incident_timestamp_values WHERE incident_id = ?"
@@ -67,6 +76,8 @@ def change(
         said = [
             *_columns(db, row, change, now),
             *_roles(db, incident_id, change),
+            *_members(db, row, change, now),
+            *_fields(db, incident_id, change),
             *_times(db, row, change, rules),
         ]
         if change.message:
@@ -80,7 +91,8 @@ def change(
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
-        if change.incident_role_assignments or {change.name, change.summary, change.visibility} != {None}:
+        people = change.incident_role_assignments or change.invited or change.removed
+        if people or {change.name, change.summary, change.visibility} != {None}:
             db.index_words(row["number"])
         updated_at = written_after(row["updated_at"], now)
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
@@ -91,7 +103,7 @@ def _refuse_conflict(db: SqlConnection, row: dict[str, Any], change: IncidentCha
         return
     status = _name(db, "incident_statuses", row["incident_status_id"])
     sentence = f"{row['reference']} is {status} by now."
-    last = db.execute(_LAST_STATUS, [row["id"], TIMELINE_VERBS["incident_status_id"]]).fetchone()
+    last = db.execute(_LAST_STATUS, [row["id"], *STATUS_VERBS]).fetchone()
     if last is not None:
         when = ago(datetime.fromisoformat(last[0]), now)
         sentence = f"{last[1]} set the status of {row['reference']} to {status} {when}."
@@ -110,6 +122,9 @@ def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChan
     for timestamp_id in change.incident_timestamp_values:
         if not _name(db, "incident_timestamps", timestamp_id):
             wrong[f"{TIME_FIELD}{timestamp_id}"] = "That time is not kept here any more."
+    for place, sentence, query, parameters in create.field_lookups(change.custom_field_entries):
+        if not db.execute(query, parameters).fetchone():
+            wrong[place] = sentence
     into = change.merged_into
     if into is not None and (
         into == row["reference"]
@@ -127,8 +142,10 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         if wanted is None or wanted == row[column]:
             continue
         db.execute(f"UPDATE incidents SET {column} = ? WHERE id = ?", [wanted, row["id"]])
+        if column == "incident_status_id" and is_accepted(_category(db, row[column]), _category(db, wanted)):
+            verb = Verb.ACCEPT.timeline
         table = _CHOICES.get(column, ("", ""))[0]
-        yield column, verb, _name(db, table, wanted) if table else "" if column == "visibility" else wanted
+        yield column, verb, _name(db, table, wanted) if table else _words(column, wanted)
     if change.incident_status_id is not None:
         closed = _category(db, change.incident_status_id) not in OPEN_CATEGORIES
         at = (row["closed_at"] or written(now)) if closed else None
@@ -137,6 +154,13 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         # A reader of this incident may be one who must not know of the private one.
         told = db.execute("SELECT visibility FROM incidents WHERE reference = ?", [into]).fetchone()
         yield "merged", "merged it into", NAMELESS if told == ("private",) else into
+
+
+def _words(column: str, wanted: str) -> str:
+    """Return a new value in the words of the timeline; "" if the verb says all of it."""
+    if column == "call_url":
+        return call_words(wanted)
+    return "" if column == "visibility" else wanted
 
 
 def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
@@ -189,6 +213,52 @@ def _events(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> I
     leads = db.execute("SELECT id FROM incident_roles WHERE role_type = 'lead'").fetchall()
     if any(change.incident_role_assignments.get(lead) for (lead,) in leads):
         yield "lead"
+
+
+def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
+    """Make the invited people members of a private incident, and end the membership of removed ones.
+
+    Raises Refused if the incident has become private and the person who invites may not see it any more.
+    """
+    if not (change.invited or change.removed):
+        return
+    is_private = row["visibility"] != "public"
+    sees = "SELECT 1 FROM incident_people WHERE number = ? AND slack_user_id = ?"
+    by = change.by.slack_user_id
+    if is_private and db.execute(sees, [row["number"], by]).fetchone() is None:
+        raise Refused(NOT_SEEN)
+    for person in change.invited:
+        # People who were brought into the channel of a public incident do not see it once it is private.
+        if is_private and db.execute(sees, [row["number"], person]).fetchone() is None:
+            db.execute("INSERT INTO incident_memberships VALUES (?, ?, ?)", [row["id"], person, written(now)])
+        yield f"invited:{person}", Verb.INVITE.timeline, f"<@{person}>"
+    for person in change.removed:
+        db.execute(
+            "DELETE FROM incident_memberships WHERE incident_id = ? AND slack_user_id = ?",
+            [row["id"], person],
+        )
+        yield f"removed:{person}", Verb.REMOVE.timeline, f"<@{person}>"
+
+
+_ANSWERS = """
+SELECT COALESCE(value_text, value_link, value_numeric, value_option_id) FROM custom_field_entries
+WHERE incident_id = ? AND custom_field_id = ? ORDER BY position
+"""
+_TAKE_ANSWERS = "DELETE FROM custom_field_entries WHERE incident_id = ? AND custom_field_id = ?"
+
+
+def _fields(db: SqlConnection, incident_id: str, change: IncidentChange) -> Iterator[Said]:
+    """Replace the answers to each field that the change names; others stay as they are."""
+    for field_id, values in change.custom_field_entries.items():
+        there = [row[0] for row in db.execute(_ANSWERS, [incident_id, field_id]).fetchall()]
+        if there == [value.entered for value in values]:
+            continue
+        db.execute(_TAKE_ANSWERS, [incident_id, field_id])
+        create.insert_answers(db, incident_id, field_id, values)
+        yield (
+            f"custom_field_entries.{field_id}",
+            *timeline_of_field(_name(db, "custom_fields", field_id), values),
+        )
 
 
 def _name(db: SqlConnection, table: str, thing_id: str) -> str:

@@ -11,8 +11,11 @@ from typing import Any
 from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.incidents.model import OPEN_CATEGORIES, Form
 
-ELSEWHERE = {"options", "searched", "catalog_type_id"}
-"""Properties of a custom field that are no columns: options have their own table, the others are unused."""
+ELSEWHERE = {"options", "searched", "catalog_type_id", "required_when", "asked"}
+"""Properties of a custom field that are no columns.
+
+Options have their own table, and no old incident needs the others to be shown.
+"""
 
 
 def update_choices(db: SqlConnection, form: Form, now: str) -> None:

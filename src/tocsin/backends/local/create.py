@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,12 +32,12 @@ def ulid(at: datetime) -> str:
 _INSERT_INCIDENT = """
 INSERT INTO incidents (
     id, number, reference, idempotency_key, name, summary,
-    severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id,
+    severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id, call_url,
     source_message_channel_id, source_message_timestamp, source_message_permalink,
     creator_slack_user_id, creator_name, creator_email, created_at, updated_at, closed_at
 ) VALUES (
     :id, :number, :reference, :key, :name, :summary,
-    :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id,
+    :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id, :call_url,
     :source_channel, :source_timestamp, :source_permalink,
     :slack_user_id, :person_name, :email, :at, :at, :closed_at
 )
@@ -148,11 +148,12 @@ def _insert_incident(
         "name": declaration.name,
         "summary": declaration.summary,
         "severity_id": declaration.severity_id,
-        "incident_status_id": (config.closed_status if is_over else config.first_status).id,
+        "incident_status_id": (config.closed_status if is_over else config.start_status(declaration)).id,
         "incident_type_id": declaration.incident_type_id or config.default_type.id,
         "visibility": declaration.visibility,
         "mode": declaration.mode,
         "slack_team_id": declaration.slack_team_id,
+        "call_url": declaration.call_url,
         "source_channel": source and source.channel,
         "source_timestamp": source and source.timestamp,
         "source_permalink": source and source.permalink,
@@ -175,7 +176,7 @@ def _set_times(db: SqlConnection, declaration: Declaration, config: IncidentConf
     times = dict(declaration.incident_timestamp_values)
     if declaration.mode != "retrospective":
         lead = {role.id for role in config.roles if role.role_type == "lead"}
-        events = ["declared", config.first_status.id]
+        events = ["declared", config.start_status(declaration).id]
         events += ["lead"] * (not lead.isdisjoint(declaration.incident_role_assignments))
         for event in events:
             times |= dict.fromkeys(set_by(config.timestamp_rules, event, times), declaration.at)
@@ -208,10 +209,15 @@ def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:
 
 def _insert_entries(db: SqlConnection, declaration: Declaration, incident_id: str) -> None:
     for field_id, values in declaration.custom_field_entries.items():
-        for position, value in enumerate(values):
-            option_id = value.value_option.id if value.value_option else None
-            kinds = [value.value_text, value.value_link, value.value_numeric, option_id]
-            db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
+        insert_answers(db, incident_id, field_id, values)
+
+
+def insert_answers(db: SqlConnection, incident_id: str, field_id: str, values: Iterable[FieldValue]) -> None:
+    """Insert the answers to one custom field."""
+    for position, value in enumerate(values):
+        option_id = value.value_option.id if value.value_option else None
+        kinds = [value.value_text, value.value_link, value.value_numeric, option_id]
+        db.execute(_INSERT_ENTRY, [incident_id, field_id, position, *kinds])
 
 
 def _headline(db: SqlConnection, declaration: Declaration) -> str:
@@ -230,7 +236,11 @@ def _refuse_unknown(db: SqlConnection, declaration: Declaration) -> None:
         raise Refused("Some fields need another look.", wrong)
 
 
-def _lookups(declaration: Declaration) -> Iterator[tuple[str, str, str, list[Any]]]:
+Lookup = tuple[str, str, str, list[Any]]
+"""Field of a choice, the sentence if the choice never existed, and the query that finds it."""
+
+
+def _lookups(declaration: Declaration) -> Iterator[Lookup]:
     if declaration.severity_id is not None:
         query = "SELECT 1 FROM severities WHERE id = ?"
         yield "severity_id", _gone("severity"), query, [declaration.severity_id]
@@ -243,14 +253,19 @@ def _lookups(declaration: Declaration) -> Iterator[tuple[str, str, str, list[Any
     for timestamp_id in declaration.incident_timestamp_values:
         query = "SELECT 1 FROM incident_timestamps WHERE id = ?"
         yield f"{TIME_FIELD}{timestamp_id}", _gone("time"), query, [timestamp_id]
-    for field_id, values in declaration.custom_field_entries.items():
+    yield from field_lookups(declaration.custom_field_entries)
+
+
+def field_lookups(entries: Mapping[str, Sequence[FieldValue]]) -> Iterator[Lookup]:
+    """Yield the look-ups of each answered field and of each option that was chosen."""
+    for field_id, values in entries.items():
         place = f"custom_field_entries.{field_id}"
         yield place, _gone("field"), "SELECT 1 FROM custom_fields WHERE id = ?", [field_id]
         for value in values:
             yield from _option_lookup(place, field_id, value)
 
 
-def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[tuple[str, str, str, list[Any]]]:
+def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[Lookup]:
     if value.value_option is not None:
         query = "SELECT 1 FROM custom_field_options WHERE custom_field_id = ? AND id = ?"
         yield place, _gone("choice"), query, [field_id, value.value_option.id]

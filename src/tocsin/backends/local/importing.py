@@ -47,6 +47,7 @@ _CHOICES = {
 
 _OF_INCIDENTS = (
     "incident_role_assignments",
+    "incident_memberships",
     "custom_field_entries",
     "incident_timestamp_values",
     "incident_timeline_items",

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
-from tocsin.backends.local.schema import LISTS, TABLES, TIMESTAMPS
+from tocsin.backends.local.schema import CALLS, LISTS, MEMBER, MEMBERS, TABLES, TIMESTAMPS
 from tocsin.incidents.errors import Refused, Unavailable
 
 SESSION = {
@@ -100,6 +100,24 @@ _WORDS = (
     # A search reads new words from the index itself, and not from a list beside it (GIN, 70.4.1).
     "CREATE INDEX incident_words_by_word ON incident_words USING gin (words) WITH (fastupdate = off)",
 )
+_MEMBERS = (
+    MEMBERS,
+    f"""CREATE FUNCTION incident_people_joined() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        INSERT INTO incident_people
+        SELECT new.slack_user_id, (visibility = 'public')::int, (closed_at IS NULL)::int, number, '{MEMBER}'
+        FROM incidents WHERE id = new.incident_id ON CONFLICT DO NOTHING;
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_joined AFTER INSERT ON incident_memberships FOR EACH ROW
+        EXECUTE FUNCTION incident_people_joined()""",
+    f"""CREATE FUNCTION incident_people_left() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$ BEGIN
+        DELETE FROM incident_people WHERE part = '{MEMBER}' AND slack_user_id = old.slack_user_id
+            AND number = (SELECT number FROM incidents WHERE id = old.incident_id);
+        RETURN NULL; END $$""",
+    """CREATE TRIGGER incident_people_left AFTER DELETE ON incident_memberships FOR EACH ROW
+        EXECUTE FUNCTION incident_people_left()""",
+)
 _MIGRATIONS = {
     "first_tables": (
         *TABLES,
@@ -109,6 +127,8 @@ _MIGRATIONS = {
         *_PEOPLE,
         *_WORDS,
     ),
+    "call_links": CALLS,
+    "memberships": _MEMBERS,
     "timestamps": TIMESTAMPS,
 }
 

@@ -32,7 +32,7 @@ from tocsin.incidents.model import (
     TimestampValue,
 )
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.transitions import TIMELINE_VERBS
+from tocsin.incidents.transitions import PEOPLE_VERBS, TIMELINE_VERBS
 
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
@@ -251,7 +251,8 @@ _SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_privat
 _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
 _MAYBE_TIMES = frozenset({"closed_at", "done_at", "set_to"})
 _PERHAPS = (
-    "_id", "_email", "_option", "_permalink", "by_name", "by_email", "assignee_name", "actor_name",
+    "_id", "_email", "_option", "_permalink", "_url", "by_name", "by_email", "assignee_name", "actor_name",
+    "member_name",
     "value_text", "value_link", "value_numeric",
 )  # fmt: skip
 _KINDS = frozenset(get_args(FieldKind))
@@ -299,7 +300,7 @@ SELECT i.*,
     s.name AS status_name, s.description AS status_description, s.category AS status_category,
     s.rank AS status_rank,
     t.name AS type_name, t.description AS type_description, t.is_default AS type_is_default,
-    t.private_incidents_only AS type_private_only
+    t.private_incidents_only AS type_private_only, t.create_in_triage AS type_in_triage
 FROM incidents i
 JOIN incident_statuses s ON s.id = i.incident_status_id
 LEFT JOIN severities v ON v.id = i.severity_id
@@ -324,6 +325,12 @@ JOIN incident_roles r ON r.id = a.incident_role_id
 LEFT JOIN people p ON p.slack_user_id = a.assignee_slack_user_id
 WHERE a.incident_id IN ({marks})
 ORDER BY r.rowid
+"""
+
+_MEMBERS = """
+SELECT m.incident_id, m.slack_user_id AS member_slack_user_id, p.name AS member_name, p.email AS member_email
+FROM incident_memberships m LEFT JOIN people p ON p.slack_user_id = m.slack_user_id
+WHERE m.incident_id IN ({marks}) ORDER BY m.created_at, m.slack_user_id
 """
 
 _ENTRIES = """
@@ -382,9 +389,13 @@ def incidents(db: SqlConnection, query: str, parameters: Sequence[Any], public_u
     found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
     roles, entries, times = (_by_incident(db, part, ids) for part in (_ROLES, _ENTRIES, _TIMESTAMPS))
+    members = _by_incident(db, _MEMBERS, [row["id"] for row in found if row["visibility"] != "public"])
     return [
         _incident(row, roles[row["id"]], entries[row["id"]], public_url).model_copy(
-            update={"incident_timestamp_values": tuple(map(_time, times[row["id"]]))}
+            update={
+                "members": tuple(filter(None, (_person(one, "member") for one in members[row["id"]]))),
+                "incident_timestamp_values": tuple(map(_time, times[row["id"]])),
+            }
         )
         for row in found
     ]
@@ -403,9 +414,10 @@ def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
 
 
 def _text(row: Row) -> str:
-    """Return the entry's text; the id of a person who was given a role is replaced by the name."""
+    """Return the entry's text; the id of a person who got a role or was invited is replaced by the name."""
     text, verb = str(row["text"]), str(row["verb"])
-    if not _GIVEN.fullmatch(text) or not verb.startswith("set ") or verb in TIMELINE_VERBS.values():
+    gave_role = verb.startswith("set ") and verb not in TIMELINE_VERBS.values()
+    if not _GIVEN.fullmatch(text) or not (gave_role or verb in PEOPLE_VERBS):
         return text
     return str(row["given_name"] or SOMEBODY)
 
@@ -461,6 +473,7 @@ def _type(row: Row) -> IncidentType | None:
         description=row["type_description"],
         is_default=row["type_is_default"],
         private_incidents_only=row["type_private_only"],
+        create_in_triage=row["type_in_triage"],
     )
 
 

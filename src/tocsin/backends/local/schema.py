@@ -207,6 +207,40 @@ def longer_beginnings_of_words(db: Database) -> None:
         db.execute(statement)
 
 
+CALLS = ("ALTER TABLE incidents ADD COLUMN call_url TEXT",)
+
+
+@migrations()
+def call_links(db: Database) -> None:
+    for statement in CALLS:
+        db.execute(statement)
+
+
+MEMBERS = """CREATE TABLE incident_memberships (
+    incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+    slack_user_id TEXT NOT NULL, created_at TEXT NOT NULL,
+    PRIMARY KEY (incident_id, slack_user_id))"""
+"""People who were invited to see a private incident."""
+
+MEMBER = "(member)"
+"""Part of a member in `incident_people`, where role holders have the id of their role."""
+
+
+@migrations()
+def memberships(db: Database) -> None:
+    for statement in (
+        MEMBERS,
+        f"""CREATE TRIGGER incident_people_joined AFTER INSERT ON incident_memberships BEGIN
+            INSERT OR IGNORE INTO incident_people
+            SELECT new.slack_user_id, visibility = 'public', closed_at IS NULL, number, '{MEMBER}'
+            FROM incidents WHERE id = new.incident_id; END""",
+        f"""CREATE TRIGGER incident_people_left AFTER DELETE ON incident_memberships BEGIN
+            DELETE FROM incident_people WHERE part = '{MEMBER}' AND slack_user_id = old.slack_user_id
+            AND number = (SELECT number FROM incidents WHERE id = old.incident_id); END""",
+    ):
+        db.execute(statement)
+
+
 TIMESTAMPS = (
     """CREATE TABLE incident_timestamps (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',

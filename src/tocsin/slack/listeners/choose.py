@@ -17,7 +17,7 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import timeline
 from tocsin.slack.listeners.declare import open_form
-from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, with_typed_text
+from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, refuse_command
 from tocsin.slack.listeners.targets import Uncertain, authorize, find_incident, resolve_target
 from tocsin.slack.listeners.verbs import (
     CommandSpec,
@@ -66,7 +66,7 @@ async def ask_if_name(
     except Uncertain:
         return False
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
+        await refuse_command(ack, command, context, error)
     return True
 
 
@@ -165,4 +165,5 @@ async def press_menu(ack: AsyncAck, action: BlockAction, context: WorkspaceConte
     if not isinstance(spec, VerbSpec):
         await ack()
         return
-    await run_from_card(spec, ack, action, context, incident_id)
+    # Each line of the menu opens a form, also of a verb that says something if it is typed alone.
+    await run_from_card(replace(spec, no_argument=False), ack, action, context, incident_id)

@@ -12,7 +12,8 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FollowUp, Incident
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.transitions import ENDING_OF_VERB
+from tocsin.incidents.transitions import ENDING_OF_VERB, missing_at_close
+from tocsin.incidents.validation import join_names, parse_changed_fields
 from tocsin.slack.command_text import as_read, references_in
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.replies import begin, reply_about
@@ -20,7 +21,7 @@ from tocsin.slack.listeners.targets import authorize, find_incident, prefixes, r
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
 from tocsin.slack.payloads import BlockAction, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape, first_value
-from tocsin.slack.views.close import close_modal, merge_modal, read_close
+from tocsin.slack.views.close import CloseEntered, close_modal, merge_modal, read_close
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 from tocsin.workflows.retry import best_effort
@@ -34,12 +35,13 @@ FOLLOW_UP_SECONDS = 0.5
 async def _build_close(call: Invocation, problem: str) -> View:
     form = await call.context.forms.fetch()
     undone = await unfinished(call.context, call.incident) if call.verb is Verb.CLOSE else []
-    return close_modal(form, call.incident, call.verb, unfinished=undone, problem=escape(problem))
+    entered = CloseEntered(message=call.text)
+    return close_modal(form, call.incident, call.verb, entered, unfinished=undone, problem=escape(problem))
 
 
-async def _build_close_again(call: Invocation, problem: str, message: str) -> View:
+async def _build_close_again(call: Invocation, problem: str, entered: CloseEntered) -> View:
     form = await call.context.forms.fetch()
-    return close_modal(form, call.incident, call.verb, message=message, problem=escape(problem))
+    return close_modal(form, call.incident, call.verb, entered, problem=escape(problem))
 
 
 async def unfinished(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
@@ -50,10 +52,26 @@ async def unfinished(context: WorkspaceContext, incident: Incident) -> list[Foll
     return [item for item in found if not item.is_done]
 
 
-async def _end(call: Invocation, message: str | None = None, seen: str | None = None) -> AnyChange | None:
-    message = call.text if message is None else message
-    ending = ENDING_OF_VERB[call.verb]
-    return await change(call, ending=ending, message=message, seen_status_id=seen)
+async def _end(call: Invocation) -> AnyChange | None:
+    """End or reopen the incident; opens the form instead if a field must be answered before it is closed."""
+    if call.verb is Verb.CLOSE and call.incident.incident_status.is_open:
+        missing = missing_at_close(call.incident, await call.context.forms.fetch())
+        if missing:
+            names = join_names(field.name for field in missing)
+            raise NeedsForm(f"{call.incident.reference} is not closed yet: fill in {names}.")
+    return await change(call, ending=ENDING_OF_VERB[call.verb], message=call.text)
+
+
+async def _end_as_entered(call: Invocation, entered: CloseEntered, seen: str | None) -> AnyChange | None:
+    form = await call.context.forms.fetch()
+    answers = parse_changed_fields(entered.fields.entries, entered.fields.labels, form)
+    return await change(
+        call,
+        ending=ENDING_OF_VERB[call.verb],
+        message=entered.message,
+        seen_status_id=seen,
+        custom_field_entries=answers,
+    )
 
 
 async def _make_private(call: Invocation, message: str = "") -> AnyChange | None:
@@ -107,15 +125,15 @@ async def submit_close(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
     """Handle the submission of the form of any of these verbs."""
-    message = read_close(submission.view.values)
+    entered = read_close(submission.view.values)
     seen = VerbMetadata.from_text(submission.view.private_metadata).seen.get("incident_status_id")
 
     async def execute(call: Invocation) -> AnyChange | None:
         if call.verb is Verb.PRIVATE:
-            return await _make_private(call, message)
-        return await _end(call, message, seen)
+            return await _make_private(call, entered.message)
+        return await _end_as_entered(call, entered, seen)
 
-    again = partial(_build_close_again, message=message)
+    again = partial(_build_close_again, entered=entered)
     await submit(ack, submission, context, tracker, IN_CLOSE_FORM, again, execute)
 
 

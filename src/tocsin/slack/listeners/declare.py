@@ -11,8 +11,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.announcements import announcement_for
+from tocsin.incidents.calls import call_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
-from tocsin.incidents.model import ChannelId, Form, Incident, Mode, Person, SourceMessage
+from tocsin.incidents.model import ChannelId, Form, Incident, Mode, Person, SourceMessage, StartStatus
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import is_visible_to, parse_custom_fields, validate_declaration
@@ -33,19 +34,18 @@ from tocsin.slack.payloads import (
 )
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, matching_options, option, plain
 from tocsin.slack.views.declare import (
-    FIELD,
     already_modal,
     asks_for_times,
     declare_modal,
     declared_modal,
     error_modal,
-    field_choices,
     loading_modal,
     prefill,
     read_declare,
     saved_modal,
     unopened_message,
 )
+from tocsin.slack.views.fields import FIELD, field_choices
 from tocsin.slack.views.message_text import name_and_summary, unnamed, unnamed_author
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared
@@ -152,9 +152,11 @@ async def open_declare(
     rest: str,
     context: WorkspaceContext,
     notice: str = "",
+    *,
     mode: Mode = "standard",
+    status: StartStatus | None = None,
 ) -> None:
-    """Handle `/incident`, alone or with the incident's name; `mode` is the form's at first."""
+    """Handle `/incident`, alone or with the incident's name; `mode` and `status` are the form's at first."""
     if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
         await ack(response_type="ephemeral", text=escape(with_typed_text(refusal, command, context)))
         return
@@ -162,8 +164,15 @@ async def open_declare(
     metadata = DeclareMetadata(origin=command.channel_id)
     filled = prefill(
         as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
-    ).model_copy(update={"mode": mode})
+    )
+    filled = _starting(filled, mode, status)
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
+
+
+def _starting(filled: DeclareRequest, mode: Mode, status: StartStatus | None) -> DeclareRequest:
+    # Without a choice of its own, the form is one that was rendered before.
+    usual = mode == "standard" and status is None
+    return filled if usual else filled.model_copy(update={"mode": mode, "status": status})
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
@@ -234,8 +243,10 @@ async def _open_carried(
             context, payload, already_modal(earlier, context.clock(), metadata), about, metadata
         )
         return
-    filled = DeclareRequest(name=metadata.name, summary=metadata.summary, mode=metadata.mode)
-    metadata = metadata.model_copy(update={"name": "", "summary": "", "mode": "standard"})
+    filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
+    filled = _starting(filled, metadata.mode, metadata.status)
+    shown: dict[str, Any] = {"name": "", "summary": "", "mode": "standard", "status": None}
+    metadata = metadata.model_copy(update=shown)
     await open_form(context, payload, metadata, filled, filling=filling)
 
 
@@ -390,8 +401,9 @@ def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) ->
         reporter=context.people.meet(submission.by),
         at=context.clock(),
     )
+    call_url = call_for(context.calls, declaration, form)
     return DeclareCommand(
-        declaration=declaration,
+        declaration=declaration.model_copy(update={"call_url": call_url}),
         origin=metadata.origin,
         thread=metadata.thread,
         view_id=submission.view.id,
@@ -506,7 +518,7 @@ async def _open_modal(
         return await context.workspace.open_modal(payload.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
-            carried = filled.model_dump(include={"name", "summary", "mode"})
+            carried = filled.model_dump(include={"name", "summary", "mode", "status"})
             metadata = metadata.model_copy(update=carried)
         await offer_again(context, payload, error, metadata)
         return None

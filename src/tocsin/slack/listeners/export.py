@@ -30,7 +30,8 @@ def read_format(text: str) -> Format:
     raise Refused(f"Incidents are exported as {join_names(ENDINGS)}; {text.strip()[:40]} is none of them.")
 
 
-async def _build_refusal(call: Invocation, problem: str) -> View:
+async def build_refusal(call: Invocation, problem: str) -> View:
+    """Build the answer of a verb without a form to a text that it does not understand."""
     return sentence_modal(call.incident, escape(problem))
 
 
@@ -61,7 +62,7 @@ EXPORT = VerbSpec(
     Verb.EXPORT,
     "/incident export [markdown|json|csv]",
     "sends you all of it as a file",
-    build_view=_build_refusal,
+    build_view=build_refusal,
     execute=_export,
     no_argument=True,
 )
@@ -69,7 +70,7 @@ DOCUMENT = VerbSpec(
     Verb.DOCUMENT,
     "/incident document",
     "writes its post-incident document",
-    build_view=_build_refusal,
+    build_view=build_refusal,
     execute=_write_document,
     no_argument=True,
 )

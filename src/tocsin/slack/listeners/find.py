@@ -140,15 +140,14 @@ async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incid
         context.as_seen(payload.by.slack_user_id, [incident]),
     )
     about = shown_to(payload.by.slack_user_id, incident)
-    offers_times = Verb.TIME not in (context.forms.now or Form()).lacks
     if isinstance(payload, BlockAction) and not payload.response_url:
-        modal = show_modal(incident, timeline, follow_ups, offers_times=offers_times)
+        modal = show_modal(incident, timeline, follow_ups)
         if payload.view is not None and payload.view.type == "modal":
             await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
             await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    blocks = show_blocks(incident, timeline, follow_ups, offers_times=offers_times)
+    blocks = show_blocks(incident, timeline, follow_ups)
     await reply(context, payload, show_text(incident), about, blocks)
 
 

@@ -40,6 +40,19 @@ async def resolve_person(context: WorkspaceContext, text: str, by: PersonId | No
     return (await find_person(context, [typed], by)).person
 
 
+async def resolve_people(context: WorkspaceContext, text: str, by: PersonId | None) -> tuple[PersonId, ...]:
+    """Return the people that a text names, each once: mentions, or whole names with commas between them.
+
+    Raises NeedsForm if one of them may be another person, or none.
+    """
+    mentioned = tuple(map(PersonId, dict.fromkeys(PERSON.findall(text))))
+    beside = set(map(fold_name, PERSON.sub(" ", text).replace(",", " ").replace("&", " ").split()))
+    if len(mentioned) > 1 and beside <= BESIDE | {"and"}:
+        return mentioned
+    names = [text] if mentioned else list(filter(None, (name.strip() for name in text.split(","))))
+    return tuple(dict.fromkeys([await resolve_person(context, name, by) for name in names]))
+
+
 async def find_person(
     context: WorkspaceContext, names: Sequence[str], by: PersonId | None, build_view: BuildView | None = None
 ) -> FoundPerson:

@@ -14,10 +14,12 @@ from tocsin.incidents.model import Incident
 from tocsin.slack.command_text import as_read
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, shown_to
+from tocsin.slack.listeners.targets import NoAccess
 from tocsin.slack.payloads import Payload, SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import error_modal
 from tocsin.slack.views.metadata import done_modal, sentence_modal
+from tocsin.slack.views.people import ask_for_access_blocks
 from tocsin.workflows.command import NOT_YOURS_NOW
 from tocsin.workflows.retry import best_effort
 
@@ -101,11 +103,21 @@ def begin(
             sentence = explain(failed[0])
             if isinstance(payload, SlashCommand):
                 sentence = with_typed_text(sentence, payload, context)
-            await reply(context, payload, escape(sentence), NOTHING)
+            blocks = refusal_blocks(failed[0], sentence)
+            await reply(context, payload, escape(sentence), NOTHING, blocks)
         if tracker is not None:
             tracker.written()
 
     context.tasks.begin(doing, run())
+
+
+async def refuse_command(
+    ack: AsyncAck, command: SlashCommand, context: WorkspaceContext, error: TocsinError
+) -> None:
+    """Answer a command with the reason why nothing was done, with what was typed and a button, if any."""
+    sentence = with_typed_text(explain(error), command, context)
+    blocks = refusal_blocks(error, sentence) or None
+    await ack(response_type="ephemeral", text=escape(sentence), blocks=blocks)
 
 
 async def refuse(ack: AsyncAck, submission: ViewSubmission, sentence: str, field: str = "") -> None:
@@ -125,6 +137,11 @@ def with_typed_text(sentence: str, command: SlashCommand, context: WorkspaceCont
     """Return the sentence with the typed command added, so that the person can copy it."""
     typed = as_read(command.text, context.people.names)
     return f"{sentence} You had typed: {command.command} {typed}" if typed else sentence
+
+
+def refusal_blocks(error: BaseException, sentence: str) -> list[Block]:
+    """Return the blocks of a refusal with *Ask for access*; an empty list if there is nothing to ask for."""
+    return ask_for_access_blocks(sentence) if isinstance(error, NoAccess) and error.may_ask else []
 
 
 def explain(error: BaseException) -> str:

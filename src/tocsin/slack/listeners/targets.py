@@ -11,6 +11,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, Incident, Person, PersonId
 from tocsin.incidents.parsing import trimmed
 from tocsin.incidents.permissions import NOT_SEEN, Verb, unfit
+from tocsin.incidents.requests import NOBODY
 from tocsin.incidents.validation import is_visible_to
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import (
@@ -26,6 +27,7 @@ from tocsin.slack.command_text import (
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.payloads import Payload, SlashCommand
 from tocsin.slack.users import WorkspaceUser
+from tocsin.workflows.access import AccessState
 
 _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 """Beginning of the names of channels that were created for incidents: a reference."""
@@ -33,6 +35,21 @@ _OPENED_AS = re.compile(r"(([a-z][a-z0-9]{0,19})-[0-9]{1,15})(?:-|$)")
 
 class Uncertain(Refused):
     """The text may be about another incident than the channel's own, so the person must be asked."""
+
+
+class NoAccess(Refused):
+    """A member of a private incident's channel, who may not see the incident, did something there."""
+
+    def __init__(self, state: AccessState) -> None:
+        super().__init__(f"The incident of this channel is private, and not yours to see. {_ACCESS[state]}")
+        self.may_ask = state is AccessState.NOT_ASKED
+
+
+_ACCESS = {
+    AccessState.NOT_ASKED: "You can ask for access: its lead decides.",
+    AccessState.ASKED: "Access was asked for; its lead has yet to decide.",
+    AccessState.DECIDED: "A person who sees it can bring you in with /incident invite.",
+}
 
 
 @dataclass(frozen=True)
@@ -169,18 +186,24 @@ async def find_incident(context: WorkspaceContext, reference: str, person: Perso
     return found
 
 
+async def incident_of_channel(context: WorkspaceContext, channel: ChannelId | None) -> Incident | None:
+    """Return the incident whose own channel this is, for a person who may see it or not; None without one."""
+    found = context.open_now.of_channel(channel)
+    if found is None and channel is not None:
+        found = await context.find.here(channel)
+    return found
+
+
 async def find_channel_incident(
     context: WorkspaceContext, channel: ChannelId | None, person: PersonId | None
 ) -> Incident | None:
     """Return the incident whose own channel this is; None if it is no incident's.
 
-    Raises Refused for a member of a private incident's channel who has no part in the incident.
+    Raises NoAccess for a member of a private incident's channel who may not see the incident.
     """
-    found = context.open_now.of_channel(channel)
-    if found is None and channel is not None:
-        found = await context.find.here(channel)
+    found = await incident_of_channel(context, channel)
     if found is not None and not is_visible_to(person, found):
-        raise Refused(f"{found.reference} is private: only its reporter and the people with a role may.")
+        raise NoAccess(await context.workflows.access.state_of(found.id, person or NOBODY))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The verbs `update`, `status`, `severity`, `rename` and `summary`."""
+"""The verbs `update`, `status`, `severity`, `rename`, `summary` and `call`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.parsing import match_prefix
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import AckTracker, WorkspaceContext
-from tocsin.slack.listeners.verbs import Invocation, VerbSpec, change, submit_change
+from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit_change
 from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import VerbMetadata
@@ -22,7 +22,7 @@ from tocsin.slack.views.update import (
     read_update,
     update_modal,
 )
-from tocsin.workflows.command import AnyChange
+from tocsin.workflows.command import AnyChange, Changed
 
 # The verbs `update`, `status` and `severity`, which share a form.
 
@@ -92,7 +92,7 @@ async def submit_update(
     )
 
 
-# The verbs `rename` and `summary`.
+# The verbs `rename`, `summary` and `call`, which share a form.
 
 
 async def _build_describe(call: Invocation, problem: str, entered: dict[str, str] | None = None) -> View:
@@ -106,6 +106,16 @@ async def _rename(call: Invocation) -> AnyChange | None:
 
 async def _set_summary(call: Invocation) -> AnyChange | None:
     return await change(call, summary=call.text)
+
+
+async def _set_call(call: Invocation) -> AnyChange | None:
+    """Set the call link; without text, say it, or ask for it if there is none."""
+    if call.text:
+        return await change(call, call_url=call.text)
+    incident = call.incident
+    if incident.call_link is None:
+        raise NeedsForm(f"{incident.reference} has no call yet.")
+    return Changed(incident=incident, said=f"The call of {incident.reference}: {incident.call_link}")
 
 
 RENAME = VerbSpec(
@@ -124,11 +134,21 @@ SUMMARY = VerbSpec(
 )
 
 
+CALL = VerbSpec(
+    Verb.CALL,
+    "/incident call [link]",
+    "says where people talk, or sets it: a link, or `huddle`",
+    build_view=_build_describe,
+    execute=_set_call,
+    no_argument=True,
+)
+
+
 async def submit_describe(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    """Handle the submission of the form for the name or the summary."""
+    """Handle the submission of the form for the name, the summary or the call link."""
     entered = read_describe(submission.view.values)
     again = partial(_build_describe, entered=entered)
-    verbs = {Verb.RENAME, Verb.SUMMARY}
+    verbs = {Verb.RENAME, Verb.SUMMARY, Verb.CALL}
     await submit_change(ack, submission, context, tracker, verbs, again, dict(entered))

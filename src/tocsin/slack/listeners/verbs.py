@@ -12,7 +12,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused, TocsinError
-from tocsin.incidents.model import Incident, PersonId, TeamId
+from tocsin.incidents.model import Incident, Person, PersonId, TeamId
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import Ending
@@ -27,6 +27,7 @@ from tocsin.slack.listeners.replies import (
     explain,
     readable,
     refuse,
+    refuse_command,
     reply_about,
     with_typed_text,
 )
@@ -176,7 +177,7 @@ async def _read_command(
     try:
         target = await _target(spec, ack, command, rest, context)
     except TocsinError as error:
-        await ack(response_type="ephemeral", text=escape(with_typed_text(explain(error), command, context)))
+        await refuse_command(ack, command, context, error)
         return None
     if target is None:
         return None
@@ -318,9 +319,13 @@ async def change(
     *,
     ending: Ending | None = None,
     next_update_minutes: int | None = None,
+    others_named: tuple[Person, ...] = (),
     **what: Any,
 ) -> AnyChange | None:
-    """Run the durable command for a change; returns None if it is saved and still running."""
+    """Run the durable command for a change; returns None if it is saved and still running.
+
+    `others_named` are people in the change, besides those who get a role, with their names.
+    """
     context = call.context
     by, roles = context.people.meet(call.payload.by), what.get("incident_role_assignments") or {}
     # The person's own account was checked a moment ago, for their permission.
@@ -329,7 +334,9 @@ async def change(
     command = ChangeCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
-        change=IncidentChange(key=call.key, by=by, at=context.clock(), assignees=assignees, **what),
+        change=IncidentChange(
+            key=call.key, by=by, at=context.clock(), assignees=(*assignees, *others_named), **what
+        ),
         ending=ending,
         next_update_minutes=next_update_minutes,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid5
 
 from tocsin.incidents.announcements import announcement_for
+from tocsin.incidents.calls import call_for
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.permissions import Verb
@@ -87,7 +88,8 @@ async def _order(
         validate_roles(context, request.incident_role_assignments, private=private),
     )
     declaration = _declaration(callback, request, form, context.people.meet(by), key, context)
-    declaration = declaration.model_copy(update={"assignees": assignees})
+    call_url = call_for(context.calls, declaration, form)
+    declaration = declaration.model_copy(update={"assignees": assignees, "call_url": call_url})
     return DeclareCommand(
         declaration=declaration,
         origin=None if withheld else asked.channel,

@@ -20,6 +20,7 @@ from slack_sdk.models.blocks import (
     Option,
     PlainTextInputElement,
     PlainTextObject,
+    RadioButtonsElement,
     SectionBlock,
     StaticMultiSelectElement,
     StaticSelectElement,
@@ -149,6 +150,15 @@ def time_input(field: str, label: str, *, value: datetime | None = None, hint: s
     """Build a datetimepicker, which shows each person their own zone (Slack, datetimepicker element)."""
     shown = None if value is None or value < EARLIEST else int(value.timestamp())
     element = DateTimePickerElement(action_id=field, initial_date_time=shown)
+    return _block(field, label, element, optional=True, hint=hint)
+
+
+def radio_input(
+    field: str, label: str, choices: Sequence[Choice], *, chosen: str = "", hint: str = ""
+) -> Block:
+    initial = next((option(*choice) for choice in choices if choice[0] == chosen), None)
+    options = [option(*choice) for choice in choices]
+    element = RadioButtonsElement(action_id=field, options=options, initial_option=initial)
     return _block(field, label, element, optional=True, hint=hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from slack_sdk.models.blocks import (
     ActionsBlock,
@@ -19,10 +20,10 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from tocsin.incidents.model import Incident, Person, display_name
+from tocsin.incidents.model import Incident, Person, declarer, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
-from tocsin.incidents.validation import join_names
+from tocsin.incidents.validation import is_link, join_names
 from tocsin.slack.views.blocks import (
     IdentityKey,
     date_token,
@@ -67,7 +68,10 @@ def _card(incident: Incident) -> list[Block]:
 
 
 def _buttons(incident: Incident) -> list[InteractiveElement]:
-    """Return the most used buttons and a menu with the rest; *Reopen* and *Export* once it has ended."""
+    """Return the most used buttons and a menu with the rest; *Reopen* and *Export* once it has ended.
+
+    In triage the most used ones are those that decide if it is an incident.
+    """
     page = (
         [ButtonElement(action_id="open_incident", text=plain("Open incident"), url=incident.permalink)]
         if incident.permalink
@@ -77,25 +81,47 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
         reopen = ButtonElement(action_id="reopen_incident", text=plain("Reopen"), value=incident.id)
         take_away = ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id)
         return [*page, reopen, take_away]
+    join = [join_button(address)] if (address := call_address(incident)) else []
+    if incident.incident_status.is_triage:
+        return [*_decisions(incident), *join, *page, _menu(incident)]
     update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
     take = ButtonElement(action_id="take_lead", text=plain("Take the lead"), value=incident.id)
-    return [update, *([take] if incident.lead is None else []), *page, _menu(incident)]
+    return [update, *join, *([take] if incident.lead is None else []), *page, _menu(incident)]
+
+
+def call_address(incident: Incident) -> str | None:
+    """Return the address of the call; None if there is none, or none that a button takes."""
+    address = incident.call_link
+    return address if address and is_link(address) else None
+
+
+def join_button(address: str) -> ButtonElement:
+    return ButtonElement(action_id="join_call", text=plain("Join the call"), url=address)
+
+
+def _decisions(incident: Incident) -> list[InteractiveElement]:
+    return [
+        ButtonElement(action_id="accept_incident", text=plain("Accept"), value=incident.id, style="primary"),
+        ButtonElement(action_id="decline_incident", text=plain("Decline"), value=incident.id),
+        ButtonElement(action_id="merge_incident", text=plain("Merge"), value=incident.id),
+    ]
 
 
 def _menu(incident: Incident) -> OverflowMenuElement:
     """Build the menu of at most five options (Slack, overflow menu element)."""
-    ends = {Verb.CLOSE: "Close"}
-    if incident.incident_status.category == "triage":
-        ends = {
-            Verb.DECLINE: "Decline: it is no incident",
-            Verb.MERGE: "Merge: it is part of another",
-        }
+    is_triage = incident.incident_status.is_triage
     lines = {
+        **({Verb.UPDATE: "Update"} if is_triage else {}),
         Verb.ROLE: "Who does what",
         Verb.ACTION: "Actions",
         Verb.NOTE: "Add to the timeline",
-        **ends,
+        **({} if is_triage else {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}),
     }
+    return verb_menu(incident, lines)
+
+
+def verb_menu(incident: Incident, lines: Mapping[Verb, str]) -> OverflowMenuElement:
+    """Build the menu of verbs on an incident, each with its words."""
     options = [option(f"{verb} {incident.id}", words) for verb, words in lines.items()]
     return OverflowMenuElement(action_id="incident_menu", options=options)
 
@@ -114,13 +140,19 @@ def card_text(incident: Incident) -> str:
     return " · ".join(parts)
 
 
+_MODES = {
+    "test": ":test_tube: Test",
+    "retrospective": ":rewind: Retrospective",
+    "tutorial": ":mortar_board: Tutorial",
+    "stream": ":twisted_rightwards_arrows: Stream",
+}
+"""Labels of the modes that are not standard (incident.io, Incidents V2: `mode`)."""
+
+
 def marks(incident: Incident) -> list[str]:
-    """Return the labels of an unusual incident, which must be seen at a glance."""
-    return [
-        *[":lock: Private"] * incident.is_private,
-        *[":test_tube: Test"] * (incident.mode == "test"),
-        *[":rewind: In retrospect"] * incident.is_retrospective,
-    ]
+    """Return the labels of a private incident and of an unusual mode, which must be seen at a glance."""
+    label = _MODES.get(incident.mode, _word(incident.mode.capitalize()))
+    return [":lock: Private"] * incident.is_private + [label] * (incident.mode != "standard")
 
 
 def person(who: Person | None) -> str:
@@ -208,10 +240,23 @@ def unknown_people(incident: Incident) -> list[str]:
 
 
 def _declared_by(incident: Incident) -> str:
-    said = [f"Declared by {person(incident.creator)} {date_token(incident.created_at)}"]
+    said = [f"Declared{declared_by(incident)} {date_token(incident.created_at)}"]
     if incident.source and incident.source.permalink:
         said.append(link(incident.source.permalink, "Source message"))
-    return " · ".join([*marks(incident), *said, *unknown_people(incident)])
+    return " · ".join([*marks(incident), *said, *unknown_people(incident), *_undecided(incident)])
+
+
+def _undecided(incident: Incident) -> list[str]:
+    """Return what is to be decided of an incident in triage."""
+    return ["In triage: accept it if it is an incident"] if incident.incident_status.is_triage else []
+
+
+def declared_by(incident: Incident) -> str:
+    """Return `by` and the person or the automation that declared it; empty if neither is known."""
+    if incident.creator.slack_user_id:
+        return f" by {person(incident.creator)}"
+    named = declarer(incident)
+    return f" by {_word(named)}" if named else ""
 
 
 # The channel's topic, purpose and bookmark.
@@ -220,6 +265,8 @@ TOPIC_LIMIT = 250
 """Characters of a topic or a purpose (Slack, conversations.setTopic and setPurpose: `too_long`)."""
 
 BOOKMARK_LIMIT = 256
+MOST_LINK_BOOKMARKS = 10
+"""Link fields that become bookmarks of the channel; each costs a call to Slack."""
 
 
 def topic(incident: Incident) -> str:
@@ -235,6 +282,26 @@ def purpose(incident: Incident) -> str:
 def is_purpose_of(incident: Incident, said: str) -> bool:
     """True if a channel's purpose was written for this incident. Slack may mark up all but its beginning."""
     return said.startswith(f"{incident.reference}:")
+
+
+def bookmarks(incident: Incident) -> list[tuple[str, str]]:
+    """Return titles and links of the channel's bookmarks: the incident, its call, and its link fields.
+
+    Source: incident.io, Custom Fields V1: a link "is synced to Slack bookmarks on the incident channel".
+    """
+    call = call_address(incident)
+    fields = [
+        (shorten(entry.custom_field.name, BOOKMARK_LIMIT), value.value_link)
+        for entry in incident.custom_field_entries
+        for value in entry.values
+        if value.value_link and is_link(value.value_link)
+    ]
+    page = [(bookmark_title(incident), incident.permalink)] if incident.permalink else []
+    found = [*page, *([("Call", call)] if call else []), *fields[:MOST_LINK_BOOKMARKS]]
+    first: dict[str, str] = {}
+    for title, address in found:
+        first.setdefault(address, title)
+    return [(title, address) for address, title in first.items()]
 
 
 def bookmark_title(incident: Incident) -> str:

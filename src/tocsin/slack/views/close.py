@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Form, Incident
+from tocsin.incidents.model import FollowUp, Form, FrozenModel, Incident
 from tocsin.incidents.permissions import Verb
+from tocsin.incidents.transitions import missing_at_close
 from tocsin.slack.views.blocks import State, escape, first_value, paragraph, select_input, shorten, text_input
+from tocsin.slack.views.fields import FieldsEntered, field_input, read_fields
 from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
 CALLBACK_ID = "close"
@@ -38,16 +40,27 @@ _WARNINGS = {
 }
 
 
+class CloseEntered(FrozenModel):
+    """Submitted form: the reason, and answers to the fields that were asked for."""
+
+    message: str = ""
+    fields: FieldsEntered = FieldsEntered()
+
+
 def close_modal(
     form: Form,
     incident: Incident,
     verb: Verb,
+    entered: CloseEntered | None = None,
     *,
     unfinished: Sequence[FollowUp] = (),
-    message: str = "",
     problem: str = "",
 ) -> View:
-    """Build the form of a verb that ends or reopens an incident. No field in it is required."""
+    """Build the form of a verb that ends or reopens an incident.
+
+    Nothing in it is required, but for the fields that the incident needs to be closed and that are empty.
+    """
+    entered = entered or CloseEntered()
     title, submit, label, placeholder = _WORDS[verb]
     metadata = VerbMetadata(
         verb=verb, incident_id=incident.id, seen={"incident_status_id": incident.incident_status.id}
@@ -56,10 +69,25 @@ def close_modal(
     if verb in _WARNINGS:
         blocks.append(paragraph(_WARNINGS[verb]))
     if verb is Verb.CLOSE:
-        blocks += still_open(unfinished)
+        blocks += [*still_open(unfinished), *_missing(form, incident, entered.fields)]
     if label:
-        blocks.append(text_input("message", label, value=message, placeholder=placeholder, lines=True))
+        blocks.append(
+            text_input("message", label, value=entered.message, placeholder=placeholder, lines=True)
+        )
     return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, problem=problem)
+
+
+def _missing(form: Form, incident: Incident, entered: FieldsEntered) -> list[Block]:
+    return [
+        field_input(
+            field,
+            form.field_path(field.id),
+            entered.entries.get(field.id, ()),
+            entered.labels,
+            optional=False,
+        )
+        for field in missing_at_close(incident, form)
+    ]
 
 
 def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
@@ -90,6 +118,6 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, p
     return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", problem=problem)
 
 
-def read_close(state: State) -> str:
-    """Return the reason that was given."""
-    return first_value(state, "message")
+def read_close(state: State) -> CloseEntered:
+    """Return the submitted form, not validated."""
+    return CloseEntered(message=first_value(state, "message"), fields=read_fields(state))

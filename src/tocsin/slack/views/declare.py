@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +16,9 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import CustomField, Form, Incident, Mode, PersonId
+from tocsin.incidents.model import Form, Incident, IncidentType, Mode, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import TIME_FIELD, ago, clean_text
+from tocsin.incidents.validation import TIME_FIELD, ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
     Choice,
     IdentityKey,
@@ -30,18 +30,18 @@ from tocsin.slack.views.blocks import (
     first_value,
     labels_of,
     link,
-    link_input,
-    number_input,
     paragraph,
     person_input,
     plain,
+    radio_input,
     render_form,
     select_input,
     shorten,
     text_input,
     values_of,
 )
-from tocsin.slack.views.card import channel, facts_line, name_block, person, unknown_people
+from tocsin.slack.views.card import channel, declared_by, facts_line, name_block, unknown_people
+from tocsin.slack.views.fields import FIELD, field_input
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.times import read_times, time_inputs
 
@@ -49,9 +49,16 @@ from tocsin.slack.views.times import read_times, time_inputs
 
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
-FIELD = "custom_field_entries."
 OPEN_SHOWN = 3
-OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "more_fields"})
+STATUSES: tuple[Choice, ...] = (
+    ("live", "It is an incident", ""),
+    ("triage", "It may be one", "Starts in triage: it is announced only once it is accepted"),
+)
+"""Choices of `status`, by the category in which the incident starts."""
+
+OURS = frozenset(
+    {"name", "summary", "severity_id", "incident_type_id", "status", "visibility", "mode", "more_fields"}
+)
 """Block ids of every form; any other id without a prefix is a field of the backend's own."""
 
 
@@ -66,9 +73,9 @@ def declare_modal(
 ) -> View:
     """Build the declare form.
 
-    The first screen has the name, the severity, the summary, the lead, *private* and every required field;
-    the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above the name. `opened` are
-    open incidents that this person may see.
+    The first screen has the name, the severity, the summary, the lead, every required field, if it may be no
+    incident, and *private*; the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above
+    the name. `opened` are open incidents that this person may see.
     """
     above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
     below_name, packed = _open_now(opened), metadata.to_json()
@@ -111,6 +118,7 @@ def _build_form(
     blocks = [
         *above,
         *_age(form),
+        *_no_triage(form, filled),
         name,
         *below_name,
         *_severity(form, filled),
@@ -119,6 +127,7 @@ def _build_form(
         summary,
         *_roles(form, filled, lead=True),
         *_questions(form, filled, required=True),
+        *_status(form, filled),
         *_private(form, filled),
         *_rest(form, filled, expanded=expanded),
     ]
@@ -195,11 +204,21 @@ def _age(form: Form) -> list[Block]:
     return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
 
 
+def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
+    """Build a note for a person who asks for triage where incidents have none."""
+    if filled.status != "triage" or filled.mode == "retrospective" or form.triage_status is not None:
+        return []
+    return [ContextBlock(elements=[MarkdownTextObject(text=escape(no_triage(form)))])]
+
+
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
     """Return the inputs of the organisation's fields, then of the backend's own, whose ids have no prefix."""
+    asked = [(f"{FIELD}{f.id}", f, filled.custom_field_entries) for f in form.custom_fields]
+    asked += [(f.id, f, filled.backend_entries) for f in form.backend_fields]
     return [
-        *(_question(f, f"{FIELD}{f.id}", filled) for f in form.custom_fields if f.required is required),
-        *(_question(f, f.id, filled) for f in form.backend_fields if f.required is required),
+        field_input(field, block, entries.get(field.id, ()), filled.labels, optional=not field.required)
+        for block, field, entries in asked
+        if field.required is required and field.asked != "later"
     ]
 
 
@@ -224,14 +243,20 @@ def _incident_type(form: Form, filled: DeclareRequest) -> list[Block]:
         return []
     usual = next((t.id for t in form.incident_types if t.is_default), "")
     choices: list[Choice] = [
-        (t.id, f"{t.name} (always private)" if t.private_incidents_only else t.name, t.description)
-        for t in form.incident_types
+        (t.id, f"{t.name}{_always(t, form)}", t.description) for t in form.incident_types
     ]
     return [
         select_input(
             "incident_type_id", "Type", choices, chosen=[filled.incident_type_id or usual], optional=False
         )
     ]
+
+
+def _always(kind: IncidentType, form: Form) -> str:
+    """Return what a type demands of its incidents, in brackets."""
+    demands = ["private"] * kind.private_incidents_only
+    demands += ["in triage first"] * (form.starts_in_triage("live", kind))
+    return f" (always {' and '.join(demands)})" if demands else ""
 
 
 def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
@@ -247,6 +272,22 @@ def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
     ]
 
 
+def _status(form: Form, filled: DeclareRequest) -> list[Block]:
+    """Build the choice between an incident and triage, where incidents have triage.
+
+    Nothing is chosen at first if that depends on the type. What is over is not asked about.
+    """
+    if form.triage_status is None or filled.mode == "retrospective":
+        return []
+    kinds = form.incident_types or (None,)
+    if all(form.starts_in_triage("live", kind) for kind in kinds):
+        return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here starts in triage.")])]
+    usual = {"triage" if form.triage.apply_to(kind) else "live" for kind in kinds}
+    chosen = filled.status or (usual.pop() if len(usual) == 1 else "")
+    hint = "" if chosen else "If you choose neither, the type decides."
+    return [radio_input("status", "Is it an incident?", STATUSES, chosen=chosen, hint=hint)]
+
+
 def _private(form: Form, filled: DeclareRequest) -> list[Block]:
     if not form.offers_private:
         return [ContextBlock(elements=[MarkdownTextObject(text=escape(form.private_refusal))])]
@@ -254,42 +295,6 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
         return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
     choice = ("private", "Keep it private", "Only you and the people with a role can see it")
     return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
-
-
-def _question(field: CustomField, name: str, filled: DeclareRequest) -> Block:
-    """Build the input of a field, filled with what was entered before."""
-    entries = filled.custom_field_entries if name.startswith(FIELD) else filled.backend_entries
-    entered = entries.get(field.id, ())
-    optional, hint, value = not field.required, field.description, next(iter(entered), "")
-    if field.field_type in {"single_select", "multi_select"}:
-        several = field.field_type == "multi_select"
-        return select_input(
-            name,
-            field.name,
-            _known_choices(field, entered, filled.labels) if field.searched else field_choices(field),
-            chosen=entered,
-            several=several,
-            searched=field.searched,
-            optional=optional,
-            hint=hint,
-            placeholder="Type to search" if field.searched else "Choose any" if several else "Choose one",
-        )
-    if field.field_type == "numeric":
-        return number_input(name, field.name, value=value, hint=hint, optional=optional)
-    if field.field_type == "link":
-        return link_input(name, field.name, value=value, hint=hint, optional=optional)
-    return text_input(name, field.name, value=value, hint=hint, optional=optional)
-
-
-def _known_choices(field: CustomField, entered: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
-    """Return the chosen options of an external select, with their labels as far as they are known."""
-    known = {option.id: option.value for option in field.options}
-    return [(chosen, known.get(chosen) or labels.get(chosen) or chosen, "") for chosen in entered]
-
-
-def field_choices(field: CustomField) -> list[Choice]:
-    """Return a select field's options in the organisation's order."""
-    return [(o.id, o.value, "") for o in sorted(field.options, key=lambda o: o.sort_key)]
 
 
 def read_declare(state: State) -> DeclareRequest:
@@ -306,6 +311,7 @@ def read_declare(state: State) -> DeclareRequest:
         incident_type_id=first_value(state, "incident_type_id") or None,
         visibility="private" if "private" in values_of(state, "visibility") else "public",
         mode=_mode(values_of(state, "mode")),
+        status=_chosen_status(first_value(state, "status")),
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
         incident_timestamp_values={one: at for one, at in read_times(state).items() if at},
@@ -317,6 +323,10 @@ def read_declare(state: State) -> DeclareRequest:
 def _mode(ticked: Sequence[str]) -> Mode:
     """Return the mode; what is over is no test, so that its times are asked."""
     return "retrospective" if "retrospective" in ticked else "test" if "test" in ticked else "standard"
+
+
+def _chosen_status(value: str) -> StartStatus | None:
+    return "triage" if value == "triage" else "live" if value == "live" else None
 
 
 def _is_ours(block: str) -> bool:
@@ -388,7 +398,7 @@ def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) 
     """Build the modal for a message that already has an incident: open that one, or declare another."""
     reference = link(incident.permalink, incident.reference)
     when = ago(incident.created_at, now)
-    said = f"*{reference}*, declared by {person(incident.creator)} {when} from this message."
+    said = f"*{reference}*, declared{declared_by(incident)} {when} from this message."
     buttons = [ButtonElement(action_id="declare_another", text=plain("Declare another"), value="another")]
     if incident.permalink:
         buttons.insert(0, _link_button(incident.permalink, "Open it", style="primary"))

@@ -44,9 +44,12 @@ def home_view(page: HomePage) -> View:
         ButtonElement(action_id="list_incidents", text=plain("List incidents"), value=ListQuery().to_json()),
     ]
     others = [incident for incident in page.open if incident not in page.mine]
+    triage = [incident for incident in others if incident.incident_status.is_triage]
+    others = [incident for incident in others if not incident.incident_status.is_triage]
     blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), *_quiet(page)]
     blocks += _part("Yours", page.mine, page.at)
     blocks += _part("Open" if not page.mine else "Others that are open", others, page.at)
+    blocks += _part("In triage" if not page.mine else "Others in triage", triage, page.at)
     blocks += _part("Lately closed", page.closed, page.at)
     blocks.append(
         ContextBlock(elements=[MarkdownTextObject(text=f"As of {date_token(page.at)}", verbatim=True)])

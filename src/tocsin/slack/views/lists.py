@@ -34,8 +34,10 @@ from tocsin.slack.views.blocks import (
 )
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
+from tocsin.slack.views.details import detail_blocks
 from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
+from tocsin.slack.views.people import people_buttons, seen_by_blocks
 from tocsin.slack.views.times import times_blocks
 
 # Lists, with one section for each incident.
@@ -98,12 +100,20 @@ def rows(incidents: Sequence[Incident], now: datetime) -> list[Block]:
     return [row(incident, now) for incident in incidents]
 
 
+def rows_by_stage(incidents: Sequence[Incident], now: datetime) -> list[Block]:
+    """Build the rows, those of incidents in triage below the others and under a title of their own."""
+    triage = [incident for incident in incidents if incident.incident_status.is_triage]
+    others = [incident for incident in incidents if not incident.incident_status.is_triage]
+    title: list[Block] = [paragraph("*In triage*")] if triage else []
+    return [*rows(others, now), *title, *rows(triage, now)]
+
+
 def list_blocks(listing: Listing, now: datetime) -> list[Block]:
     """Build the page, with its title and buttons to the next page and back to the first."""
     blocks: list[Block] = [paragraph(f"*{escape(listing.title)}*")]
     if listing.said:
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=escape(listing.said), verbatim=True)]))
-    blocks += rows(listing.incidents, now)
+    blocks += rows_by_stage(listing.incidents, now)
     if not listing.incidents:
         blocks.append(paragraph("None."))
     turns = []
@@ -133,7 +143,7 @@ def list_modal(listing: Listing, now: datetime) -> View:
     return View(type="modal", title=plain("Incidents"), close=plain("Done"), blocks=list_blocks(listing, now))
 
 
-# One incident in full, for one reader: its card, unfinished follow-ups, and the end of its timeline.
+# One incident in full, for one reader: card, details, unfinished follow-ups, and the end of the timeline.
 
 LAST = 10
 """Entries of the timeline that are shown; the incident's page has all of them."""
@@ -146,14 +156,14 @@ def show_blocks(
     incident: Incident,
     timeline: Sequence[TimelineEntry],
     follow_ups: Sequence[FollowUp],
-    *,
-    offers_times: bool = True,
 ) -> list[Block]:
-    """Build the incident in full; with `offers_times` a button sets its timestamps."""
     undone = [item for item in follow_ups if not item.is_done]
     return [
         *card(incident),
-        *times_blocks(incident, offers_times=offers_times),
+        *detail_blocks(incident),
+        *times_blocks(incident),
+        *seen_by_blocks(incident),
+        people_buttons(incident),
         *follow_up_blocks(undone),
         DividerBlock(),
         *timeline_blocks(incident, timeline),
@@ -186,11 +196,9 @@ def show_modal(
     incident: Incident,
     timeline: Sequence[TimelineEntry],
     follow_ups: Sequence[FollowUp],
-    *,
-    offers_times: bool = True,
 ) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
-    blocks = show_blocks(incident, timeline, follow_ups, offers_times=offers_times)
+    blocks = show_blocks(incident, timeline, follow_ups)
     title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 

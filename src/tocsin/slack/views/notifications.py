@@ -15,12 +15,12 @@ from slack_sdk.models.blocks import (
     RichTextQuoteElement,
 )
 
-from tocsin.incidents.export import duration
+from tocsin.incidents.details import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.updates import ChangeNotification, Summary
-from tocsin.incidents.validation import FOLLOW_UP_WORDS
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, is_link
 from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, shorten
-from tocsin.slack.views.card import person
+from tocsin.slack.views.card import join_button, person
 
 # The notice that a channel will be archived, and the text in its place if a person keeps the channel.
 
@@ -56,11 +56,12 @@ def written_message(incident: Incident, address: str, by: Person) -> tuple[str, 
 
 
 def document_buttons(incident: Incident) -> ActionsBlock:
-    """Build *Write the document* and *Export*, for the message that says that an incident has ended."""
+    """Build *Export*, and *Write the document* unless the backend has a document already."""
+    write = ButtonElement(action_id="write_document", text=plain("Write the document"), value=incident.id)
     return ActionsBlock(
         block_id="papers",
         elements=[
-            ButtonElement(action_id="write_document", text=plain("Write the document"), value=incident.id),
+            *([] if incident.postmortem_document_url else [write]),
             ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id),
         ],
     )
@@ -84,6 +85,8 @@ def news_message(news: ChangeNotification) -> Message:
     if news.message:
         text = RichTextElementParts.Text(text=news.message)
         blocks.append(RichTextBlock(elements=[RichTextQuoteElement(elements=[text])]))
+    if news.call_link and is_link(news.call_link):
+        blocks.append(ActionsBlock(elements=[join_button(news.call_link)]))
     if news.summary is not None:
         blocks += [paragraph(_summary(news.incident, news.summary)), document_buttons(news.incident)]
     if news.next_update_at is not None:
@@ -117,6 +120,10 @@ def _summary(incident: Incident, summary: Summary) -> str:
     if summary.went:
         went = [f"{escape(shorten(what, 80))} {after}" for what, after in summary.went[:MOST_NAMED]]
         lines.append(" · ".join(went))
+    if summary.workload:
+        lines.append(f"Workload: {summary.workload}.")
+    if (document := incident.postmortem_document_url) and is_link(document):
+        lines.append(f"Its post-incident document: {link(document, document)}")
     page = link(incident.permalink, "its page") if incident.permalink else "its page"
     lines.append(f"{summary.entries} entries in the timeline on {page}.")
     if summary.done_follow_ups:

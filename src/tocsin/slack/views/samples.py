@@ -25,6 +25,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.updates import ChangeNotification, Summary
+from tocsin.slack.views.accept import accept_modal
 from tocsin.slack.views.card import card
 from tocsin.slack.views.close import ENDS, close_modal, merge_modal
 from tocsin.slack.views.declare import (
@@ -37,11 +38,13 @@ from tocsin.slack.views.declare import (
     saved_modal,
     unopened_message,
 )
+from tocsin.slack.views.fields import fields_modal
 from tocsin.slack.views.followups import follow_up_modal, note_modal
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
 from tocsin.slack.views.notifications import follow_up_message, news_message, reminder_message
+from tocsin.slack.views.people import people_modal
 from tocsin.slack.views.times import times_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
@@ -81,9 +84,13 @@ def _managing(form: Form) -> dict[str, View]:
     return {
         "the update form": update_modal(form, incident, Verb.UPDATE, problem=said),
         "the roles": assign_modal(form, incident, Verb.ROLE),
+        "the form to invite": people_modal(form, incident, Verb.INVITE, [PersonId("U0000000001")]),
         "the form to rename": describe_modal(form, incident, Verb.RENAME),
+        "the call link": describe_modal(form, incident, Verb.CALL),
+        "the fields": fields_modal(form, incident, problem=said),
         "the summary": describe_modal(form, incident, Verb.SUMMARY),
         **{f"the form to {verb}": close_modal(form, incident, verb, unfinished=[to_do] * 7) for verb in ENDS},
+        "the form to accept": accept_modal(form, incident, problem=said),
         "the form to merge": merge_modal(form, incident, [incident, other]),
         "the times": times_modal(form, incident),
         "the form to note": note_modal(form, incident),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.incidents.export import duration, metrics_of
+from tocsin.incidents.details import duration
 from tocsin.incidents.model import Form, Incident
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.timestamps import set_times
+from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.validation import TIME_FIELD
 from tocsin.slack.views.blocks import (
     State,
@@ -19,7 +19,6 @@ from tocsin.slack.views.blocks import (
     escape,
     first_value,
     paragraph,
-    plain,
     shorten,
     time_input,
 )
@@ -70,15 +69,11 @@ def as_seconds(times: Times) -> dict[str, str]:
     return {f"{TIME_FIELD}{one}": str(int(at.timestamp())) if at else "" for one, at in times.items()}
 
 
-def times_blocks(incident: Incident, *, offers_times: bool) -> list[Block]:
-    """Build the timestamps that are set, the durations between them, and the button to set them."""
+def times_blocks(incident: Incident) -> list[Block]:
+    """Build the timestamps that are set, and the durations between them."""
     times = [f"{escape(shorten(name, NAME_LIMIT))}: {date_token(at)}" for name, at in set_times(incident)]
     blocks: list[Block] = [paragraph(f"*Times*\n{' · '.join(times)}")] if times else []
-    blocks += _durations(incident)
-    if offers_times:
-        button = ButtonElement(action_id="set_times", text=plain("Times"), value=incident.id)
-        blocks.append(ActionsBlock(block_id="times", elements=[button]))
-    return blocks
+    return [*blocks, *_durations(incident)]
 
 
 def _durations(incident: Incident) -> list[Block]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
-from tocsin.incidents.model import Incident, Person, display_name
+from tocsin.incidents.model import Incident, Person
 from tocsin.slack.views.blocks import paragraph, shorten
 from tocsin.slack.views.card import card
+from tocsin.slack.views.details import MOST_DETAILS, detail_fields
 
 INCIDENT = "slack#/entities/incident"
 TEXT_LIMIT = 3000
@@ -55,20 +56,16 @@ def details(incident: Incident) -> dict[str, Any]:
         order.append("description")
     payload["custom_fields"] = [
         {"key": f"field_{number}", "label": shorten(label, 255), "type": "string", "value": value}
-        for number, (label, value) in enumerate(_answers(incident))
+        for number, (label, value) in enumerate(_further(incident))
     ]
     payload["display_order"] = [*order, *(field["key"] for field in payload["custom_fields"])]
     return _entity(incident.id, incident.permalink or "", payload)
 
 
-def _answers(incident: Incident) -> list[tuple[str, str]]:
-    """Return the roles that are held and the fields that are filled in, as labels and values."""
-    roles = [(a.role.name, display_name(a.assignee)) for a in incident.incident_role_assignments]
-    fields = [
-        (entry.custom_field.name, ", ".join(value.shown for value in entry.values))
-        for entry in incident.custom_field_entries
-    ]
-    return [(label, shorten(value, TEXT_LIMIT)) for label, value in (*roles, *fields) if label and value]
+def _further(incident: Incident) -> list[tuple[str, str]]:
+    """Return the roles that are held and the details that the card leaves out, as labels and values."""
+    found = list(detail_fields(incident))[:MOST_DETAILS]
+    return [(label, shorten(value, TEXT_LIMIT)) for label, value in found if label and value]
 
 
 def _entity(external_id: str, url: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +83,14 @@ def _payload(incident: Incident) -> dict[str, Any]:
         fields["priority"] = _text("Severity", incident.severity.name)
     if incident.lead is not None and (lead := _somebody("Lead", incident.lead)):
         fields["assigned_to"] = lead
-    if creator := _somebody("Declared by", incident.creator):
+    creator = _somebody("Declared by", incident.creator)
+    if creator is None and incident.automation is not None:
+        creator = {"type": "string", "value": shorten(incident.automation.label, 255), "label": "Declared by"}
+    if creator is not None:
         fields["created_by"] = creator
     for name, at in (("date_created", incident.created_at), ("date_updated", incident.updated_at)):
         fields[name] = {"value": int(at.timestamp()), "type": "slack#/types/timestamp"}
-    marks = {"test": " (test)", "retrospective": " (in retrospect)"}.get(incident.mode, "")
+    marks = f" ({incident.mode})" if incident.mode != "standard" else ""
     return {
         "attributes": {
             "title": {"text": shorten(incident.name, NAME_LIMIT) or "(no name)"},

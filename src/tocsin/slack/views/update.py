@@ -109,7 +109,7 @@ def read_update(state: State) -> UpdateEntered:
     )
 
 
-# Name and summary.
+# Name, summary and call link.
 
 DESCRIBE_CALLBACK_ID = "describe"
 
@@ -117,13 +117,22 @@ DESCRIBE_CALLBACK_ID = "describe"
 def describe_modal(
     form: Form, incident: Incident, verb: Verb, filled: dict[str, str] | None = None, *, problem: str = ""
 ) -> View:
-    """Build the form for the name (`rename`) or the summary (`summary`)."""
+    """Build the form for the name (`rename`), the summary (`summary`) or the call link (`call`)."""
     metadata = VerbMetadata(verb=verb, incident_id=incident.id)
-    filled = filled or {"name": incident.name, "summary": incident.summary}
+    filled = filled or {
+        "name": incident.name,
+        "summary": incident.summary,
+        "call_url": incident.call_link or "",
+    }
     asked: list[Block]
     if verb is Verb.RENAME:
         asked = [text_input("name", "Name", value=filled.get("name", ""), optional=False, focus=True)]
         title, submit = "Rename", "Rename"
+    elif verb is Verb.CALL:
+        hint = "A link, or the word huddle for the huddle of the incident's channel."
+        value = filled.get("call_url", "")
+        asked = [text_input("call_url", "Call link", value=value, hint=hint, optional=False, focus=True)]
+        title, submit = "Call link", "Save"
     else:
         asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
         title, submit = "Summary", "Save"
@@ -133,7 +142,7 @@ def describe_modal(
 
 def read_describe(state: State) -> dict[str, str]:
     """Return the submitted fields of those that were on the form."""
-    return {field: first_value(state, field) for field in ("name", "summary") if field in state}
+    return {field: first_value(state, field) for field in ("name", "summary", "call_url") if field in state}
 
 
 # Roles, and the people who hold them.
@@ -155,11 +164,16 @@ def assign_modal(
     metadata = VerbMetadata(verb=verb, incident_id=incident.id, seen=seen)
     held = {**holders(incident), **(filled or {})}
     inputs = [
-        person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=role.description)
+        person_input(f"{ROLE}{role.id}", role.name, value=held.get(role.id) or "", hint=_hint(role))
         for role in lead_first(form)
     ]
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
     return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", problem=problem)
+
+
+def _hint(role: Role) -> str:
+    """Return the description of a role and its instructions, which its holder was told in full."""
+    return " ".join(filter(None, [role.description, role.instructions]))
 
 
 def lead_first(form: Form) -> list[Role]:

@@ -1,0 +1,167 @@
+"""Inputs of custom fields in any form, and the form of the fields that an incident has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from zlib import crc32
+
+from pydantic import Field
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Incident
+from tocsin.incidents.permissions import Verb
+from tocsin.incidents.validation import clean_text
+from tocsin.slack.views.blocks import (
+    Choice,
+    State,
+    labels_of,
+    link_input,
+    number_input,
+    paragraph,
+    select_input,
+    text_input,
+    values_of,
+)
+from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
+
+# The input of one field.
+
+FIELD = "custom_field_entries."
+"""Beginning of the block id of an organisation's field; a field of the backend's own has its bare id."""
+
+
+def field_input(
+    field: CustomField,
+    block: str,
+    entered: Sequence[str],
+    labels: Mapping[str, str],
+    *,
+    optional: bool,
+) -> Block:
+    """Build the input of a field, filled with what was entered before; `labels` are those of its options."""
+    hint, value = field.description, next(iter(entered), "")
+    if field.field_type in {"single_select", "multi_select"}:
+        several = field.field_type == "multi_select"
+        return select_input(
+            block,
+            field.name,
+            _known_choices(field, entered, labels) if field.searched else field_choices(field),
+            chosen=entered,
+            several=several,
+            searched=field.searched,
+            optional=optional,
+            hint=hint,
+            placeholder="Type to search" if field.searched else "Choose any" if several else "Choose one",
+        )
+    if field.field_type == "numeric":
+        return number_input(block, field.name, value=value, hint=hint, optional=optional)
+    if field.field_type == "link":
+        return link_input(block, field.name, value=value, hint=hint, optional=optional)
+    return text_input(block, field.name, value=value, hint=hint, optional=optional, lines="\n" in value)
+
+
+def _known_choices(field: CustomField, entered: Sequence[str], labels: Mapping[str, str]) -> list[Choice]:
+    """Return the chosen options of an external select, with their labels as far as they are known."""
+    known = {option.id: option.value for option in field.options}
+    return [(chosen, known.get(chosen) or labels.get(chosen) or chosen, "") for chosen in entered]
+
+
+def field_choices(field: CustomField) -> list[Choice]:
+    """Return a select field's options in the organisation's order."""
+    return [(o.id, o.value, "") for o in sorted(field.options, key=lambda o: o.sort_key)]
+
+
+# The answers in a form: those that an incident has, and those that were entered.
+
+NO_FIELDS = frozenset({"message"})
+"""Block ids of a form about an incident that are no fields."""
+
+
+class FieldsEntered(FrozenModel):
+    """Answers as a form holds them, by field id, and the labels of options in external selects."""
+
+    entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+def answered(incident: Incident, form: Form) -> FieldsEntered:
+    """Return the incident's answers as a form shows them; an option that is gone cannot be shown."""
+    entries, labels = dict[str, tuple[str, ...]](), dict[str, str]()
+    for field in form.changeable_fields:
+        values = [value for value in incident.answers(field.id) if _can_be_shown(field, value)]
+        entries[field.id] = tuple(value.entered[:3000] for value in values)
+        labels |= {value.entered: value.shown for value in values}
+    return FieldsEntered(entries=entries, labels=labels)
+
+
+def _can_be_shown(field: CustomField, value: FieldValue) -> bool:
+    chosen = value.value_option or value.value_catalog_entry
+    if not field.field_type.endswith("_select"):
+        return chosen is None
+    return chosen is not None and (field.searched or field.option(chosen.id) is not None)
+
+
+def read_fields(state: State) -> FieldsEntered:
+    """Return what was entered in the fields of a submitted form, not validated."""
+    blocks = [block for block in state if block not in NO_FIELDS]
+    entries = {block.removeprefix(FIELD): values_of(state, block) for block in blocks}
+    return FieldsEntered(entries=entries, labels=labels_of(state))
+
+
+def fingerprints(entered: FieldsEntered) -> dict[str, str]:
+    """Return a checksum of each field's answers, in any order; it is empty if there are none."""
+    cleaned = {
+        field_id: sorted(filter(None, (clean_text(text, lines=True) for text in texts)))
+        for field_id, texts in entered.entries.items()
+    }
+    return {
+        field_id: f"{crc32(chr(0).join(texts).encode()):08x}" if texts else ""
+        for field_id, texts in cleaned.items()
+    }
+
+
+# The form of all fields.
+
+CALLBACK_ID = "fields"
+MOST_FIELDS = 90
+"""Fields of one form (Slack, views: at most 100 blocks)."""
+
+NOTHING_ASKED = "No fields are set up here. An administrator adds them where incidents are configured."
+
+
+def fields_modal(
+    form: Form,
+    incident: Incident,
+    entered: FieldsEntered | None = None,
+    *,
+    seen: Mapping[str, str] | None = None,
+    problem: str = "",
+) -> View:
+    """Build the form of the incident's fields as they are now, but for those that were `entered` already.
+
+    Only a field that has an answer can be required: others may be changed while it is still unknown. `seen`
+    are the fingerprints of a form that this one replaces. Slack keeps what stands in its inputs, so that a
+    field which was left alone is still compared with what it was.
+    """
+    now = answered(incident, form)
+    entered = entered or FieldsEntered()
+    entries, labels = {**now.entries, **entered.entries}, {**now.labels, **entered.labels}
+    fields = form.changeable_fields[:MOST_FIELDS]
+    asked = [
+        field_input(
+            field,
+            form.field_path(field.id),
+            entries[field.id],
+            labels,
+            optional=not (field.required and now.entries[field.id]),
+        )
+        for field in fields
+    ]
+    alone = {name: told for name, told in (seen or {}).items() if name not in entered.entries}
+    metadata = VerbMetadata(verb=Verb.FIELDS, incident_id=incident.id, seen={**fingerprints(now), **alone})
+    left = len(form.changeable_fields) - len(fields)
+    more = [paragraph(f"{left} more fields are not shown here.")] if left > 0 else []
+    blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FIELDS)]
+    blocks += [*(asked or [paragraph(NOTHING_ASKED)]), *more]
+    return verb_modal(CALLBACK_ID, "Fields", metadata, blocks, submit="Save", problem=problem)

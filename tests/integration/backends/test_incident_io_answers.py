@@ -1,0 +1,66 @@
+"""Custom fields at incident.io: those that its own forms ask for, and their answers changed afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from integration.backends.test_incident_io import opened
+from support.declarations import BEN, DAWN, declaration
+from support.incident_io.account import Account
+
+from tocsin.incidents.model import CatalogEntry, FieldValue
+from tocsin.incidents.requests import IncidentChange
+
+
+def form(form_type: str, **required: str) -> dict[str, Any]:
+    elements = [
+        {"element_type": "custom_field", "custom_field_id": name, "required_if": required_if}
+        for name, required_if in required.items()
+    ]
+    return {"id": form_type, "form_type": form_type, "lifecycle_elements": elements}
+
+
+async def test_the_resolve_form_says_what_is_needed_to_close_and_may_leave_it_to_the_field(
+    tmp_path: Path,
+) -> None:
+    left = "check_engine_config"
+    declaring = form("declare", team="always_require")
+    resolving = form("resolve", detected_by="always_require", status_page=left, affected_area=left)
+    account = Account(forms=[declaring, resolving])
+    for field in account.fields:
+        field["required_v2"] = "before_resolution" if field["id"] == "status_page" else "always"
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        fields = (await backend.form()).custom_fields
+        assert [field.id for field in fields if field.asked == "always"] == ["team"]
+        assert [field.id for field in fields if field.required] == ["team"]
+        assert len(fields) == len(account.fields)
+        needed = {field.id for field in fields if field.required_when == "closing"}
+        assert needed == {"detected_by", "status_page"}
+
+
+async def test_without_forms_each_field_says_when_it_is_needed(tmp_path: Path) -> None:
+    account = Account()
+    account.fields[0]["required_v2"], account.fields[1]["required_v2"] = "before_resolution", "always"
+    async with opened(tmp_path, account) as (backend, _, _clock):
+        fields = (await backend.form()).custom_fields
+        assert [field.id for field in fields if field.required_when] == [account.fields[0]["id"]]
+        assert [field.id for field in fields if field.required] == [account.fields[1]["id"]]
+
+
+async def test_an_edit_sends_the_changed_fields_alone_and_unsets_what_was_emptied(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (backend, server, _):
+        incident = await backend.create(declaration())
+        entry = server.account.entries[0]
+        answers = {
+            "customer_or_ticket": (FieldValue(value_text="TKT-7"),),
+            "team": (FieldValue(value_catalog_entry=CatalogEntry(id=entry["id"], name=entry["name"])),),
+        }
+        for key, given in (("a", answers), ("b", {"customer_or_ticket": ()})):
+            asked = IncidentChange(key=key, by=BEN, at=DAWN, custom_field_entries=given)
+            incident = await backend.change(incident.id, asked)
+        assert [value.shown for value in incident.answers("team")] == [entry["name"]]
+        assert not incident.answers("customer_or_ticket")
+        said = [item["description"] for item in server.account.items]
+        assert any("Customer or ticket: TKT-7" in text for text in said)
+        assert "Customer or ticket: emptied" in said

@@ -1,0 +1,151 @@
+"""DevRev's fields of an incident that is open: changed, filled in by what happens, and kept beside others."""
+
+from __future__ import annotations
+
+import pytest
+from support.devrev import Field
+from support.devrev.org import DON, PEOPLE
+
+from integration.devrev.desk import BEN, STAGE, DevRevDesk, declared
+from integration.devrev.test_declaring import option
+from integration.devrev.test_managing import UPDATE, change, made
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import FieldValue, Incident
+
+LEAKED, TYPE = "ctype__leaked", "security_breach"
+
+
+def answered(incident: Incident, field: str) -> list[str]:
+    return [value.shown for value in incident.answers(field)]
+
+
+async def test_only_the_fields_that_are_changed_are_sent_each_in_devrevs_shape(desk: DevRevDesk) -> None:
+    incident = await made(desk, backend_entries={"tags": option(f"{DON}:tag/1")})
+    desk.org.incidents[incident.id]["tags"][0]["value"] = "edge"
+    changed = await desk.backend.change(
+        incident.id,
+        change(
+            custom_field_entries={
+                "applies_to_parts": option(f"{DON}:capability/2"),
+                "impact": option("18"),
+                "tags": option(f"{DON}:tag/1") + option(f"{DON}:tag/3"),
+                "tnt__affected_area": (),
+                "tnt__customers_affected": (FieldValue(value_numeric="12"),),
+            }
+        ),
+    )
+    assert desk.sent(UPDATE) == [
+        {
+            "id": incident.id,
+            "applies_to_parts": {"set": [f"{DON}:capability/2"]},
+            "impact": {"count": 18},
+            "tags": {"set": [{"tag_id": f"{DON}:tag/1", "value": "edge"}, {"tag_id": f"{DON}:tag/3"}]},
+            "custom_fields": {"tnt__affected_area": [], "tnt__customers_affected": 12},
+            "custom_schema_spec": {"tenant_fragment": True},
+        }
+    ]
+    assert answered(changed, "applies_to_parts") == ["Search"]
+    assert answered(changed, "tags") == ["network: edge", "deploy"]
+    said = {(entry.verb, entry.text) for entry in await desk.backend.timeline(incident.id)}
+    assert said >= {("set Parts to", f"{DON}:capability/2"), ("set Customers affected to", "12")}
+
+
+@pytest.mark.parametrize("field", ["impact", "tnt__customers_affected"])
+async def test_what_devrev_has_no_way_to_empty_is_said_at_the_field(desk: DevRevDesk, field: str) -> None:
+    incident = await made(desk)
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change(custom_field_entries={field: ()}))
+    assert [name.removeprefix("custom_field_entries.") for name in refusal.value.fields] == [field]
+    assert "can only be emptied in DevRev" in refusal.value.sentence
+
+
+async def test_a_choice_that_devrev_dropped_meanwhile_is_refused_at_its_field(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    await desk.backend.form()
+    desk.org.fields[1].allowed_values.remove("Customer")
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(
+            incident.id, change(custom_field_entries={"tnt__detected_by": option("Customer")})
+        )
+    assert list(refusal.value.fields) == ["custom_field_entries.tnt__detected_by"]
+
+
+async def test_the_first_lead_and_the_first_fixed_stage_are_dated_once(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    for key, person in (("first", BEN.slack_user_id), ("second", None), ("third", BEN.slack_user_id)):
+        await desk.backend.change(incident.id, change(key, incident_role_assignments={"lead": person}))
+    for key, stage in (("a", 2), ("b", 3), ("c", 4)):
+        await desk.backend.change(incident.id, change(key, incident_status_id=f"{STAGE}/{stage}"))
+    dates = [
+        {name: told[name] for name in ("acknowledged_date", "mitigated_date") if name in told}
+        for told in desk.sent(UPDATE)
+    ]
+    assert [list(told) for told in dates] == [["acknowledged_date"], [], [], [], ["mitigated_date"], []]
+
+
+async def test_an_organisation_without_these_dates_is_declared_and_changed_without_them(
+    desk: DevRevDesk,
+) -> None:
+    desk.org.refused = {"acknowledged_date", "mitigated_date"}
+    incident = await made(desk, incident_role_assignments={"lead": BEN.slack_user_id})
+    assert incident.lead == BEN
+    changed = await desk.backend.change(incident.id, change(incident_status_id=f"{STAGE}/3"))
+    assert changed.incident_status.name == "Mitigated"
+
+
+async def test_a_second_owner_is_read_and_stays_when_another_person_leads(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    desk.org.incidents[incident.id]["owned_by"] = [desk.org.people[0].told(), desk.org.people[1].told()]
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    assert answered(found, "owned_by") == ["Ana Torres"]
+    lead = change(incident_role_assignments={"lead": BEN.slack_user_id})
+    changed = await desk.backend.change(incident.id, lead)
+    assert desk.sent(UPDATE)[0]["owned_by"] == {"set": [f"{PEOPLE}/8", f"{PEOPLE}/7"]}
+    assert changed.lead == BEN
+    assert answered(changed, "owned_by") == ["Ana Torres"]
+
+
+async def test_an_answer_of_another_shape_hides_no_incident(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    desk.org.incidents[incident.id] |= {
+        "acknowledged_date": "yesterday",
+        "reported_by": "Ana",
+        "source": {"label": "Telephone"},
+        "subtype": 7,
+        "playbooks": ["ARTICLE-1", None, {"title": None, "display_id": "ARTICLE-2"}],
+        "stakeholders": "nobody",
+        "impact": {"customer_ids": [{"id": "ACC-1", "display_name": "Globex"}]},
+    }
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    answers = {
+        entry.custom_field.id: answered(found, entry.custom_field.id) for entry in found.custom_field_entries
+    }
+    assert answers == {"playbooks": ["ARTICLE-1", "ARTICLE-2"], "impacted_customers": ["Globex"]}
+
+
+async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:
+    assert not (await desk.backend.form()).incident_types
+    desk.org.subtypes = {TYPE: [Field("leaked", "text", required=True)]}
+    form = await desk.backend.form()
+    assert [kind.name for kind in form.incident_types] == ["Incident", "Security breach"]
+    assert form.usual_type == form.incident_types[0]
+    field = form.custom_field(LEAKED)
+    assert field is not None
+    assert field.description == "Only for the type Security breach."
+    entries = {LEAKED: (FieldValue(value_text="card numbers"),)}
+    breach = await desk.backend.create(declared("a", incident_type_id=TYPE, custom_field_entries=entries))
+    assert desk.sent("incidents.create")[0]["custom_schema_spec"] == {"subtype": TYPE}
+    assert breach.incident_type is not None
+    assert breach.incident_type.name == "Security breach"
+    for kind, given, wrong in (
+        (TYPE, {}, f"custom_field_entries.{LEAKED}"),
+        ("no_subtype", entries, f"custom_field_entries.{LEAKED}"),
+        ("gone", {}, "incident_type_id"),
+    ):
+        with pytest.raises(Refused) as refusal:
+            await desk.backend.create(declared(kind, incident_type_id=kind, custom_field_entries=given))
+        assert list(refusal.value.fields) == [wrong]
+    usual = await desk.backend.create(declared("b", incident_type_id="no_subtype"))
+    assert usual.incident_type is None

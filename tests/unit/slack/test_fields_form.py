@@ -1,0 +1,97 @@
+"""The form of an incident's fields: what it shows, and what it takes for a change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.declarations import DAWN
+
+from tocsin.incidents.model import CustomField, FieldEntry, FieldOption, FieldValue, Form, Incident, Status
+from tocsin.slack.views.fields import (
+    MOST_FIELDS,
+    FieldsEntered,
+    answered,
+    fields_modal,
+    fingerprints,
+)
+from tocsin.slack.views.metadata import METADATA_LIMIT, VerbMetadata
+
+GONE, THERE = FieldOption(id="gone", value="Gone"), FieldOption(id="there", value="There")
+CHOICE = CustomField(id="choice", name="Choice", field_type="multi_select", options=(THERE,))
+SEARCHED = CustomField(id="parts", name="Parts", field_type="multi_select", searched=True)
+TEXT = CustomField(id="text", name="Text", required=True)
+FORM = Form(custom_fields=(CHOICE, TEXT), backend_fields=(SEARCHED,))
+
+
+def incident(**answers: tuple[FieldValue, ...]) -> Incident:
+    fields = {field.id: field for field in (CHOICE, TEXT, SEARCHED)}
+    entries = [FieldEntry(custom_field=fields[name], values=values) for name, values in answers.items()]
+    return Incident(
+        id="1",
+        reference="INC-1",
+        name="x",
+        incident_status=Status(id="live", name="Live"),
+        custom_field_entries=tuple(entries),
+        created_at=DAWN,
+        updated_at=DAWN,
+    )
+
+
+def chosen(*options: FieldOption) -> tuple[FieldValue, ...]:
+    return tuple(FieldValue(value_option=option) for option in options)
+
+
+def inputs(view: Any) -> dict[str, Any]:
+    return {block["block_id"]: block for block in view.to_dict()["blocks"] if block["type"] == "input"}
+
+
+def test_the_form_holds_every_answer_and_an_option_that_only_the_backend_knows_by_its_label() -> None:
+    part = FieldOption(id="p7", value="Part 7")
+    shown = inputs(fields_modal(FORM, incident(text=(FieldValue(value_text="so"),), parts=chosen(part))))
+    assert list(shown) == ["custom_field_entries.choice", "custom_field_entries.text", "parts"]
+    assert shown["custom_field_entries.text"]["element"]["initial_value"] == "so"
+    (option,) = shown["parts"]["element"]["initial_options"]
+    assert (option["value"], option["text"]["text"]) == ("p7", "Part 7")
+
+
+def test_an_option_that_is_gone_is_not_taken_away_because_the_form_cannot_show_it() -> None:
+    now = answered(incident(choice=chosen(GONE, THERE)), FORM)
+    assert now.entries["choice"] == ("there",)
+    untouched = FieldsEntered(entries={"choice": ("there",)})
+    metadata = VerbMetadata(seen=fingerprints(now))
+    assert metadata.changes(fingerprints(untouched)) == {}
+
+
+@pytest.mark.parametrize(
+    ("entered", "same"),
+    [(("a", "b"), True), (("b", "a"), True), ((" a", "b\n"), True), (("a",), False), ((), False)],
+)
+def test_a_field_is_changed_if_its_answers_differ_and_not_if_only_their_order_does(
+    entered: tuple[str, ...], same: bool
+) -> None:
+    before, after = (fingerprints(FieldsEntered(entries={"f": texts})) for texts in (("a", "b"), entered))
+    assert (before == after) is same
+
+
+def test_a_required_field_without_an_answer_does_not_hold_up_the_others() -> None:
+    unknown, known = (
+        inputs(fields_modal(FORM, found))["custom_field_entries.text"]
+        for found in (incident(), incident(text=(FieldValue(value_text="so"),)))
+    )
+    assert (unknown["optional"], known["optional"]) == (True, False)
+
+
+def test_ninety_fields_fit_into_one_form_and_the_rest_are_counted() -> None:
+    fields = tuple(CustomField(id=f"tnt__a_rather_long_name_{n}", name=f"Field {n}") for n in range(120))
+    entries = tuple(FieldEntry(custom_field=f, values=(FieldValue(value_text="x" * 3000),)) for f in fields)
+    full = incident().model_copy(update={"custom_field_entries": entries})
+    view = fields_modal(Form(custom_fields=fields), full)
+    assert len(inputs(view)) == MOST_FIELDS
+    assert len(view.to_dict()["blocks"]) <= 100
+    assert len(view.to_dict()["private_metadata"]) <= METADATA_LIMIT
+    assert "30 more fields are not shown here." in str(view.to_dict())
+
+
+def test_without_any_field_the_form_says_so() -> None:
+    assert "No fields are set up here" in str(fields_modal(Form(), incident()).to_dict())
