@@ -307,6 +307,14 @@ def test_what_is_over_needs_a_time_that_has_passed() -> None:
     assert list(refused.value.fields) == ["incident_timestamp_values.fixed"]
 
 
+def test_what_is_over_starts_in_no_triage_whatever_was_chosen_before() -> None:
+    times = {"fixed": NOW - timedelta(hours=1)}
+    asked = DeclareRequest(name="x", severity_id="major", status="triage", incident_timestamp_values=times)
+    assert validate_declaration(asked, FORM, NOW).status == "triage"
+    over_already = asked.model_copy(update={"mode": "retrospective"})
+    assert validate_declaration(over_already, FORM, NOW).status is None
+
+
 def test_what_is_over_lasted_from_the_first_of_its_times() -> None:
     one = over(impact_started=NOW - timedelta(hours=3), fixed=NOW - timedelta(hours=1))
     one = one.model_copy(
