@@ -50,6 +50,7 @@ TYPED = (
     "summary since noon",
     "call huddle",
     "fields customer or ticket: TKT-7",
+    "time detected 5 minutes ago",
     "note graphs look odd",
     "action grow the disk <@U0BEN00002|ben>",
     "follow-up write an alert",
@@ -69,7 +70,7 @@ after = "10 minutes"
 """
 
 OPENED = (
-    *("role", "rename", "summary", "fields", "note", "action", "accept", "decline", "cancel", "list"),
+    *("role", "rename", "summary", "fields", "time", "note", "action", "accept", "decline", "cancel", "list"),
     *("show", "help"),
 )
 """Commands that show something, and change nothing until a form is sent."""

@@ -8,110 +8,41 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Literal
 from zlib import crc32
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
+from tocsin.incidents.defaults import (
+    CUSTOM_FIELDS,
+    DURATION_METRICS,
+    INCIDENT_TYPES,
+    ROLES,
+    SEVERITIES,
+    STATUSES,
+    TIMESTAMPS,
+)
 from tocsin.incidents.model import (
     CustomField,
     FieldKind,
     FieldOption,
     Form,
+    IncidentTimestamp,
     IncidentType,
     Role,
     Severity,
     Status,
 )
 from tocsin.incidents.requests import Declaration
+from tocsin.incidents.timestamps import DurationRule, TimestampRule
 from tocsin.incidents.validation import clean_text, is_visible
-
-# Default severities, statuses, types, roles and custom fields.
-
-Entries = tuple[Mapping[str, Any], ...]
-
-SEVERITIES: Final[Entries] = (
-    {"name": "Minor", "description": "Small or few people affected; can wait for working hours"},
-    {"name": "Major", "description": "Many people affected, or something important is slow or wrong"},
-    {"name": "Critical", "description": "Down, losing data or unsafe: everybody needed, now"},
-)
-
-STATUSES: Final[Entries] = (
-    {"name": "Triage", "category": "triage", "description": "Is this an incident at all?"},
-    {"name": "Investigating", "category": "live", "description": "Finding out what is wrong"},
-    {"name": "Fixing", "category": "live", "description": "The cause is known; a fix is on its way"},
-    {"name": "Monitoring", "category": "live", "description": "Fixed, and being watched"},
-    {"name": "Closed", "category": "closed", "description": "Over"},
-    {"name": "Declined", "category": "declined", "description": "It was not an incident"},
-    {"name": "Merged", "category": "merged", "description": "It was part of another incident"},
-    {"name": "Canceled", "category": "canceled", "description": "It was declared by mistake"},
-)
-
-INCIDENT_TYPES: Final[Entries] = (
-    {"name": "Incident", "description": "Something is broken, or about to be", "is_default": True},
-)
-
-ROLES: Final[Entries] = (
-    {
-        "id": "lead",
-        "name": "Incident Lead",
-        "role_type": "lead",
-        "shortform": "lead",
-        "description": "Decides, and sees that somebody does what has to be done",
-        "instructions": "Find out who is here, say who does what, and give an update every half hour.",
-    },
-    {
-        "id": "communications",
-        "name": "Communications Lead",
-        "role_type": "custom",
-        "shortform": "comms",
-        "description": "Tells customers and colleagues what is going on",
-        "instructions": "Keep the status page true, and answer questions so that the others need not.",
-    },
-    {
-        "id": "reporter",
-        "name": "Reporter",
-        "role_type": "reporter",
-        "description": "Declared the incident",
-    },
-)
-
-CUSTOM_FIELDS: Final[Entries] = (
-    {
-        "name": "Affected area",
-        "field_type": "multi_select",
-        "description": "What is not working",
-        "options": ["Website", "Mobile app", "API", "Payments", "Login", "Email", "Data", "Internal tools"],
-    },
-    {
-        "name": "Detected by",
-        "field_type": "single_select",
-        "description": "How we came to know",
-        "options": ["Monitoring", "Customer", "Colleague", "Partner"],
-    },
-    {
-        "name": "Customers affected",
-        "field_type": "numeric",
-        "description": "A guess is fine",
-    },
-    {
-        "name": "Status page",
-        "field_type": "link",
-        "description": "Where customers read about it",
-    },
-    {
-        "name": "Customer or ticket",
-        "field_type": "text",
-        "description": "Who told us, or the ticket's number",
-    },
-)
-
 
 # Severities, statuses, types, roles and custom fields from the configuration file.
 
@@ -210,6 +141,30 @@ class FieldConfig(_ChoiceConfig):
         return self
 
 
+def _several(given: Any) -> Any:
+    """Split ids that are written as one text, with spaces between them."""
+    return given.split() if isinstance(given, str) else given
+
+
+Ids = Annotated[tuple[str, ...], BeforeValidator(_several)]
+EVENTS = ("declared", "lead")
+"""Events besides a status at which a timestamp is set."""
+
+
+class TimestampConfig(_ChoiceConfig):
+    """`[[incident_timestamps]]`; `set_when` has ids of statuses, `declared`, or `lead` for the first lead."""
+
+    set_when: Ids = ()
+    keeps: Literal["first", "last"] = "first"
+
+
+class DurationConfig(_ChoiceConfig):
+    """`[[duration_metrics]]`: the time from one timestamp to another; the first counts that is set."""
+
+    start: Ids = Field(min_length=1)
+    end: Ids = Field(min_length=1)
+
+
 class IncidentConfig(BaseModel):
     """Severities, statuses, types, roles and custom fields, each in the order in which forms offer them."""
 
@@ -230,6 +185,12 @@ class IncidentConfig(BaseModel):
     custom_fields: tuple[FieldConfig, ...] = Field(
         default_factory=lambda: _read(FieldConfig, CUSTOM_FIELDS), max_length=40
     )
+    incident_timestamps: tuple[TimestampConfig, ...] = Field(
+        default_factory=lambda: _read(TimestampConfig, TIMESTAMPS), max_length=20
+    )
+    duration_metrics: tuple[DurationConfig, ...] = Field(
+        default_factory=lambda: _read(DurationConfig, DURATION_METRICS), max_length=20
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> IncidentConfig:
@@ -246,7 +207,21 @@ class IncidentConfig(BaseModel):
             raise ValueError(f"statuses: {always[0]} starts in triage, so one needs category = 'triage'")
         if sum(kind.is_default for kind in self.incident_types) > 1:
             raise ValueError("incident_types: only one can have is_default = true")
+        self._timestamps_fit()
         return self
+
+    def _timestamps_fit(self) -> None:
+        """Raise ValueError for an unknown id; the defaults may name what the file leaves out."""
+        events = {*EVENTS, *(status.id for status in self.statuses)}
+        known = {timestamp.id for timestamp in self.incident_timestamps}
+        named: dict[str, list[tuple[str, set[str]]]] = {
+            "incident_timestamps": [(i, events) for e in self.incident_timestamps for i in e.set_when],
+            "duration_metrics": [(i, known) for e in self.duration_metrics for i in (*e.start, *e.end)],
+        }
+        for key in named.keys() & self.model_fields_set:
+            for wanted, there in named[key]:
+                if wanted not in there:
+                    raise ValueError(f"{key}: there is no {wanted!r}; there are {', '.join(sorted(there))}")
 
     @classmethod
     def from_toml(cls, given: str | Mapping[str, Any], *, other_keys: Collection[str] = ()) -> IncidentConfig:
@@ -266,6 +241,11 @@ class IncidentConfig(BaseModel):
             raise IncidentConfigError(
                 [problem(t, known if len(t["loc"]) == 1 else ()) for t in errors]
             ) from None
+
+    @property
+    def closed_status(self) -> StatusConfig:
+        """Status of an incident that is declared in retrospect: the first of category `closed`."""
+        return next(status for status in self.statuses if status.category == "closed")
 
     @property
     def first_status(self) -> StatusConfig:
@@ -302,7 +282,19 @@ class IncidentConfig(BaseModel):
             ),
             roles=tuple(Role(**e.model_dump()) for e in self.roles),
             custom_fields=tuple(_custom_field(e) for e in self.custom_fields),
+            incident_timestamps=tuple(
+                IncidentTimestamp(id=e.id, name=e.name, description=e.description, rank=rank)
+                for rank, e in enumerate(self.incident_timestamps)
+            ),
         )
+
+    @property
+    def timestamp_rules(self) -> tuple[TimestampRule, ...]:
+        return tuple(TimestampRule(**e.model_dump()) for e in self.incident_timestamps)
+
+    @property
+    def duration_rules(self) -> tuple[DurationRule, ...]:
+        return tuple(DurationRule(**e.model_dump()) for e in self.duration_metrics)
 
 
 def slug(name: str) -> str:

@@ -52,6 +52,10 @@ def ticked(value: str) -> dict[str, Any]:
     return {"type": "checkboxes", "selected_options": [option]}
 
 
+def dated(seconds: int) -> dict[str, Any]:
+    return {"type": "datetimepicker", "selected_date_time": seconds}
+
+
 def picked(person: str) -> dict[str, Any]:
     return {"type": "users_select", "selected_user": person}
 

@@ -78,7 +78,7 @@ async def press_card(bot: RunningBot, person: str, message: Message, action: str
     outcome = await bot.workspace.press(
         bot.slack.person(person),
         action,
-        _block_of(message.blocks, action),
+        _block_of(message.blocks, action, pressed.get("option", "")),
         channel=message.channel,
         ts=message.ts,
         value=value,
@@ -93,9 +93,12 @@ async def press_in_view(bot: RunningBot, person: str, view: View, action: str) -
     assert outcome.ok, outcome
 
 
-def _block_of(blocks: list[dict[str, Any]], action: str) -> str:
+def _block_of(blocks: list[dict[str, Any]], action: str, option: str = "") -> str:
+    """The block with this action; with an `option`, the one in whose menu it is, for there may be several."""
     for block in blocks:
         elements = [*block.get("elements", []), block.get("accessory") or {}]
-        if any(element.get("action_id") == action for element in elements):
+        found = [element for element in elements if element.get("action_id") == action]
+        values = {one["value"] for element in found for one in element.get("options", [])}
+        if found and (not option or option in values):
             return str(block["block_id"])
     raise AssertionError(f"There is no {action} in {blocks}.")

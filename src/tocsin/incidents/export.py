@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tocsin.incidents.details import called, duration, further_details_of
 from tocsin.incidents.model import (
     SOMEBODY,
+    DurationMetric,
     FieldEntry,
     FollowUp,
     FrozenModel,
@@ -24,6 +25,7 @@ from tocsin.incidents.model import (
     declarer,
     display_name,
 )
+from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
@@ -93,6 +95,14 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
             for assignment in incident.incident_role_assignments
         ],
         "custom_field_entries": [_field_entry(entry) for entry in incident.custom_field_entries],
+        "incident_timestamp_values": [
+            {
+                "incident_timestamp": one.incident_timestamp.model_dump(include={"id", "name", "rank"}),
+                "value": {"value": moment(one.value)},
+            }
+            for one in incident.incident_timestamp_values
+        ],
+        "duration_metrics": [_metric(one) for one in incident.duration_metrics],
         "source_message_channel_id": source.channel if source else None,
         "source_message_timestamp": source.timestamp if source else None,
         "source_message_permalink": source.permalink if source else None,
@@ -119,6 +129,7 @@ def facts(incident: Incident) -> list[tuple[str, str]]:
         ("Channel", f"#{incident.slack_channel_name}" if incident.slack_channel_name else ""),
         ("Source message", (incident.source.permalink or "") if incident.source else ""),
         *((entry.custom_field.name, answers(entry)) for entry in incident.custom_field_entries),
+        *((name, moment(at)) for name, at in set_times(incident)),
         *((detail.label, detail.text) for detail in further_details_of(incident)),
         ("Permalink", incident.permalink or ""),
     ]
@@ -152,6 +163,11 @@ def as_user(person: Person) -> dict[str, str]:
         "name": display_name(person),
         **person.model_dump(exclude_none=True, include={"slack_user_id", "email"}),
     }
+
+
+def _metric(metric: DurationMetric) -> dict[str, Any]:
+    seconds = {} if metric.value_seconds is None else {"value_seconds": metric.value_seconds}
+    return {"duration_metric": {"id": metric.id, "name": metric.name}, **seconds, "status": metric.status}
 
 
 def _creator(incident: Incident) -> dict[str, dict[str, str]]:
@@ -191,13 +207,21 @@ class Durations(FrozenModel):
     first_update: timedelta | None = None
     """Time until the first update message."""
 
+    metrics: tuple[tuple[str, timedelta], ...] = ()
+    """The organisation's durations between timestamps, by name."""
+
     reached: tuple[tuple[str, timedelta], ...] = ()
     """Each status and the time until the incident first had it, in that order."""
 
 
 def lasted(incident: Incident) -> timedelta:
-    """Return the time from declaration to closing, or to the last change if there is no closing time."""
-    return max((incident.closed_at or incident.updated_at) - incident.created_at, timedelta())
+    """Return the time from declaration to closing, or to the last change if there is no closing time.
+
+    An incident that was declared in retrospect began at the first of its timestamps.
+    """
+    times = [one.value for one in incident.incident_timestamp_values] * incident.is_retrospective
+    began = min(times, default=incident.created_at)
+    return max((incident.closed_at or incident.updated_at) - began, timedelta())
 
 
 def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durations:
@@ -213,6 +237,7 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
     return Durations(
         lasted=None if incident.incident_status.is_open else lasted(incident),
         first_update=first_update,
+        metrics=metrics_of(incident),
         reached=tuple(reached.items()),
     )
 
@@ -220,7 +245,7 @@ def durations_of(incident: Incident, timeline: Sequence[TimelineEntry]) -> Durat
 def in_sentences(durations: Durations) -> tuple[tuple[str, str], ...]:
     """Return the known durations as label and words."""
     found = [("Lasted", durations.lasted), ("First update after", durations.first_update)]
-    found += [(f"{status} after", after) for status, after in durations.reached]
+    found += [*durations.metrics, *((f"{status} after", after) for status, after in durations.reached)]
     return tuple((label, duration(after)) for label, after in found if after is not None)
 
 
@@ -259,6 +284,8 @@ CSV_COLUMNS = (
     "follow_ups",
     "open_follow_ups",
     "custom_fields",
+    "incident_timestamp_values",
+    "duration_metrics",
 )
 
 SUMS = 6
@@ -323,7 +350,7 @@ def as_json(incidents: Iterable[Incident]) -> str:
 
 def as_csv(incidents: Iterable[Incident]) -> str:
     """Return the incidents alone as CSV; the columns for timeline and follow-ups stay empty."""
-    return _table([*_cells(incident), *[""] * SUMS, _fields(incident)] for incident in incidents)
+    return _table([*_cells(incident), *[""] * SUMS, *_fields(incident)] for incident in incidents)
 
 
 def report_record(report: IncidentReport) -> dict[str, Any]:
@@ -459,12 +486,17 @@ def _sums(report: IncidentReport) -> list[str]:
         str(len(report.timeline)),
         str(len(report.follow_ups)),
         str(len(report.open_follow_ups)),
-        _fields(report.incident),
+        *_fields(report.incident),
     ]
 
 
-def _fields(incident: Incident) -> str:
-    return "; ".join(f"{e.custom_field.name}: {answers(e)}" for e in incident.custom_field_entries)
+def _fields(incident: Incident) -> list[str]:
+    """Return the last columns: custom fields, timestamps, and durations in seconds."""
+    return [
+        "; ".join(f"{e.custom_field.name}: {answers(e)}" for e in incident.custom_field_entries),
+        "; ".join(f"{name}: {moment(at)}" for name, at in set_times(incident)),
+        "; ".join(f"{name}: {_seconds(passed)}" for name, passed in metrics_of(incident)),
+    ]
 
 
 def _seconds(passed: timedelta | None) -> int | None:

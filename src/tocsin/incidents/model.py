@@ -18,9 +18,10 @@ MessageTs = NewType("MessageTs", str)
 TeamId = NewType("TeamId", str)
 
 Visibility = Literal["public", "private"]
-Mode = Literal["standard", "test"]
+Mode = Literal["standard", "test", "retrospective"]
 StartStatus = Literal["triage", "live"]
 """Category of the status in which a person asks an incident to start."""
+
 
 FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
 
@@ -198,6 +199,38 @@ class RoleAssignment(FrozenModel):
     assignee: Person | None = None
 
 
+class IncidentTimestamp(FrozenModel):
+    """A moment in the life of an incident that the organisation keeps, such as *Impact started*."""
+
+    id: str
+    name: str
+    description: str = ""
+    rank: int = 0
+
+
+class TimestampValue(FrozenModel):
+    """A timestamp of an incident that has been set."""
+
+    incident_timestamp: IncidentTimestamp
+    value: datetime
+
+
+class DurationMetric(FrozenModel):
+    """A duration between two timestamps, such as *Time to fix*, as far as it is known."""
+
+    id: str
+    name: str
+    value_seconds: int | None = None
+    """The duration that was calculated last; None if there is none."""
+    status: str = "success"
+    """`success`, or else why the duration is not known: `timestamps_missing`, `invalid_timestamps` …"""
+
+    @property
+    def seconds(self) -> int | None:
+        """The duration; None unless it matches the timestamps as they are now."""
+        return self.value_seconds if self.status == "success" else None
+
+
 class ExternalIssue(FrozenModel):
     """Issue in a tracker, in which an incident goes on (incident.io, Incidents V2, Show)."""
 
@@ -266,6 +299,9 @@ class Incident(FrozenModel):
     incident_role_assignments: tuple[RoleAssignment, ...] = ()
     custom_field_entries: tuple[FieldEntry, ...] = ()
     """Answers to the organisation's fields, and to those that only the backend has."""
+    incident_timestamp_values: tuple[TimestampValue, ...] = ()
+    """The timestamps that are set, in the organisation's order."""
+    duration_metrics: tuple[DurationMetric, ...] = ()
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
@@ -293,6 +329,16 @@ class Incident(FrozenModel):
     def is_undeclared(self) -> bool:
         """True while the declaration is saved and not yet created at the backend."""
         return self.incident_status.id == UNDECLARED
+
+    @property
+    def is_retrospective(self) -> bool:
+        """True if it was over before its declaration: it has no channel, and its people were not called."""
+        return self.mode == "retrospective"
+
+    def timestamp(self, timestamp_id: str) -> datetime | None:
+        """Return the value of a timestamp; None if it is not set."""
+        values = self.incident_timestamp_values
+        return next((one.value for one in values if one.incident_timestamp.id == timestamp_id), None)
 
     @property
     def call_link(self) -> str | None:
@@ -357,6 +403,8 @@ class Form(FrozenModel):
     custom_fields: tuple[CustomField, ...] = ()
     backend_fields: tuple[CustomField, ...] = ()
     """Fields that only this backend has; a field's block in the modal has the field's id without a prefix."""
+    incident_timestamps: tuple[IncidentTimestamp, ...] = ()
+    """The timestamps that people may set, in the organisation's order."""
     severity_required: bool = True
     summary_required: bool = False
     offers_private: bool = True
@@ -410,6 +458,9 @@ class Form(FrozenModel):
 
     def custom_field(self, field_id: str) -> CustomField | None:
         return next((f for f in self.custom_fields if f.id == field_id), None)
+
+    def incident_timestamp(self, timestamp_id: str) -> IncidentTimestamp | None:
+        return next((t for t in self.incident_timestamps if t.id == timestamp_id), None)
 
     def backend_field(self, field_id: str) -> CustomField | None:
         return next((f for f in self.backend_fields if f.id == field_id), None)

@@ -48,6 +48,7 @@ class Verb(StrEnum):
 
     DECLARE = "declare", "declare incidents"
     TEST = "test", "test Tocsin"
+    RETRO = "retro", "declare incidents"
     LIST = "list", "list incidents"
     FIND = "find", "list incidents"
     SHOW = "show", "see incidents"
@@ -64,6 +65,7 @@ class Verb(StrEnum):
     SUMMARY = "summary", "change an incident's summary", "set the summary to"
     CALL = "call", "set an incident's call link", "set the call link to"
     FIELDS = "fields", "change an incident's fields"
+    TIME = "time", "set an incident's times", "set the time of"
     PRIVATE = "private", "make incidents private", "made it private"
     NOTE = "note", "add to an incident's timeline", "noted:"
     ACTION = "action", "add follow-ups"
@@ -96,6 +98,7 @@ WORKING = frozenset(
         Verb.SUMMARY,
         Verb.CALL,
         Verb.FIELDS,
+        Verb.TIME,
         Verb.NOTE,
         Verb.ACTION,
         Verb.FOLLOW_UP,

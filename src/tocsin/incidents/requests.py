@@ -44,6 +44,8 @@ class DeclareRequest(FrozenModel):
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Answers to the fields that only this backend has, by field id."""
+    incident_timestamp_values: dict[str, datetime] = Field(default_factory=dict)
+    """Times of what is declared in retrospect, by timestamp id."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the chosen options of searched fields, by option id."""
 
@@ -66,6 +68,7 @@ class Declaration(FrozenModel):
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
+    incident_timestamp_values: dict[str, datetime] = Field(default_factory=dict)
     slack_team_id: TeamId = TeamId("")
     slack_enterprise_id: str = ""
     """Id of the Enterprise organization; empty if the workspace belongs to none."""
@@ -125,6 +128,10 @@ class IncidentChange(FrozenModel):
     """Members who may not see the private incident any more."""
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     """New answers by field id, also to fields of the backend's own; without any, the field is emptied."""
+    incident_timestamp_values: dict[str, datetime | None] = Field(default_factory=dict)
+    """Timestamps to set, by id; one mapped to None is cleared."""
+    zone: str = "UTC"
+    """Time zone of the requester, in which the answer tells them the times (IANA name)."""
     assignees: tuple[Person, ...] = ()
     """People who get a role or are invited by this change, with the names that are known."""
     seen_status_id: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 from tocsin.incidents.errors import Refused
@@ -27,7 +28,15 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
 )
-from tocsin.incidents.validation import clean_text, is_link, is_visible, join_names
+from tocsin.incidents.timestamps import odd_order, told_in, zone_named
+from tocsin.incidents.validation import (
+    TIME_FIELD,
+    clean_text,
+    is_link,
+    is_visible,
+    join_names,
+    refuse_times,
+)
 
 Ending = Literal["close", "reopen", "accept", "decline", "merge", "cancel"]
 
@@ -134,7 +143,9 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
 
     Raises Refused with a sentence for each invalid field, or if nothing would change.
     """
-    errors: dict[str, str] = dict(_unsupported(change, form))
+    known = {timestamp.id for timestamp in form.incident_timestamps}
+    errors = dict(refuse_times(change.incident_timestamp_values.items(), known, change.at))
+    errors |= dict(_unsupported(change, form))
     change = _clean_call(_clean(change, errors), incident, errors)
     change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
@@ -178,6 +189,7 @@ def changed_fields(change: IncidentChange) -> tuple[str, ...]:
     return (
         *(field for field in fields if getattr(change, field) not in (None, ())),
         *(f"incident_role_assignments.{role_id}" for role_id in change.incident_role_assignments),
+        *(f"{TIME_FIELD}{timestamp_id}" for timestamp_id in change.incident_timestamp_values),
         *(f"custom_field_entries.{field_id}" for field_id in change.custom_field_entries),
     )
 
@@ -209,10 +221,30 @@ def _name_of(change: IncidentChange, person: PersonId) -> str:
 
 
 def describe_change(before: Incident, after: Incident, change: IncidentChange) -> str:
-    """Return a sentence for the requester with each new value and the old one."""
-    said = f"{after.reference}: {join_names(diff(before, after, change)) or _describe_message(change)}."
+    """Return sentences for the requester with each new value and the old one; times are in their zone."""
+    zone = zone_named(change.zone)
+    times = [
+        f"{name} is {told_in(value, zone) if value else 'not set any more'}"
+        for name, value in changed_times(before, after, change)
+    ]
+    said = join_names([*diff(before, after, change), *times]) or _describe_message(change)
+    odd = odd_order(after.incident_timestamp_values, change.incident_timestamp_values)
     taken = newly_given(before, after).get(change.by.slack_user_id or NOBODY, ())
-    return " ".join([said, *(role.instructions for role in taken if role.instructions)])
+    instructions = (role.instructions for role in taken)
+    return " ".join(filter(None, [f"{after.reference}: {said}.", odd, *instructions]))
+
+
+def changed_times(
+    before: Incident, after: Incident, change: IncidentChange
+) -> tuple[tuple[str, datetime | None], ...]:
+    """Return the name and the new value of each timestamp that this change set; None if it cleared it."""
+    values = (*after.incident_timestamp_values, *before.incident_timestamp_values)
+    names = {one.incident_timestamp.id: one.incident_timestamp.name for one in values}
+    return tuple(
+        (names[timestamp_id], value)
+        for timestamp_id, value in change.incident_timestamp_values.items()
+        if timestamp_id in names
+    )
 
 
 def newly_given(before: Incident | None, after: Incident) -> dict[PersonId, list[Role]]:
@@ -315,6 +347,9 @@ def _unsupported(change: IncidentChange, form: Form) -> Iterator[tuple[str, str]
     for role_id in change.incident_role_assignments:
         if "role" in form.lacks:
             yield f"incident_role_assignments.{role_id}", form.lacks["role"]
+    for timestamp_id in change.incident_timestamp_values:
+        if Verb.TIME in form.lacks:
+            yield f"{TIME_FIELD}{timestamp_id}", form.lacks[Verb.TIME]
 
 
 def _clean(change: IncidentChange, errors: dict[str, str]) -> IncidentChange:
@@ -374,6 +409,11 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
         role_id: person
         for role_id, person in change.incident_role_assignments.items()
         if holders.get(role_id) != person
+    }
+    update["incident_timestamp_values"] = {
+        timestamp_id: value
+        for timestamp_id, value in change.incident_timestamp_values.items()
+        if incident.timestamp(timestamp_id) != value
     }
     update["custom_field_entries"] = {
         field_id: values

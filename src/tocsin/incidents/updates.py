@@ -9,7 +9,7 @@ from tocsin.incidents.details import workload
 from tocsin.incidents.export import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import diff
+from tocsin.incidents.transitions import changed_times, diff
 
 
 class Summary(FrozenModel):
@@ -37,6 +37,8 @@ class ChangeNotification(FrozenModel):
     by: Person
     at: datetime
     differences: tuple[str, ...] = ()
+    times: tuple[tuple[str, datetime | None], ...] = ()
+    """Timestamps that were set, by name, which each reader sees in their own zone; None if cleared."""
     message: str = ""
     merged_into: str | None = None
     call_link: str | None = None
@@ -70,6 +72,7 @@ def notification_of(
         by=change.by,
         at=change.at,
         differences=diff(before, incident, change),
+        times=changed_times(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,
         call_link=incident.call_link if change.call_url is not None else None,

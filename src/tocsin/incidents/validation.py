@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 from urllib.parse import urlsplit
@@ -64,12 +64,14 @@ def is_visible(text: str) -> bool:
 _BLANKS = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f\ufe0e\ufe0f")
 
 
-def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
+def validate_declaration(request: DeclareRequest, form: Form, now: datetime | None = None) -> DeclareRequest:
     """Validate a declaration: clean its texts, check every choice and every required field.
+
+    `now` is the time at which it is made, by which the times of what is over are judged.
 
     Raises Refused with a sentence for each field that is wrong, all of them at once.
     """
-    errors: dict[str, str] = {}
+    errors = dict(_refuse_retrospective(request, form, now))
     name = _validate_name(request.name, errors)
     summary = clean_text(request.summary, lines=True)
     if form.summary_required and not is_visible(summary):
@@ -97,7 +99,12 @@ def validate_declaration(request: DeclareRequest, form: Form) -> DeclareRequest:
 
 
 def _validate_status(request: DeclareRequest, form: Form, errors: dict[str, str]) -> StartStatus | None:
-    """Return `triage` if the person, the type or the configuration says so, else the person's choice."""
+    """Return `triage` if the person, the type or the configuration says so, else the person's choice.
+
+    What is over has no such choice: it starts as closed.
+    """
+    if request.mode == "retrospective":
+        return None
     if request.status == "triage" and form.triage_status is None:
         errors["status"] = no_triage(form)
     return "triage" if form.starts_in_triage(request.status, _type_of(request, form)) else request.status
@@ -110,6 +117,44 @@ def no_triage(form: Form) -> str:
 
 def _type_of(request: DeclareRequest, form: Form) -> IncidentType | None:
     return form.incident_type(request.incident_type_id) if request.incident_type_id else form.usual_type
+
+
+TIME_FIELD = "incident_timestamp_values."
+"""Beginning of the block ids of timestamps in forms, before the timestamp's id."""
+
+EARLIEST = datetime.fromtimestamp(1_000_000_000, UTC)
+"""Earliest moment that a datetimepicker can show: `initial_date_time` has ten digits (Slack)."""
+
+LEEWAY = timedelta(minutes=1)
+"""Time by which a value may be ahead: people type whole minutes, and clocks differ."""
+
+
+def refuse_times(
+    values: Iterable[tuple[str, datetime | None]], known: Collection[str], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield the field and a sentence for each value that cannot be kept."""
+    for timestamp_id, value in values:
+        if timestamp_id not in known:
+            yield f"{TIME_FIELD}{timestamp_id}", "That time is not kept here any more. Leave it empty."
+        elif value is not None and value > now + LEEWAY:
+            yield f"{TIME_FIELD}{timestamp_id}", "That is still to come: give a time that has passed."
+        elif value is not None and value < EARLIEST:
+            yield f"{TIME_FIELD}{timestamp_id}", "That is too long ago: give a time since 2002."
+
+
+def _refuse_retrospective(
+    request: DeclareRequest, form: Form, now: datetime | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the field and a sentence for what is wrong with the mode and the times of a declaration."""
+    times = request.incident_timestamp_values
+    if request.mode != "retrospective":
+        return
+    if "retro" in form.lacks:
+        yield "mode", form.lacks["retro"]
+    elif form.incident_timestamps and not times:
+        yield f"{TIME_FIELD}{form.incident_timestamps[0].id}", "Give at least one time: say when it happened."
+    elif now is not None:
+        yield from refuse_times(times.items(), {t.id for t in form.incident_timestamps}, now)
 
 
 def _validate_name(given: str, errors: dict[str, str]) -> str:
@@ -258,6 +303,10 @@ def join_names(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
 
 
+QUIET_MODES = frozenset({"test", "retrospective"})
+"""Modes of incidents that are not announced in TOCSIN_ANNOUNCE_CHANNEL."""
+
+
 class CardDestination(FrozenModel):
     """Destination of an incident's card: a channel or user id, and the thread in it."""
 
@@ -272,10 +321,11 @@ def card_destinations(
     """Return the destinations of the card besides the incident's own channel.
 
     A public incident goes back to the channel where it was declared, and to the announcement channel unless
-    it is a test. A private one, and one declared outside any channel, goes only to its reporter.
+    it is a test. A private one, and one declared outside any channel, goes only to its reporter. So does one
+    that was declared in retrospect, unless a message was its source: its card is in that message's thread.
     """
     found: list[CardDestination] = []
-    if origin and not incident.is_private:
+    if origin and not incident.is_private and (thread or not incident.is_retrospective):
         found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
         found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
@@ -286,7 +336,7 @@ def card_destinations(
 
 def is_announced(incident: Incident) -> bool:
     """True if the announcement channel gets the incident once it is no longer in triage."""
-    return not incident.is_private and incident.mode != "test"
+    return not incident.is_private and incident.mode not in QUIET_MODES
 
 
 def is_visible_to(person: PersonId | None, incident: Incident) -> bool:

@@ -22,6 +22,7 @@ from tocsin.slack.listeners import (
     roles,
     self_test,
     timeline,
+    times,
     triage,
     update,
 )
@@ -49,6 +50,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             update.SUMMARY,
             update.CALL,
             fields.FIELDS,
+            times.TIME,
             timeline.NOTE,
             followups.ACTION,
             followups.FOLLOW_UP,
@@ -66,6 +68,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
             follow.UNFOLLOW,
             export.EXPORT,
             export.DOCUMENT,
+            times.RETRO,
             find.LIST,
             find.FIND,
             find.SHOW,
@@ -78,7 +81,7 @@ VERBS: dict[str, VerbSpec | CommandSpec] = {
 
 ALIASES = {"actions": "action", "followup": "follow-up", "follow-ups": "follow-up", "roles": "role"}
 ALIASES |= dict.fromkeys(("postmortem", "post-mortem"), "document")
-ALIASES |= {"catch-up": "catchup"}
+ALIASES |= {"catch-up": "catchup", "times": "time"}
 """Other words that people type for a verb; none of them begins a likely name of an incident."""
 
 SPELLINGS = {**{word: word for word in VERBS if word}, **ALIASES}

@@ -35,6 +35,8 @@ class WorkspaceUser:
     names: frozenset[str] = frozenset()
     """Names that people may call them by, folded for comparison: handle, display name and full name."""
     handle: str = ""
+    zone: str = ""
+    """Time zone that they have set in Slack, by its IANA name (Slack, user object: `tz`)."""
     is_known: bool = True
     """True if Slack has such an account."""
 
@@ -56,6 +58,7 @@ def user_of(user: Mapping[str, Any], home: HomeTeam) -> WorkspaceUser:
         membership=_membership(user, home),
         owns_workspace=bool(user.get("is_primary_owner")),
         handle=str(user.get("name") or ""),
+        zone=str(user.get("tz") or ""),
         names=frozenset(fold_name(str(name)) for name in _names(user, profile) if name) - {""},
     )
 

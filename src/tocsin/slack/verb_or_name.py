@@ -42,6 +42,9 @@ _POLITE = these("me please now with this incident it")
 _INTO = these("into with to in as of it this duplicate dup part is incident and")
 """Words between *merge* and the incident that this one is part of."""
 
+_WHEN = these("ago now noon midnight am pm z utc yesterday today")
+"""Words with which a time ends."""
+
 _PREPOSITIONS = these("to of on in at for from into between under within beyond near")
 _SUBJECTS = these("is are of fails failing keeps hangs crashes breaks")
 """Words that make such a verb the subject of a sentence: *update fails on prod*."""
@@ -146,6 +149,10 @@ def _asks_too_much(first: First, text: str, said: Sequence[str], form: Form) -> 
             return has_choices and several and bool(parse_filter(text, form, None)[2])
         case "snooze":
             return (len(said) > 2 or _is_a_beginning(first)) and not _is_a_length(text)
+        case "time":
+            return _is_no_time(text, said, form)
+        case "retro":
+            return False
         case "find" | "show":
             return first.quoted or (_is_a_beginning(first) and len(said) > 1)
     return not (_POLITE | ENDING | _TELLING).issuperset(said)
@@ -157,6 +164,14 @@ def _is_a_length(text: str) -> bool:
     except Refused:
         return False
     return True
+
+
+def _is_no_time(text: str, said: Sequence[str], form: Form) -> bool:
+    """True if the text neither ends as a time does nor begins with the name of a timestamp."""
+    if ":" in said[-1] or said[-1] in _WHEN:
+        return False
+    times = form.incident_timestamps
+    return _is_no_choice(text, times, True) if times else len(said) > 2
 
 
 def _is_a_beginning(first: First) -> bool:

@@ -19,8 +19,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
-from tocsin.incidents.details import called, further_details_of
+from tocsin.incidents.details import called, duration, further_details_of
 from tocsin.incidents.model import PersonId, declarer, display_name
+from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.validation import ago
 from tocsin.web import pages
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
@@ -113,6 +114,9 @@ def _templates() -> Jinja2Templates:
         further_details=further_details_of,
         marks=export.marks,
         moment=export.moment,
+        metrics_of=metrics_of,
+        duration=duration,
+        set_times=set_times,
         in_utc=pages.in_utc,
         with_links=pages.with_links,
         with_code=pages.with_code,

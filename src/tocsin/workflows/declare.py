@@ -184,7 +184,8 @@ class DeclareIncident:
 
     def channel_name(self, incident: Incident) -> str:
         """Return the name that the channel has or will get; empty if the backend chooses it later."""
-        ours = "" if self._backend.makes_channel else self._names.of(incident)
+        opens_none = self._backend.makes_channel or incident.is_retrospective
+        ours = "" if opens_none else self._names.of(incident)
         return incident.slack_channel_name or ours
 
     async def workflow(self, raw: dict[str, Any]) -> Any:

@@ -76,7 +76,7 @@ class DeclarationPublisher:
         cards are posted without it, and it is created once Slack works again.
         """
         command = _announced_now(command, incident)
-        if self._backend.makes_channel:
+        if self._backend.makes_channel or incident.is_retrospective:
             return await self._before_its_channel(command, incident, waiting)
         opened = await self._steps.run_once(
             "open the channel",
@@ -143,7 +143,7 @@ class DeclarationPublisher:
     async def _before_its_channel(
         self, command: DeclareCommand, incident: Incident, waiting: PendingReply[AnyOutcome]
     ) -> Incident:
-        """Post the cards first; add the channel to them once the backend has created it."""
+        """Post the cards first; add the channel once the backend has created it. What is over gets none."""
         # A repeated create may return the private channel, but the cards may name it only to its members,
         # who are looked up below.
         created, incident = incident, without_channel(incident) if incident.is_private else incident
@@ -151,6 +151,8 @@ class DeclarationPublisher:
             "publish it", self._publish_without_channel, command, incident, waiting, returns=None
         )
         late = await self.notifier.show_late_presses(command, Declared(incident=incident), (), waiting)
+        if incident.is_retrospective:
+            return incident
         arrived = await self._await_channel(created, "await the channel", PATIENCE_SECONDS)
         if isinstance(arrived, StepFailure):
             await self.notifier.tell_failures(command, incident, [arrived])
@@ -310,8 +312,8 @@ class DeclarationPublisher:
     # the same as before.
 
     def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each channel that the rules name; none for a private incident."""
-        if incident.is_private:
+        """Return one step for each channel that the rules name; none if private, or if the backend does."""
+        if incident.is_private or self._backend.makes_channel:
             return []
         return [
             self._steps.run_once(

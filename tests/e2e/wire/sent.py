@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.bot import chosen, picked, radio
+from support.bot import chosen, dated, picked, radio
 from support.readings import value, words
 
 from e2e.wire.journey import WRITTEN, Journey, text
@@ -116,6 +116,17 @@ async def a_note_is_written_in_a_form(way: Journey) -> None:
     view = await way.asks("ana", "note", incident)
     await way.sends("ana", view, message=text(f"seen on the graph {WRITTEN}"))
     assert (await way.timeline(incident))[-1].text == f"seen on the graph {WRITTEN}"
+
+
+@row("view times")
+async def times_are_set_in_a_form(way: Journey) -> None:
+    incident = await way.standing()
+    view = await way.asks("ana", "times", incident)
+    said = await way.sends("ana", view, incident_timestamp_values__detected=dated(1_772_000_000))
+    assert "Detected is Wed 25 Feb 2026" in said
+    detected = (await way.now(incident)).timestamp("detected")
+    assert detected is not None
+    assert detected.timestamp() == 1_772_000_000
 
 
 @row("view follow_up")

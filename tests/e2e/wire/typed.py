@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from support.bot import radio
+from support.bot import dated, radio
 from support.errands import until
 from support.readings import cards, told, value, words
 
@@ -243,6 +243,27 @@ async def it_is_private_once_that_is_confirmed(way: Journey) -> None:
     said = await way.types("chloe", f"show {incident.reference}")
     unknown = await way.types("chloe", "show INC-99999")
     assert said.replace(incident.reference, "X") == unknown.replace("INC-99999", "X")
+
+
+@row("command time")
+async def a_time_is_set_in_the_typists_own_zone_and_is_on_show(way: Journey) -> None:
+    incident = await way.standing()
+    said = await way.types("ana", "time impact started 20 minutes ago", incident)
+    assert "Impact started is" in said
+    assert "UTC" in said
+    assert (await way.now(incident)).timestamp("impact_started") is not None
+    assert "Impact started: " in await way.types("ben", f"show {incident.reference}")
+
+
+@row("command retro")
+async def what_is_over_is_declared_with_its_times_and_nobody_is_called(way: Journey) -> None:
+    view = await way.form("ana", f"retro search was slow {WRITTEN}")
+    assert view.values["mode"]["mode"]["selected_options"][0]["value"] == "retrospective"
+    incident = await way.declared("ana", view, incident_timestamp_values__fixed=dated(1_772_000_000))
+    assert incident.is_retrospective
+    assert not incident.incident_status.is_open
+    assert not incident.slack_channel_id
+    await way.done("ana")
 
 
 @row("command list")

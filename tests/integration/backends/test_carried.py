@@ -11,9 +11,9 @@ from support.declarations import ANA, BEN, DAWN, declaration
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FieldValue, Form, Incident, TimelineEntry
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import DeclareRequest, FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
-from tocsin.incidents.validation import is_visible_to
+from tocsin.incidents.validation import is_visible_to, validate_declaration
 from tocsin.slack import commands
 from tocsin.slack.listeners.verbs import VerbSpec
 from tocsin.workflows.ports import Channel, IncidentBackend
@@ -84,6 +84,28 @@ async def rename(desk: Desk) -> bool:
 async def summary(desk: Desk) -> bool:
     await desk.change(summary="A lock in the database.")
     return (await desk.now()).summary == "A lock in the database."
+
+
+async def time(desk: Desk) -> bool:
+    timestamps = desk.form.incident_timestamps
+    wanted = timestamps[1].id if timestamps else "fixed"
+    await desk.change(incident_timestamp_values={wanted: DAWN})
+    set_to = (await desk.now()).timestamp(wanted)
+    await desk.change(incident_timestamp_values={wanted: None})
+    return set_to == DAWN and (await desk.now()).timestamp(wanted) is None
+
+
+async def retro(desk: Desk) -> bool:
+    asked = DeclareRequest(name="It was slow", severity_id=declaration().severity_id, mode="retrospective")
+    values = {timestamp.id: DAWN for timestamp in desk.form.incident_timestamps[:1]}
+    asked = validate_declaration(asked.model_copy(update={"incident_timestamp_values": values}), desk.form)
+    over = declaration("over", mode=asked.mode, incident_timestamp_values=asked.incident_timestamp_values)
+    made = await desk.keeps.create(over)
+    return (
+        made.is_retrospective
+        and not made.incident_status.is_open
+        and len(made.incident_timestamp_values) == 1
+    )
 
 
 async def call(desk: Desk) -> bool:
@@ -205,6 +227,8 @@ CARRIED: dict[str, Callable[[Desk], Awaitable[bool]]] = {
     "summary": summary,
     "call": call,
     "fields": fields,
+    "time": time,
+    "retro": retro,
     "note": note,
     "unnote": unnote,
     "action": to_do("action"),

@@ -88,6 +88,7 @@ UNUSUAL: dict[str, tuple[Any, str]] = {
     "workload_minutes_working": (20, "20 min in working hours"),
     "workload_minutes_late": (40.7, "40 min late"),
     "workload_minutes_sleeping": (5, "5 min in sleeping hours"),
+    "duration_metrics.value_seconds": (10_800, "3 h"),
     "status": ("triage", "Triage"),
     "creator.user.slack_user_id": ("U02AYNF2XJM", "<@U02AYNF2XJM>"),
 }
@@ -101,7 +102,9 @@ def answer_with(name: str, field: str) -> tuple[Incident, str]:
     if first == "creator":
         kind = rest.partition(".")[0]
         answer["creator"] = {kind: answer["creator"][kind]}
-    if (kind := rest.removeprefix("values.").partition(".")[0]).startswith("value_"):
+    if first == "custom_field_entries" and (
+        kind := rest.removeprefix("values.").partition(".")[0]
+    ).startswith("value_"):
         # The example has all kinds of answers at once; an answer has one.
         for entry in answer["custom_field_entries"]:
             entry["values"] = [{kind: given[kind]} for given in entry["values"]]
@@ -109,9 +112,9 @@ def answer_with(name: str, field: str) -> tuple[Incident, str]:
     expected = value if isinstance(value, str) else json.dumps(value)
     if field in UNUSUAL:
         value, expected = UNUSUAL[field]
-        if first != "creator":
+        if field in answer:
             answer[field] = value
-    elif field.endswith("_at"):
+    elif field.endswith(("_at", "value.value")):
         expected = str(int(datetime.fromisoformat(value).timestamp()))
     return incident_of(incident_in({"incident": answer})), expected
 

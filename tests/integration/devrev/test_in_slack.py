@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.bot import RunningBot, chosen, running_bot
 from support.devrev import FakeOrg, running_org
+from support.errands import typed_verb
 from support.readings import block_ids, value, words
 
 
@@ -72,3 +73,18 @@ async def test_a_token_that_devrev_refuses_is_told_the_operator_and_the_declarat
         assert any("Make a new personal access token there, set DEVREV_TOKEN" in text for text in said)
         assert len(await bot.engine.unfinished()) == 1
         assert not org.incidents
+
+
+async def test_what_devrev_has_no_times_for_is_said_before_anything_is_typed(tmp_path: Path) -> None:
+    async with beside_devrev(tmp_path) as (bot, _):
+        view = await bot.type_command("ana", "general", "/incident retro login was down")
+        assert "DevRev has no incidents in retrospect" in words(view)
+        assert value(view, "name") == "login was down"
+        assert "mode" not in view.values
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        await bot.submit("ana", view)
+        await bot.app.settled()
+        channel = bot.slack.channel("inc-1-login-was-down")
+        for text in ("times", "time fixed 14:05"):
+            said = await typed_verb(bot, "ana", channel, f"/incident {text}")
+            assert "DevRev keeps dates of its own" in said

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.bot import RunningBot, chosen, ticked, typed
-from support.errands import declared, headline, opened_by, press_card, sent, typed_verb
+from support.errands import declared, headline, opened_by, press_card, sent, typed_verb, whispers
 from support.readings import newest, own_channel, pressed, settled, value, words
 
 from tocsin.incidents.model import Incident
@@ -63,8 +63,9 @@ async def test_the_form_asks_for_a_call_says_what_is_no_link_and_keeps_what_was_
     bot: RunningBot,
 ) -> None:
     incident = await declared(bot, "search is slow")
-    opened = bot.opened_so_far
-    await press_card(bot, "ana", headline(bot, incident), "incident_menu", option=f"call {incident.id}")
+    await typed_verb(bot, "ana", incident.slack_channel_id, "/incident show")
+    shown, opened = whispers(bot, "ana", incident.slack_channel_id)[-1], bot.opened_so_far
+    await press_card(bot, "ana", shown, "incident_menu", option=f"call {incident.id}")
     view = await bot.opened_form("ana", since=opened)
     await bot.fill("ana", view, call_url=typed("zoom me"))
     outcome = await bot.submit("ana", view)

@@ -141,7 +141,7 @@ async def test_show_has_the_fields_and_the_button_that_changes_them(bot: Running
     here = incident.slack_channel_id
     await typed_verb(bot, "ana", here, "/incident fields customers affected = 12")
     await settled(bot)
-    assert "Customers affected*: 12" in await typed_verb(bot, "ana", here, "/incident show")
+    assert "*Customers affected*  12" in await typed_verb(bot, "ana", here, "/incident show")
     opened = bot.opened_so_far
     await press_card(bot, "ana", whispers(bot, "ana", here)[-1], "change_fields")
     view = await bot.opened_form("ana", since=opened)

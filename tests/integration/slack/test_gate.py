@@ -133,6 +133,8 @@ async def test_no_form_that_shows_an_incident_opens_for_who_may_not_read_it(
         "role",
         "note",
         "rename",
+        "time",
+        "private",
         "private",
         "fields",
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from support.bot import chosen, picked, radio, ticked
+from support.bot import chosen, dated, picked, radio, ticked
 from support.errands import typed_verb
 from support.hosted import Stage, staged
 from support.incident_io.server import Fault, failing
@@ -108,6 +108,19 @@ async def test_from_a_message_v1_gets_the_message_itself(stage: Stage) -> None:
     assert sent.body["incident_role_assignments"] == [
         {"incident_role_id": "reporter", "assignee": {"slack_user_id": ana}}
     ]
+
+
+async def test_what_is_over_waits_for_no_channel(stage: Stage) -> None:
+    view = await stage.bot.type_command("ana", "general", "/incident retro login was down")
+    fixed = {"incident_timestamp_values__01FIXED": dated(1_772_000_000)}
+    await stage.bot.fill("ana", view, severity_id=chosen("major"), **fixed)
+    assert (await stage.bot.submit("ana", view)).ok
+    assert "It was over before, so it has no channel" in words(view)
+    await stage.bot.app.settled()
+    (incident,) = stage.io.account.incidents
+    assert (incident["mode"], incident["slack_channel_id"]) == ("retrospective", "")
+    assert ":rewind: Retrospective" in words(told(stage.bot, "ana")[-1])
+    assert cards(stage.bot, stage.bot.slack.channel("general")) == []
 
 
 async def test_without_v1_the_message_is_attached_and_stands_in_the_timeline(stage: Stage) -> None:

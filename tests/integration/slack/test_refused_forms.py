@@ -36,6 +36,8 @@ FORMS = {
     "merge": "merge",
     "accept": "accept",
     "note": "note",
+    "times": "time",
+    "people": "invite",
     "follow_up": "action",
     "choose": "status",
 }

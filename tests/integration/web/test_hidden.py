@@ -86,8 +86,8 @@ async def test_a_list_costs_the_same_however_much_of_it_is_hidden(site: Site) ->
     for number in range(400):
         await site.backend.create(declaration(f"key-{number}", visibility="private"))
     many = await taken(site.backend, lambda: site.page("/incidents"))
-    # The walk ends at the first hidden one, where before it ended with the index.
-    assert (many[0], abs(many[1] - few[1]) <= 2) == (few[0], True)
+    # Three walks end at the first hidden row, where before they ended with the index.
+    assert (many[0], abs(many[1] - few[1]) <= 3) == (few[0], True)
 
 
 async def test_nothing_hidden_is_read_for_who_may_not_see_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from support.bot import chosen, picked, radio, typed
+from support.bot import chosen, dated, picked, radio, typed
 
 from reliability.crash.acting import Case, at_home, heeded, held, read
 from reliability.crash.lives import first
@@ -19,6 +19,7 @@ Scenario = Callable[[Stage], Awaitable[None]]
 UPDATED, RESOLVED = "gave an update:", "resolved it:"
 STATUS, SEVERITY, RENAMED = "set the status to", "set the severity to", "renamed it to"
 SUMMARISED, CALLED, HIDDEN = "set the summary to", "set the call link to", "made it private"
+TIMED = "set the time of"
 CALLS = (
     "chat.update",
     "chat.delete",
@@ -120,6 +121,27 @@ async def fields_of_it(stage: Stage) -> None:
         {"custom_field_entries.detected_by": chosen("customer")},
         entries=("set Detected by to",),
     )
+
+
+async def when_it_happened(stage: Stage) -> None:
+    """Its times, in words and in the form, and those that its course sets by itself."""
+    case = await Case.by_command(stage)
+    await case.typed("ana", "time", "detected 2026-01-02 03:04", entries=(TIMED,))
+    await case.sent(
+        *("ana", "time", case.form("ana", "times")),
+        {"incident_timestamp_values.impact_started": dated(1_767_322_000)},
+        entries=(TIMED,),
+    )
+    await case.typed(
+        *("ana", "close", "all is well {token}"),
+        entries=(STATUS,),
+        worded=RESOLVED,
+        sets={"incident_status_id": "closed"},
+    )
+    await stage.lives.quiet()
+    values = "SELECT incident_timestamp_id FROM incident_timestamp_values"
+    there = {row["incident_timestamp_id"] for row in read(stage, "incidents.db", values)}
+    assert {"detected", "impact_started", "reported", "fixed", "closed"} <= there
 
 
 async def over_and_again(stage: Stage) -> None:
@@ -374,6 +396,7 @@ MANAGING: dict[str, Scenario] = {
         who_does_what,
         called_something_else,
         fields_of_it,
+        when_it_happened,
         over_and_again,
         kept_in_the_timeline,
         to_be_done,

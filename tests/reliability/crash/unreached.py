@@ -27,6 +27,7 @@ UNOPENED = (
 VERBS = "people over a hosted backend only declare here; tests/integration has the rest"
 NO_TRIAGE = "DevRev has no triage"
 SEARCH = "people here search no field; tests/integration has that"
+RETROSPECT = "people here declare nothing in retrospect; tests/integration/slack/test_times.py does"
 MEANWHILE = (
     "only when it becomes private, or somebody leaves, meanwhile; tests/integration/slack has these moments"
 )
@@ -129,6 +130,7 @@ LOCAL = {
     "slack.listeners.choose:_declare_instead": UNOPENED,
     "slack.listeners.declare:open_form": HOSTED,
     "slack.listeners.events:on_uninstalled": INSTALLED,
+    "slack.listeners.times:open_retrospective": RETROSPECT,
     "slack.listeners.declare:suggest_options": HOSTED,
     "slack.workspace:SlackOperator": OPERATOR,
     "slack.authorization:People": READING,

@@ -61,7 +61,7 @@ class Deed:
 
 NEWS = frozenset(
     {"update", "status", "severity", "lead", "role", "take", "rename", "summary", "call", "close", "reopen"}
-    | {"accept", "decline", "merge", "cancel", "private", "invite", "allow", "fields"}
+    | {"accept", "decline", "merge", "cancel", "private", "invite", "allow", "fields", "time"}
 )
 """Verbs that an incident's own channel is told of."""
 

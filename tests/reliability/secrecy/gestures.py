@@ -213,6 +213,7 @@ class People:
                 f"close {{}} Because of {word}",
                 f"close {{}} Because of {word}",
                 "reopen {}",
+                f"time {{}} detected {self.rng.randrange(1, 600)} minutes ago",
                 "follow {}",
                 "catchup {}",
                 "take {}",
@@ -230,7 +231,7 @@ class People:
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
         telling = ("update", "note", "close", "rename", "summary", "call", "action", "follow-up")
-        verbs = [*telling, "lead", "role", "fields", "snooze", "merge", "status"]
+        verbs = [*telling, "lead", "role", "fields", "times", "snooze", "merge", "status"]
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
@@ -535,6 +536,8 @@ class People:
             return {"type": kind, "selected_user": self._id(self.rng.choice(MEMBERS))}
         if kind == "static_select" and (needed or self.rng.random() < 0.3):
             return {"type": kind, "selected_option": self.rng.choice(options_of(element))}
+        if kind == "datetimepicker" and self.rng.random() < 0.3:
+            return {"type": kind, "selected_date_time": 1_772_000_000 + self.rng.randrange(100_000)}
         return None
 
     # by chance

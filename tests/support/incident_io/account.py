@@ -115,6 +115,14 @@ class Account:
         ]
     )
     forms: list[Json] = field(default_factory=list)
+    timestamps: list[Json] = field(
+        default_factory=lambda: [
+            {"id": "01REPORTED", "name": "Reported at", "rank": 1},
+            {"id": "01IMPACT", "name": "Impact started at", "rank": 2},
+            {"id": "01FIXED", "name": "Fixed at", "rank": 3},
+        ]
+    )
+    """A timestamp may be added by an organisation; the others set themselves (Lifecycle, Timestamps)."""
     users: list[Json] = field(
         default_factory=lambda: [
             _user("U0ANA", "Ana Torres", "ana@example.com"),
@@ -160,6 +168,7 @@ class Account:
     def as_v1(self, incident: Json) -> Json:
         """The same incident as V1 has it (Incidents V1, Show)."""
         gone = {"incident_status", "last_activity_at", "team_ids", "incident_timestamp_values"}
+        gone |= {"duration_metrics"}
         category, name = incident["incident_status"]["category"], incident["incident_status"]["name"].lower()
         plain = {"triage": "triage", "closed": "closed", "declined": "declined"}
         plain |= {"merged": "closed", "canceled": "closed"}

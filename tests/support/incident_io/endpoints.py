@@ -370,6 +370,7 @@ ROUTES = [
     Route("/v1/incident_types", listing("incident_types", lambda a: a.types)),
     Route("/v1/incident_statuses", listing("incident_statuses", lambda a: a.statuses)),
     Route("/v2/incident_roles", listing("incident_roles", lambda a: a.roles)),
+    Route("/v2/incident_timestamps", listing("incident_timestamps", lambda a: a.timestamps)),
     Route("/v1/custom_fields", v1_fields),
     Route("/v2/custom_fields", listing("custom_fields", v2_fields)),
     Route("/v1/custom_field_options", list_options),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from support.incident_io.account import STAMP, Account
@@ -46,12 +47,17 @@ def make(account: Account, body: Json) -> Json:
     if body.get("summary"):
         incident["summary"] = body["summary"]
     assign(account, incident, body.get("incident_role_assignments", ()))
+    stamp(account, incident, body.get("incident_timestamp_values", ()))
+    if incident["mode"] != "retrospective":
+        stamp(account, incident, [{"incident_timestamp_id": "01REPORTED", "value": at}])
     account.incidents.append(incident)
     account.by_key[body["idempotency_key"]] = incident
     if body.get("source_message_channel_id"):
         where = (body["source_message_channel_id"], body["source_message_timestamp"])
         account.sources[incident["id"]] = where
-    account.made(incident)
+    if incident["mode"] != "retrospective":
+        # No channel is made for what is declared in retrospect (Incidents V2, Create).
+        account.made(incident)
     return incident
 
 
@@ -61,6 +67,9 @@ def edit(account: Account, incident: Json, body: Json) -> None:
         if f"{name}_id" in body:
             incident[name] = next(item for item in listed if item["id"] == body[f"{name}_id"])
     assign(account, incident, body.get("incident_role_assignments", ()))
+    if body.get("incident_status_id") == "monitoring" and "01FIXED" not in _stamped(incident):
+        stamp(account, incident, [{"incident_timestamp_id": "01FIXED", "value": account.now()}])
+    stamp(account, incident, body.get("incident_timestamp_values", ()))
     entries = {e["custom_field"]["id"]: e for e in incident["custom_field_entries"]}
     for given in body.get("custom_field_entries", ()):
         entries[given["custom_field_id"]] = _entry(account, given)
@@ -76,6 +85,31 @@ def assign(account: Account, incident: Json, given: Any) -> None:
         user = next((u for u in account.users if named and named.items() <= u.items()), None)
         held[role["id"]] = {"role": role, **({"assignee": user} if user else {})}
     incident["incident_role_assignments"] = list(held.values())
+
+
+def stamp(account: Account, incident: Json, given: Any) -> None:
+    """Set timestamps, or clear those without a value, and measure the one duration again."""
+    held = _stamped(incident)
+    for one in given:
+        held[one["incident_timestamp_id"]] = one.get("value")
+    incident["incident_timestamp_values"] = [
+        {
+            "incident_timestamp": known,
+            **({"value": {"value": held[known["id"]]}} if held.get(known["id"]) else {}),
+        }
+        for known in account.timestamps
+    ]
+    metric: Json = {"duration_metric": {"id": "01TTF", "name": "Time to fix"}, "status": "timestamps_missing"}
+    start, end = (held.get(one) for one in ("01IMPACT", "01FIXED"))
+    if start and end:
+        passed = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+        metric |= {"value_seconds": int(passed.total_seconds()), "status": "success"}
+    incident["duration_metrics"] = [metric]
+
+
+def _stamped(incident: Json) -> dict[str, str | None]:
+    values = incident["incident_timestamp_values"]
+    return {one["incident_timestamp"]["id"]: (one.get("value") or {}).get("value") for one in values}
 
 
 def _entry(account: Account, given: Json) -> Json:

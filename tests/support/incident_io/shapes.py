@@ -135,6 +135,7 @@ def _object(shape: Json, given: Any, at: str) -> Iterator[Wrong]:
 def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[Wrong]:
     """References to what the account does not have, and answers that do not fit their field."""
     yield from _lookups(account, body, creating)
+    yield from _unknown_timestamps(account, body)
     roles = {role["id"]: role for role in account.roles}
     known = {user["slack_user_id"] for user in account.users}
     emails = {user["email"] for user in account.users if "email" in user}
@@ -160,6 +161,14 @@ def unknown(account: Account, body: Json, *, creating: bool = True) -> Iterator[
             continue
         for number, value in enumerate(entry["values"]):
             yield from _misfits(account, found, value, f"{at}.values.{number}")
+
+
+def _unknown_timestamps(account: Account, body: Json) -> Iterator[Wrong]:
+    known = {timestamp["id"] for timestamp in account.timestamps}
+    for place, given in enumerate(body.get("incident_timestamp_values") or ()):
+        if given["incident_timestamp_id"] not in known:
+            at = f"incident_timestamp_values.{place}.incident_timestamp_id"
+            yield "not_found", "That incident timestamp does not exist", at
 
 
 def _lookups(account: Account, body: Json, creating: bool) -> Iterator[Wrong]:

@@ -198,8 +198,8 @@ def test_a_summary_is_asked_for_where_it_is_needed() -> None:
 
 
 BESIDE = {"key", "by", "at", "assignees", "incident_role_assignments", "seen_status_id"}
-BESIDE |= {"custom_field_entries"}
-"""Fields of a change that are no verb's own: who asks and when, and roles and fields, each with its name."""
+BESIDE |= {"custom_field_entries", "incident_timestamp_values", "zone"}
+"""Fields of a change that are no verb's own: who asks and when; roles, fields and times have a name each."""
 
 
 def test_each_field_of_a_change_has_the_verb_that_sets_it() -> None:

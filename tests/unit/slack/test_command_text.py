@@ -160,7 +160,16 @@ def test_what_is_no_verb_is_counted_as_a_declaration(text: str) -> None:
 FORM = IncidentConfig().form()
 
 
-@pytest.mark.parametrize("typed", CASES["asked"])
+TIME_NAMES = [
+    "times out on checkout",
+    "time drift on the servers",
+    "Time series are empty",
+    "time outs",
+    "time fixed is wrong",
+]
+
+
+@pytest.mark.parametrize("typed", [*CASES["asked"], *TIME_NAMES])
 def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> None:
     first = commands.find_verb(typed).first
     assert first is not None
@@ -182,6 +191,8 @@ def test_a_sentence_that_begins_like_a_verb_reads_like_a_name(typed: str) -> Non
         ),
         *("merge INC-11", "merge into INC-11", "merge INC-12 INC-11", "merge 11", "private", "export as csv"),
         *("Close INC-2: to be sure", "close on INC-2: done", "Close <#C1|inc-2-x> now", "CLOSE rolled back"),
+        *("time fixed 14:05", "time impact started yesterday 23:40", "time detected 20 minutes ago", "times"),
+        *("time fxed 14:05", "retro checkout was down", "Retro login dialog is grey"),
         *("severity sev9", "reopen it happened again", "close thanks to Ben", "close bad deploy reverted"),
     ],
 )

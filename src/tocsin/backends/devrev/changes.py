@@ -171,6 +171,8 @@ UNSUPPORTED = {
     "action": "DevRev keeps no actions with an incident. Open an issue there, or write it into the channel.",
     "remove": "DevRev cannot hold private incidents: everybody in this workspace sees all of them.",
     "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
+    "time": "DevRev keeps dates of its own with an incident. Set them on its page there.",
+    "retro": "DevRev has no incidents in retrospect. Declare it as one of now, and close it.",
 }
 """Verbs that DevRev does not support, each with a sentence shown before typing."""
 
@@ -401,6 +403,8 @@ def _refuse_lacking(change: IncidentChange) -> None:
         raise Refused(UNSUPPORTED["private"])
     if change.merged_into is not None:
         raise Refused(UNSUPPORTED["merge"])
+    if change.incident_timestamp_values:
+        raise Refused(UNSUPPORTED["time"])
 
 
 def _refuse_conflict(response: IncidentResponse, form: Form, change: IncidentChange) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -84,6 +85,19 @@ class CreateV1(CreatePayload):
 class TimestampPayload(Payload):
     incident_timestamp_id: str
     value: str | None = None
+
+
+def timestamps(values: Mapping[str, datetime | None]) -> list[TimestampPayload] | None:
+    """Return the values to set, by timestamp id; one without a value clears the timestamp."""
+    return [
+        TimestampPayload(
+            incident_timestamp_id=timestamp_id,
+            value=at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            if at
+            else None,
+        )
+        for timestamp_id, at in values.items()
+    ] or None
 
 
 class RetrospectivePayload(Payload):
@@ -335,7 +349,9 @@ class EntryResponse(Response):
 
 
 class NamedTimestamp(Response):
+    id: str = ""
     name: str = ""
+    rank: int = 0
 
 
 class TimestampValue(Response):
@@ -345,6 +361,17 @@ class TimestampValue(Response):
 class TimestampResponse(Response):
     incident_timestamp: NamedTimestamp = NamedTimestamp()
     value: TimestampValue | None = None
+
+
+class NamedMetric(Response):
+    id: str = ""
+    name: str = ""
+
+
+class DurationMetricResponse(Response):
+    duration_metric: NamedMetric = NamedMetric()
+    value_seconds: int | None = None
+    status: str = "success"
 
 
 class ExternalIssueResponse(Response):
@@ -377,6 +404,7 @@ class IncidentResponse(Response):
     incident_role_assignments: list[AssignmentResponse] = Field(default_factory=list)
     custom_field_entries: list[EntryResponse] = Field(default_factory=list)
     incident_timestamp_values: list[TimestampResponse] = Field(default_factory=list)
+    duration_metrics: list[DurationMetricResponse] = Field(default_factory=list)
     call_url: str | None = None
     postmortem_document_url: str | None = None
     external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None

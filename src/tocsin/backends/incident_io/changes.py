@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC
 from functools import partial
 from itertools import count
 from typing import Any
@@ -61,6 +62,7 @@ async def change(
         summary=asked.summary,
         call_url=asked.call_url,
         incident_role_assignments=_roles(asked, form) or None,
+        incident_timestamp_values=api_models.timestamps(asked.incident_timestamp_values),
         custom_field_entries=[entry_payload(*entry) for entry in asked.custom_field_entries.items()] or None,
     )
     if edited != api_models.EditedIncident():
@@ -123,7 +125,13 @@ def _changed(asked: IncidentChange, form: Form) -> str:
     for field in form.custom_fields:
         if (values := asked.custom_field_entries.get(field.id)) is not None:
             said.append(f"{field.name}: {join_names(value.shown for value in values) or 'emptied'}")
-    return ", ".join(said)
+    return ", ".join([*said, *_changed_times(asked, form)])
+
+
+def _changed_times(asked: IncidentChange, form: Form) -> Iterator[str]:
+    for timestamp_id, at in asked.incident_timestamp_values.items():
+        if (found := form.incident_timestamp(timestamp_id)) is not None:
+            yield f"{found.name}: {f'{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if at else 'cleared'}"
 
 
 def _roles(asked: IncidentChange, form: Form) -> list[api_models.RolePayload]:

@@ -185,6 +185,9 @@ class IncidentCreator:
         return PendingCreate(first=self._clock(), version=version, body=body.model_dump(exclude_none=True))
 
     def _version(self, declaration: Declaration) -> Version:
+        if declaration.mode == "retrospective":
+            # V1 has no such mode.
+            return "v2"
         if self._choice != "auto":
             return self._choice
         return "v1" if declaration.source is not None and not self._v1_gone else "v2"
@@ -238,12 +241,13 @@ class IncidentCreator:
         )
 
     async def _as_v2(self, declaration: Declaration, plain: dict[str, Any]) -> api_models.CreateV2:
-        form = await self._account.known()
-        triage = next((s.id for s in form.statuses if s.category == "triage"), None)
+        form, is_over = await self._account.known(), declaration.mode == "retrospective"
+        first = "closed" if is_over else "triage" if await self._in_triage(declaration) else None
         return api_models.CreateV2(
             **{**plain, "summary": _summary(declaration) or None},
             mode=declaration.mode,
-            incident_status_id=triage if await self._in_triage(declaration) else None,
+            incident_status_id=next((s.id for s in form.statuses if s.category == first), None),
+            incident_timestamp_values=api_models.timestamps(declaration.incident_timestamp_values),
         )
 
     async def _in_triage(self, declaration: Declaration) -> bool:

@@ -58,12 +58,13 @@ class Account:
 
     async def _refreshed(self) -> Form:
         severities = await self._listed("/v1/severities", "severities", api_models.SeverityResponse)
-        statuses, types, roles, fields, forms = await asyncio.gather(
+        statuses, types, roles, fields, forms, timestamps = await asyncio.gather(
             self._listed("/v1/incident_statuses", "incident_statuses", api_models.StatusResponse),
             self._listed("/v1/incident_types", "incident_types", api_models.TypeResponse),
             self._listed("/v2/incident_roles", "incident_roles", api_models.RoleResponse),
             self._listed("/v2/custom_fields", "custom_fields", api_models.FieldResponse),
-            self._forms(),
+            self._if_told("/v3/incident_forms", "incident_forms", api_models.FormResponse),
+            self._if_told("/v2/incident_timestamps", "incident_timestamps", api_models.NamedTimestamp),
         )
         elements = _elements(forms, "declare")
         custom = await self._in_order(fields, elements, _elements(forms, "resolve"))
@@ -75,6 +76,9 @@ class Account:
             incident_types=tuple(IncidentType(**t.model_dump()) for t in types),
             roles=tuple(Role(**r.model_dump()) for r in roles),
             custom_fields=custom,
+            incident_timestamps=tuple(
+                mapping.timestamp_of(t) for t in sorted(timestamps, key=lambda t: t.rank) if t.id
+            ),
             severity_required=elements is None or _needed(elements, "severity", default=True),
             summary_required=_needed(elements or (), "summary", default=False),
             lacks=UNSUPPORTED,
@@ -87,10 +91,10 @@ class Account:
         answer = await self._client.fetch(path)
         return read_all(answer.get(name), kind)
 
-    async def _forms(self) -> list[api_models.FormResponse]:
-        """Return the organisation's forms; none if the account has none or the key may not read them."""
+    async def _if_told(self, path: str, name: str, kind: type[T]) -> list[T]:
+        """Return a list; an empty one if the account has no such list or the key may not read it."""
         try:
-            return await self._listed("/v3/incident_forms", "incident_forms", api_models.FormResponse)
+            return await self._listed(path, name, kind)
         except ApiError:
             return []
         except AccessDenied as denied:

@@ -9,9 +9,11 @@ from typing import Any, Literal, get_args
 
 from tocsin.backends.incident_io.api_models import (
     ActorResponse,
+    DurationMetricResponse,
     EntryResponse,
     FieldResponse,
     IncidentResponse,
+    NamedTimestamp,
     RoleResponse,
     StatusResponse,
     ToDoResponse,
@@ -25,6 +27,7 @@ from tocsin.incidents.model import (
     Automation,
     CatalogEntry,
     CustomField,
+    DurationMetric,
     ExternalIssue,
     FieldEntry,
     FieldKind,
@@ -34,6 +37,7 @@ from tocsin.incidents.model import (
     Form,
     FrozenModel,
     Incident,
+    IncidentTimestamp,
     IncidentType,
     Person,
     PersonId,
@@ -43,6 +47,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
     TeamId,
+    TimestampValue,
 )
 from tocsin.workflows.ports import KeyValueStore
 
@@ -82,6 +87,8 @@ def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
             if held.role.role_type != "reporter"
         ),
         custom_field_entries=tuple(_entry(e) for e in answer.custom_field_entries if e.values),
+        incident_timestamp_values=tuple(_times(answer)),
+        duration_metrics=tuple(_metric(metric) for metric in answer.duration_metrics),
         created_at=created,
         updated_at=answer.updated_at or created,
         closed_at=next(
@@ -100,6 +107,27 @@ def incident_of(answer: IncidentResponse, form: Form | None = None) -> Incident:
         workload_minutes_working=answer.workload_minutes_working,
         workload_minutes_late=answer.workload_minutes_late,
         workload_minutes_sleeping=answer.workload_minutes_sleeping,
+    )
+
+
+def timestamp_of(answer: NamedTimestamp) -> IncidentTimestamp:
+    return IncidentTimestamp(**answer.model_dump())
+
+
+def _times(answer: IncidentResponse) -> list[TimestampValue]:
+    """Return the timestamps that are set, in the organisation's order."""
+    found = [
+        TimestampValue(incident_timestamp=timestamp_of(stamp.incident_timestamp), value=stamp.value.value)
+        for stamp in answer.incident_timestamp_values
+        if stamp.value and stamp.value.value
+    ]
+    return sorted(found, key=lambda one: one.incident_timestamp.rank)
+
+
+def _metric(answer: DurationMetricResponse) -> DurationMetric:
+    metric = answer.duration_metric
+    return DurationMetric(
+        id=metric.id, name=metric.name, value_seconds=answer.value_seconds, status=answer.status
     )
 
 
@@ -253,8 +281,12 @@ async def with_stored_parts(store: KeyValueStore | None, incident: Incident) -> 
 # Mapping of incident.io's errors to fields of the form, by the index in the request.
 
 _ASSIGNEE = re.compile(r"incident_role_assignments\.(\d+)\.assignee(?:\.\w+)?")
-_INDEXED = re.compile(r"(custom_field_entries|incident_role_assignments)\.(\d+)(?:\..*)?")
-_IDS = {"custom_field_entries": "custom_field_id", "incident_role_assignments": "incident_role_id"}
+_IDS = {
+    "custom_field_entries": "custom_field_id",
+    "incident_role_assignments": "incident_role_id",
+    "incident_timestamp_values": "incident_timestamp_id",
+}
+_INDEXED = re.compile(rf"({'|'.join(_IDS)})\.(\d+)(?:\..*)?")
 OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode"})
 STATUS = {"status": "incident_status_id", "to_incident_status_id": "incident_status_id"}
 STATUS |= {"to_severity_id": "severity_id", "incident.severity_id": "severity_id"}

@@ -18,6 +18,7 @@ from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.timestamps import measure
 from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -156,7 +157,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: SqlConnection) -> Incident:
-            changes.change(db, incident_id, change, now)
+            changes.change(db, incident_id, change, now, self._config.timestamp_rules)
             return self._one(db, queries.BY_ID, incident_id)
 
         return await self.database.run(work)
@@ -170,7 +171,7 @@ class LocalBackend:
         def work(db: SqlConnection) -> list[Incident]:
             numbers = queries.matching_numbers(db, wanted, after, limit)
             query = queries.BY_NUMBERS.format(marks=queries.marks(numbers))
-            return queries.incidents(db, query, numbers, self._public_url) if numbers else []
+            return self._read(db, query, numbers) if numbers else []
 
         return await self.database.run(work)
 
@@ -212,10 +213,18 @@ class LocalBackend:
         await self.database.run(work)
 
     async def _all(self, query: str, parameters: Sequence[Any]) -> Sequence[Incident]:
-        return await self.database.run(lambda db: queries.incidents(db, query, parameters, self._public_url))
+        return await self.database.run(lambda db: self._read(db, query, parameters))
 
     async def _find(self, query: str, value: str | int) -> Incident | None:
         return next(iter(await self._all(query, [value])), None)
 
     def _one(self, db: SqlConnection, query: str, value: str) -> Incident:
-        return queries.incidents(db, query, [value], self._public_url)[0]
+        return self._read(db, query, [value])[0]
+
+    def _read(self, db: SqlConnection, query: str, parameters: Sequence[Any]) -> list[Incident]:
+        """Return the incidents that a query finds, with the durations that the configuration asks for."""
+        rules = self._config.duration_rules
+        return [
+            found.model_copy(update={"duration_metrics": measure(rules, found.incident_timestamp_values)})
+            for found in queries.incidents(db, query, parameters, self._public_url)
+        ]

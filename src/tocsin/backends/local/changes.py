@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tocsin.backends.local import create
@@ -14,6 +14,7 @@ from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.timestamps import TimestampRule, set_by
 from tocsin.incidents.transitions import (
     NAMELESS,
     STATUS_VERBS,
@@ -24,7 +25,7 @@ from tocsin.incidents.transitions import (
     timeline_of_field,
     unchanged,
 )
-from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, TIME_FIELD, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
 
@@ -40,6 +41,8 @@ FROM incident_timeline_items l LEFT JOIN people p ON p.slack_user_id = l.actor_s
 WHERE l.incident_id = ? AND l.verb IN (?, ?) ORDER BY l.timestamp DESC, l.id DESC LIMIT 1
 """
 
+_TIMES_OF = "SELECT incident_timestamp_id, value FROM incident_timestamp_values WHERE incident_id = ?"
+
 # The table of each choice, and the error sentence for a choice that the table lacks.
 _CHOICES = {
     "severity_id": ("severities", "That severity no longer exists. Choose another."),
@@ -50,8 +53,14 @@ Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
 
 
-def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: datetime) -> None:
-    """Apply the change unless its key was used before.
+def change(
+    db: SqlConnection,
+    incident_id: str,
+    change: IncidentChange,
+    now: datetime,
+    rules: Sequence[TimestampRule] = (),
+) -> None:
+    """Apply the change unless its key was used before; `rules` set timestamps by it.
 
     Raises Conflict if another person changed the status first. Raises Refused if a choice is unknown, or if
     nothing would change: the same verb typed twice at once is applied and announced once.
@@ -69,6 +78,7 @@ def change(db: SqlConnection, incident_id: str, change: IncidentChange, now: dat
             *_roles(db, incident_id, change),
             *_members(db, row, change, now),
             *_fields(db, incident_id, change),
+            *_times(db, row, change, rules),
         ]
         if change.message:
             category = _category(db, change.incident_status_id or row["incident_status_id"])
@@ -109,6 +119,9 @@ def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChan
     for role_id in change.incident_role_assignments:
         if not _name(db, "incident_roles", role_id):
             wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists."
+    for timestamp_id in change.incident_timestamp_values:
+        if not _name(db, "incident_timestamps", timestamp_id):
+            wrong[f"{TIME_FIELD}{timestamp_id}"] = "That time is not kept here any more."
     for place, sentence, query, parameters in create.field_lookups(change.custom_field_entries):
         if not db.execute(query, parameters).fetchone():
             wrong[place] = sentence
@@ -169,6 +182,37 @@ def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Itera
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))
+
+
+def _times(
+    db: SqlConnection, row: dict[str, Any], change: IncidentChange, rules: Sequence[TimestampRule]
+) -> Iterator[Said]:
+    """Set the timestamps of the change, with an entry for each, and those that its events set by themselves.
+
+    What sets itself needs no entry of its own, since the timeline has the event.
+    """
+    known = dict(db.execute(_TIMES_OF, [row["id"]]).fetchall())
+    for timestamp_id, value in change.incident_timestamp_values.items():
+        if known.get(timestamp_id) == (value and written(value)):
+            continue
+        create.set_time(db, row["id"], timestamp_id, value)
+        name = _name(db, "incident_timestamps", timestamp_id)
+        said = f"{name}: {value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else f"{name}: cleared"
+        yield f"time:{timestamp_id}", Verb.TIME.timeline, said
+    known |= dict.fromkeys(change.incident_timestamp_values, "")
+    for event in _events(db, row, change):
+        for timestamp_id in set_by(rules, event, known):
+            create.set_time(db, row["id"], timestamp_id, change.at)
+            known[timestamp_id] = written(change.at)
+
+
+def _events(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> Iterator[str]:
+    """Yield the events of the change at which timestamps are set: its new status, and a lead."""
+    if change.incident_status_id not in {None, row["incident_status_id"]}:
+        yield str(change.incident_status_id)
+    leads = db.execute("SELECT id FROM incident_roles WHERE role_type = 'lead'").fetchall()
+    if any(change.incident_role_assignments.get(lead) for (lead,) in leads):
+        yield "lead"
 
 
 def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:

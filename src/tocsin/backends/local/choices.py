@@ -54,6 +54,7 @@ def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
     yield "incident_statuses", ("id",), [status.model_dump() for status in form.statuses]
     yield "incident_types", ("id",), [kind.model_dump() for kind in form.incident_types]
     yield "incident_roles", ("id",), [role.model_dump() for role in form.roles]
+    yield "incident_timestamps", ("id",), [timestamp.model_dump() for timestamp in form.incident_timestamps]
     fields = enumerate(form.custom_fields)
     yield "custom_fields", ("id",), [{**f.model_dump(exclude=ELSEWHERE), "rank": r} for r, f in fields]
     yield (

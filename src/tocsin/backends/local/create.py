@@ -13,6 +13,8 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import Declaration
+from tocsin.incidents.timestamps import set_by
+from tocsin.incidents.validation import TIME_FIELD
 
 # Ids that sort by their time of creation (the ULID specification: 48 bits of time, 80 random bits).
 
@@ -32,12 +34,12 @@ INSERT INTO incidents (
     id, number, reference, idempotency_key, name, summary,
     severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id, call_url,
     source_message_channel_id, source_message_timestamp, source_message_permalink,
-    creator_slack_user_id, creator_name, creator_email, created_at, updated_at
+    creator_slack_user_id, creator_name, creator_email, created_at, updated_at, closed_at
 ) VALUES (
     :id, :number, :reference, :key, :name, :summary,
     :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id, :call_url,
     :source_channel, :source_timestamp, :source_permalink,
-    :slack_user_id, :person_name, :email, :at, :at
+    :slack_user_id, :person_name, :email, :at, :at, :closed_at
 )
 """
 _INSERT_ROLE = """
@@ -50,6 +52,8 @@ INSERT INTO custom_field_entries
     (incident_id, custom_field_id, position, value_text, value_link, value_numeric, value_option_id)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+_CLEAR_TIME = "DELETE FROM incident_timestamp_values WHERE incident_id = ? AND incident_timestamp_id = ?"
+_INSERT_TIME = "INSERT INTO incident_timestamp_values VALUES (?, ?, ?)"
 _INSERT_TIMELINE = """
 INSERT INTO incident_timeline_items
     (incident_id, idempotency_key, timestamp, actor_slack_user_id, actor_name, actor_email, verb, text)
@@ -88,6 +92,7 @@ def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig,
         _insert_roles(db, declaration, config, incident_id)
         db.index_words(number)
         _insert_entries(db, declaration, incident_id)
+        _set_times(db, declaration, config, incident_id)
         first = TimelineEntry(
             at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)
         )
@@ -132,6 +137,7 @@ def _insert_incident(
     db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
 ) -> None:
     source, reporter = declaration.source, declaration.reporter
+    is_over = declaration.mode == "retrospective"
     for person in (reporter, *declaration.assignees):
         remember_person(db, person, written(declaration.at))
     values: dict[str, Any] = {
@@ -142,7 +148,7 @@ def _insert_incident(
         "name": declaration.name,
         "summary": declaration.summary,
         "severity_id": declaration.severity_id,
-        "incident_status_id": config.start_status(declaration).id,
+        "incident_status_id": (config.closed_status if is_over else config.start_status(declaration)).id,
         "incident_type_id": declaration.incident_type_id or config.default_type.id,
         "visibility": declaration.visibility,
         "mode": declaration.mode,
@@ -155,8 +161,34 @@ def _insert_incident(
         "person_name": reporter.name,
         "email": reporter.email,
         "at": written(declaration.at),
+        "closed_at": written(_ended(declaration)) if is_over else None,
     }
     db.execute(_INSERT_INCIDENT, values)
+
+
+def _ended(declaration: Declaration) -> datetime:
+    """Return the end of what is declared in retrospect: the latest of its times, else the declaration."""
+    return max(declaration.incident_timestamp_values.values(), default=declaration.at)
+
+
+def _set_times(db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str) -> None:
+    """Set the timestamps of a declaration; what was over before has those that the reporter gave, alone."""
+    times = dict(declaration.incident_timestamp_values)
+    if declaration.mode != "retrospective":
+        lead = {role.id for role in config.roles if role.role_type == "lead"}
+        events = ["declared", config.start_status(declaration).id]
+        events += ["lead"] * (not lead.isdisjoint(declaration.incident_role_assignments))
+        for event in events:
+            times |= dict.fromkeys(set_by(config.timestamp_rules, event, times), declaration.at)
+    for timestamp_id, value in times.items():
+        set_time(db, incident_id, timestamp_id, value)
+
+
+def set_time(db: SqlConnection, incident_id: str, timestamp_id: str, value: datetime | None) -> None:
+    """Set a timestamp, or clear it."""
+    db.execute(_CLEAR_TIME, [incident_id, timestamp_id])
+    if value is not None:
+        db.execute(_INSERT_TIME, [incident_id, timestamp_id, written(value)])
 
 
 def _insert_roles(
@@ -218,6 +250,9 @@ def _lookups(declaration: Declaration) -> Iterator[Lookup]:
     for role_id in declaration.incident_role_assignments:
         query = "SELECT 1 FROM incident_roles WHERE id = ?"
         yield f"incident_role_assignments.{role_id}", _gone("role"), query, [role_id]
+    for timestamp_id in declaration.incident_timestamp_values:
+        query = "SELECT 1 FROM incident_timestamps WHERE id = ?"
+        yield f"{TIME_FIELD}{timestamp_id}", _gone("time"), query, [timestamp_id]
     yield from field_lookups(declaration.custom_field_entries)
 
 

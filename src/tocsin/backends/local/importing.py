@@ -41,6 +41,7 @@ _CHOICES = {
     "incident_roles": ("id",),
     "custom_fields": ("id",),
     "custom_field_options": ("custom_field_id", "id"),
+    "incident_timestamps": ("id",),
 }
 """Tables that follow the configuration, with their keys."""
 
@@ -48,6 +49,7 @@ _OF_INCIDENTS = (
     "incident_role_assignments",
     "incident_memberships",
     "custom_field_entries",
+    "incident_timestamp_values",
     "incident_timeline_items",
     "incident_changes",
     "follow_ups",
@@ -61,6 +63,7 @@ _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {
     },
     "incident_role_assignments": {("incident_role_id",): "incident_roles"},
     "custom_field_options": {("custom_field_id",): "custom_fields"},
+    "incident_timestamp_values": {("incident_timestamp_id",): "incident_timestamps"},
     "custom_field_entries": {
         ("custom_field_id",): "custom_fields",
         ("custom_field_id", "value_option_id"): "custom_field_options",

@@ -20,6 +20,7 @@ from tocsin.incidents.model import (
     FieldOption,
     FieldValue,
     Incident,
+    IncidentTimestamp,
     IncidentType,
     Person,
     Role,
@@ -28,6 +29,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
     TimelineEntry,
+    TimestampValue,
 )
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.transitions import PEOPLE_VERBS, TIMELINE_VERBS
@@ -247,7 +249,7 @@ UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBERS = frozenset({"rank", "sort_key", "severity_rank", "status_rank", "option_sort_key"})
 _SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_private_only"})
 _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
-_MAYBE_TIMES = frozenset({"closed_at", "done_at"})
+_MAYBE_TIMES = frozenset({"closed_at", "done_at", "set_to"})
 _PERHAPS = (
     "_id", "_email", "_option", "_permalink", "_url", "by_name", "by_email", "assignee_name", "actor_name",
     "member_name",
@@ -342,6 +344,13 @@ WHERE e.incident_id IN ({marks})
 ORDER BY f.rank, f.id, e.position
 """
 
+_TIMESTAMPS = """
+SELECT w.incident_id, w.value AS set_to, t.id, t.name, t.description, t.rank
+FROM incident_timestamp_values w JOIN incident_timestamps t ON t.id = w.incident_timestamp_id
+WHERE w.incident_id IN ({marks})
+ORDER BY t.rank, t.id
+"""
+
 _TIMELINE = """
 SELECT l.timestamp, l.verb, l.text, l.actor_slack_user_id,
     COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
@@ -376,18 +385,24 @@ def incident_row(db: SqlConnection, incident_id: str) -> dict[str, Any]:
 
 
 def incidents(db: SqlConnection, query: str, parameters: Sequence[Any], public_url: str) -> list[Incident]:
-    """Return the incidents that one of this module's queries finds, with their roles and custom fields."""
+    """Return the incidents that one of this module's queries finds, with roles, fields and timestamps."""
     found = [readable(row) for row in db.query(query, parameters)]
     ids = [row["id"] for row in found]
-    roles = _by_incident(db, _ROLES, ids)
-    entries = _by_incident(db, _ENTRIES, ids)
+    roles, entries, times = (_by_incident(db, part, ids) for part in (_ROLES, _ENTRIES, _TIMESTAMPS))
     members = _by_incident(db, _MEMBERS, [row["id"] for row in found if row["visibility"] != "public"])
     return [
         _incident(row, roles[row["id"]], entries[row["id"]], public_url).model_copy(
-            update={"members": tuple(filter(None, (_person(one, "member") for one in members[row["id"]])))}
+            update={
+                "members": tuple(filter(None, (_person(one, "member") for one in members[row["id"]]))),
+                "incident_timestamp_values": tuple(map(_time, times[row["id"]])),
+            }
         )
         for row in found
     ]
+
+
+def _time(row: Row) -> TimestampValue:
+    return TimestampValue(incident_timestamp=IncidentTimestamp(**row), value=row["set_to"])
 
 
 def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:

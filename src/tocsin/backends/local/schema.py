@@ -241,6 +241,25 @@ def memberships(db: Database) -> None:
         db.execute(statement)
 
 
+TIMESTAMPS = (
+    """CREATE TABLE incident_timestamps (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL DEFAULT '',
+        rank INTEGER NOT NULL DEFAULT 0,
+        created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived_at TEXT)""",
+    """CREATE TABLE incident_timestamp_values (
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        incident_timestamp_id TEXT NOT NULL REFERENCES incident_timestamps(id),
+        value TEXT NOT NULL,
+        PRIMARY KEY (incident_id, incident_timestamp_id))""",
+)
+
+
+@migrations()
+def timestamps(db: Database) -> None:
+    for statement in TIMESTAMPS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

@@ -13,7 +13,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.announcements import announcement_for
 from tocsin.incidents.calls import call_for
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError
-from tocsin.incidents.model import ChannelId, Form, Incident, Person, SourceMessage, StartStatus
+from tocsin.incidents.model import ChannelId, Form, Incident, Mode, Person, SourceMessage, StartStatus
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
 from tocsin.incidents.validation import is_visible_to, parse_custom_fields, validate_declaration
@@ -35,6 +35,7 @@ from tocsin.slack.payloads import (
 from tocsin.slack.views.blocks import OPTIONS_LIMIT, escape, matching_options, option, plain
 from tocsin.slack.views.declare import (
     already_modal,
+    asks_for_times,
     declare_modal,
     declared_modal,
     error_modal,
@@ -141,6 +142,7 @@ MANY = (
     f":warning: You have declared {MOST_DECLARED} incidents within a minute, and this one is "
     "*not declared yet*. If it is one more, press *Declare all the same*; what you typed is all there."
 )
+SAY_WHEN = ":rewind: It is over, so say when it happened. It is *not declared yet*."
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 
@@ -150,9 +152,11 @@ async def open_declare(
     rest: str,
     context: WorkspaceContext,
     notice: str = "",
+    *,
+    mode: Mode = "standard",
     status: StartStatus | None = None,
 ) -> None:
-    """Handle `/incident`, alone or with the incident's name."""
+    """Handle `/incident`, alone or with the incident's name; `mode` and `status` are the form's at first."""
     if refusal := context.authorizer.refusal(command.user_id, Verb.DECLARE):
         await ack(response_type="ephemeral", text=escape(with_typed_text(refusal, command, context)))
         return
@@ -161,13 +165,14 @@ async def open_declare(
     filled = prefill(
         as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
     )
-    filled = _starting(filled, status)
+    filled = _starting(filled, mode, status)
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
 
 
-def _starting(filled: DeclareRequest, status: StartStatus | None) -> DeclareRequest:
+def _starting(filled: DeclareRequest, mode: Mode, status: StartStatus | None) -> DeclareRequest:
     # Without a choice of its own, the form is one that was rendered before.
-    return filled.model_copy(update={"status": status}) if status else filled
+    usual = mode == "standard" and status is None
+    return filled if usual else filled.model_copy(update={"mode": mode, "status": status})
 
 
 async def open_declare_anywhere(ack: AsyncAck, shortcut: Shortcut, context: WorkspaceContext) -> None:
@@ -238,8 +243,10 @@ async def _open_carried(
             context, payload, already_modal(earlier, context.clock(), metadata), about, metadata
         )
         return
-    filled = _starting(DeclareRequest(name=metadata.name, summary=metadata.summary), metadata.status)
-    metadata = metadata.model_copy(update={"name": "", "summary": "", "status": None})
+    filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
+    filled = _starting(filled, metadata.mode, metadata.status)
+    shown: dict[str, Any] = {"name": "", "summary": "", "mode": "standard", "status": None}
+    metadata = metadata.model_copy(update=shown)
     await open_form(context, payload, metadata, filled, filling=filling)
 
 
@@ -337,6 +344,9 @@ async def submit_declare(
     began = loop_time()
     try:
         form = await context.forms.fetch()
+        if asks_for_times(read_declare(submission.view.values), form, submission.view.values):
+            await ack(response_action="update", view=_with_times(submission, form, context))
+            return
         command = await authorize_declaration(_order(submission, form, context), submission, context)
         if _exceeds_limit(submission, context):
             await ack(response_action="update", view=_ask_to_confirm(submission, form, context))
@@ -368,9 +378,16 @@ def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceCo
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
+def _with_times(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> View:
+    """Return the form again with everything that was typed, and with the times of what is over."""
+    metadata = DeclareMetadata.from_text(submission.view.private_metadata)
+    filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
+    return declare_modal(form, metadata, filled, notice=SAY_WHEN, opened=opened)
+
+
 def _order(submission: ViewSubmission, form: Form, context: WorkspaceContext) -> DeclareCommand:
     """Return the declare command from a submission. Raises Refused with an error for each invalid field."""
-    request = validate_declaration(read_declare(submission.view.values), form)
+    request = validate_declaration(read_declare(submission.view.values), form, context.clock())
     metadata = DeclareMetadata.from_text(submission.view.private_metadata)
     custom, own = parse_custom_fields(request, form, {})
     declaration = Declaration(
@@ -501,7 +518,8 @@ async def _open_modal(
         return await context.workspace.open_modal(payload.trigger_id or "", view, about)
     except TocsinError as error:
         if filled is not None:
-            metadata = metadata.model_copy(update=filled.model_dump(include={"name", "summary", "status"}))
+            carried = filled.model_dump(include={"name", "summary", "mode", "status"})
+            metadata = metadata.model_copy(update=carried)
         await offer_again(context, payload, error, metadata)
         return None
 

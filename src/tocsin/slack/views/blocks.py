@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from slack_sdk.models.blocks import (
     Block,
     CheckboxesElement,
+    DateTimePickerElement,
     ExternalDataMultiSelectElement,
     ExternalDataSelectElement,
     InputBlock,
@@ -29,6 +30,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
+from tocsin.incidents.validation import EARLIEST
 
 # Escaping, block builders, and readers of the submitted state.
 
@@ -136,10 +138,19 @@ def person_input(field: str, label: str, *, value: str = "", hint: str = "") -> 
     return _block(field, label, element, optional=True, hint=hint)
 
 
-def checkbox(field: str, label: str, choice: Choice, *, checked: bool = False) -> Block:
-    only = option(*choice)
-    element = CheckboxesElement(action_id=field, options=[only], initial_options=[only] if checked else None)
+def checkbox(field: str, label: str, *choices: Choice, checked: str | bool = False) -> Block:
+    """Build checkboxes; `checked` is the value that is ticked at first, or True for the only one."""
+    options = [option(*choice) for choice in choices]
+    ticked = [one for one in options if checked in (True, one.value)]
+    element = CheckboxesElement(action_id=field, options=options, initial_options=ticked or None)
     return _block(field, label, element, optional=True)
+
+
+def time_input(field: str, label: str, *, value: datetime | None = None, hint: str = "") -> Block:
+    """Build a datetimepicker, which shows each person their own zone (Slack, datetimepicker element)."""
+    shown = None if value is None or value < EARLIEST else int(value.timestamp())
+    element = DateTimePickerElement(action_id=field, initial_date_time=shown)
+    return _block(field, label, element, optional=True, hint=hint)
 
 
 def radio_input(
@@ -194,13 +205,23 @@ def matching_options(choices: Iterable[Choice], query: str) -> list[Option]:
     return [option(*choice) for choice, _ in zip(matching, range(OPTIONS_LIMIT), strict=False)]
 
 
+_SINGLE = (
+    "value",
+    "selected_user",
+    "selected_conversation",
+    "selected_channel",
+    "selected_date",
+    "selected_date_time",
+)
+"""Names under which an input of one value has it in the state (Slack, block elements)."""
+
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def values_of(state: State, field: str) -> tuple[str, ...]:
     """Return the values entered or chosen in a field's input of any type; () if it is empty."""
     entered = state.get(field, {}).get(field) or {}
-    for name in ("value", "selected_user", "selected_conversation", "selected_channel", "selected_date"):
+    for name in _SINGLE:
         if entered.get(name):
             return (str(entered[name]),)
     if people := _listed(entered.get("selected_users")):

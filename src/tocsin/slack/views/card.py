@@ -81,10 +81,10 @@ def _buttons(incident: Incident) -> list[InteractiveElement]:
         reopen = ButtonElement(action_id="reopen_incident", text=plain("Reopen"), value=incident.id)
         take_away = ButtonElement(action_id="export_incident", text=plain("Export"), value=incident.id)
         return [*page, reopen, take_away]
-    if incident.incident_status.is_triage:
-        return [*_decisions(incident), *page, _menu(incident)]
-    update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
     join = [join_button(address)] if (address := call_address(incident)) else []
+    if incident.incident_status.is_triage:
+        return [*_decisions(incident), *join, *page, _menu(incident)]
+    update = ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id)
     take = ButtonElement(action_id="take_lead", text=plain("Take the lead"), value=incident.id)
     return [update, *join, *([take] if incident.lead is None else []), *page, _menu(incident)]
 
@@ -226,7 +226,7 @@ def _facts(incident: Incident) -> SectionBlock:
         "Severity": _word(incident.severity.name) if incident.severity else "Not set",
         "Status": _word(incident.incident_status.name),
         "Lead": person(incident.lead),
-        "Channel": channel(incident) or "None yet",
+        "Channel": channel(incident) or ("None" if incident.is_retrospective else "None yet"),
     }
     return SectionBlock(
         fields=[MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in facts.items()]

@@ -16,9 +16,9 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Incident, IncidentType, PersonId, StartStatus
+from tocsin.incidents.model import Form, Incident, IncidentType, Mode, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.validation import ago, clean_text, no_triage
+from tocsin.incidents.validation import TIME_FIELD, ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
     Choice,
     IdentityKey,
@@ -43,6 +43,7 @@ from tocsin.slack.views.blocks import (
 from tocsin.slack.views.card import channel, declared_by, facts_line, name_block, unknown_people
 from tocsin.slack.views.fields import FIELD, field_input
 from tocsin.slack.views.metadata import DeclareMetadata
+from tocsin.slack.views.times import read_times, time_inputs
 
 # The declare form. A block's id is the name of the field in the request.
 
@@ -122,6 +123,7 @@ def _build_form(
         *below_name,
         *_severity(form, filled),
         *_incident_type(form, filled),
+        *_over(form, filled),
         summary,
         *_roles(form, filled, lead=True),
         *_questions(form, filled, required=True),
@@ -132,7 +134,7 @@ def _build_form(
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
-        title=plain("Declare an incident"),
+        title=plain("Declare in retrospect" if filled.mode == "retrospective" else "Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
@@ -162,13 +164,36 @@ def _open_now(incidents: Sequence[Incident]) -> list[Block]:
     return [ContextBlock(block_id="open_now", elements=[said])]
 
 
+_TEST = ("test", "This is only a test", "Nobody else is told, and it stays out of reports")
+_OVER = (
+    "retrospective",
+    "It is over already",
+    "Its times are asked; nobody is called, and it gets no channel",
+)
+
+
 def _more(form: Form, filled: DeclareRequest) -> list[Block]:
-    test = ("test", "This is only a test", "Nobody else is told, and it stays out of reports")
+    modes = [_TEST] * form.offers_test + [_OVER] * ("retro" not in form.lacks)
+    is_asked = bool(modes) and filled.mode != "retrospective"
     return [
         *_roles(form, filled, lead=False),
         *_questions(form, filled, required=False),
-        *([checkbox("mode", "Test", test, checked=filled.mode == "test")] if form.offers_test else []),
+        *([checkbox("mode", "Unlike others", *modes, checked=filled.mode)] if is_asked else []),
     ]
+
+
+def _over(form: Form, filled: DeclareRequest) -> list[Block]:
+    """Return the times of what is over, and the tick that says so; empty for what happens now."""
+    if filled.mode != "retrospective":
+        return []
+    times = time_inputs(form, filled.incident_timestamp_values)
+    return [checkbox("mode", "In retrospect", _OVER, checked=True), *times]
+
+
+def asks_for_times(request: DeclareRequest, form: Form, state: State) -> bool:
+    """True if what is declared is over, and the form that was sent did not show its times."""
+    shows = any(block.startswith(TIME_FIELD) for block in state)
+    return request.mode == "retrospective" and bool(form.incident_timestamps) and not shows
 
 
 def _age(form: Form) -> list[Block]:
@@ -181,7 +206,7 @@ def _age(form: Form) -> list[Block]:
 
 def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
     """Build a note for a person who asks for triage where incidents have none."""
-    if filled.status != "triage" or form.triage_status is not None:
+    if filled.status != "triage" or filled.mode == "retrospective" or form.triage_status is not None:
         return []
     return [ContextBlock(elements=[MarkdownTextObject(text=escape(no_triage(form)))])]
 
@@ -250,9 +275,9 @@ def _roles(form: Form, filled: DeclareRequest, *, lead: bool) -> list[Block]:
 def _status(form: Form, filled: DeclareRequest) -> list[Block]:
     """Build the choice between an incident and triage, where incidents have triage.
 
-    Nothing is chosen at first if that depends on the type.
+    Nothing is chosen at first if that depends on the type. What is over is not asked about.
     """
-    if form.triage_status is None:
+    if form.triage_status is None or filled.mode == "retrospective":
         return []
     kinds = form.incident_types or (None,)
     if all(form.starts_in_triage("live", kind) for kind in kinds):
@@ -285,13 +310,19 @@ def read_declare(state: State) -> DeclareRequest:
         severity_id=first_value(state, "severity_id") or None,
         incident_type_id=first_value(state, "incident_type_id") or None,
         visibility="private" if "private" in values_of(state, "visibility") else "public",
-        mode="test" if "test" in values_of(state, "mode") else "standard",
+        mode=_mode(values_of(state, "mode")),
         status=_chosen_status(first_value(state, "status")),
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
+        incident_timestamp_values={one: at for one, at in read_times(state).items() if at},
         backend_entries={field: given for field, given in own.items() if given},
         labels=labels_of(state),
     )
+
+
+def _mode(ticked: Sequence[str]) -> Mode:
+    """Return the mode; what is over is no test, so that its times are asked."""
+    return "retrospective" if "retrospective" in ticked else "test" if "test" in ticked else "standard"
 
 
 def _chosen_status(value: str) -> StartStatus | None:
@@ -299,7 +330,7 @@ def _chosen_status(value: str) -> StartStatus | None:
 
 
 def _is_ours(block: str) -> bool:
-    return block in OURS or block.startswith((ROLE, FIELD))
+    return block in OURS or block.startswith((ROLE, FIELD, TIME_FIELD))
 
 
 def prefill(text: str, words: str = "") -> DeclareRequest:
@@ -328,6 +359,8 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
     reference = link(incident.permalink, incident.reference)
     if incident.slack_channel_id:
         where = f"Carry on in {channel(incident)}."
+    elif incident.is_retrospective:
+        where = "It was over before, so it has no channel, and nobody was called."
     elif problems:
         where = "It has no channel of its own yet."
     elif incident.is_private and not channel_name:

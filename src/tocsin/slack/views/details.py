@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 
 from slack_sdk.models.blocks import Block
 
-from tocsin.incidents.details import Detail, DetailValue, details_of
+from tocsin.incidents.details import Detail, DetailValue, details_of, duration
 from tocsin.incidents.model import Incident
+from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.slack.views.blocks import SECTION_LIMIT, escape, link, paragraph, sections_of, shorten
 from tocsin.slack.views.card import person
 
@@ -28,8 +30,10 @@ def detail_blocks(incident: Incident) -> list[Block]:
 
 
 def detail_fields(incident: Incident) -> Iterator[tuple[str, str]]:
-    """Yield label and plain text of every detail, for a Work Object."""
+    """Yield label and plain text of every detail, of the times and of the durations, for a Work Object."""
     yield from ((detail.label, detail.text) for detail in details_of(incident))
+    yield from ((name, f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC") for name, at in set_times(incident))
+    yield from ((name, duration(passed)) for name, passed in metrics_of(incident))
 
 
 def _line(detail: Detail) -> str:

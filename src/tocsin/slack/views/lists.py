@@ -39,6 +39,7 @@ from tocsin.slack.views.followups import follow_up_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 from tocsin.slack.views.page import page_button
 from tocsin.slack.views.people import people_buttons, seen_by_blocks
+from tocsin.slack.views.times import times_blocks
 
 # Lists, with one section for each incident.
 
@@ -165,6 +166,7 @@ def show_blocks(
     return [
         *card(incident),
         *detail_blocks(incident),
+        *times_blocks(incident),
         *seen_by_blocks(incident),
         people_buttons(incident),
         *page,

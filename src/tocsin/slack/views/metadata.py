@@ -13,7 +13,7 @@ from pydantic import Field
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs, StartStatus
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs, Mode, StartStatus
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import channel, facts_line, name_block
@@ -34,7 +34,7 @@ _TS = re.compile(r"\d{1,16}\.\d{1,9}")
 class DeclareMetadata(FrozenModel):
     """Place where a declare form was opened, carried in its `private_metadata` (Slack: 3000 characters).
 
-    `name`, `summary` and `status` are what the form will be filled with, until it is shown.
+    `name`, `summary`, `mode` and `status` are what the form will be filled with, until it is shown.
     """
 
     origin: ChannelId | None = None
@@ -47,6 +47,7 @@ class DeclareMetadata(FrozenModel):
     """True if the person was already asked to confirm, because they declare so many incidents."""
     name: str = ""
     summary: str = ""
+    mode: Mode = "standard"
     status: StartStatus | None = None
 
     def to_json(self) -> str:

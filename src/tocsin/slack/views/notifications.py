@@ -100,6 +100,10 @@ def _line(news: ChangeNotification) -> str:
     if news.summary is not None:
         sign = ":white_check_mark:"
     changes = [escape(shorten(one, NEWS_LIMIT)) for one in news.differences]
+    changes += [
+        f"{escape(name)}: {date_token(at)}" if at else f"{escape(name)} is not set any more"
+        for name, at in news.times
+    ]
     if news.merged_into:
         changes.append(f"it is part of {escape(news.merged_into)}")
     what = "; ".join(changes) or "an update"

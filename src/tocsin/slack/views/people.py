@@ -91,7 +91,7 @@ def people_buttons(incident: Incident) -> ActionsBlock:
     follow = ButtonElement(action_id="follow_incident", text=plain("Follow"), value=incident.id)
     invite = ButtonElement(action_id="invite_people", text=plain("Bring people in"), value=incident.id)
     change_fields = ButtonElement(action_id="change_fields", text=plain("Change fields"), value=incident.id)
-    more = verb_menu(incident, {Verb.CALL: "Call link"})
+    more = verb_menu(incident, {Verb.CALL: "Call link", Verb.TIME: "Times"})
     return ActionsBlock(block_id="people_buttons", elements=[catch_up, follow, invite, change_fields, more])
 
 

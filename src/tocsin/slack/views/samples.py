@@ -49,6 +49,7 @@ from tocsin.slack.views.notifications import follow_up_message, news_message
 from tocsin.slack.views.nudges import nudge_message, snooze_modal, snoozed_message
 from tocsin.slack.views.page import page_message, page_modal, page_target_modal
 from tocsin.slack.views.people import people_modal
+from tocsin.slack.views.times import times_modal
 from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -61,6 +62,9 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and JSON of every modal, with the choices of this form."""
     made: dict[str, View] = {
         "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
+        "the form for what is over": declare_modal(
+            form, DeclareMetadata(), DeclareRequest(mode="retrospective")
+        ),
         "the declare form, filled": declare_modal(
             form, _context(), DeclareRequest(name=_filled(NAME_LIMIT), summary=_filled(SUMMARY_LIMIT))
         ),
@@ -97,6 +101,7 @@ def _managing(form: Form) -> dict[str, View]:
         "the form to page": page_modal(
             incident, said[:75], "PagerDuty", why=said, question=said, problem=said
         ),
+        "the times": times_modal(form, incident),
         "the form to note": note_modal(form, incident),
         "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
         "the choice of incidents": choose_modal(
