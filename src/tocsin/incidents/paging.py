@@ -28,7 +28,7 @@ KEY_SHOWN = 8
 
 UNCONFIGURED = (
     "Nobody can be paged from here yet: an administrator names on-call targets under [[paging]] in the "
-    "configuration file (`tocsin docs configure`)."
+    "configuration file (`tocsin docs rules`)."
 )
 
 Action = Literal["trigger", "acknowledge", "resolve"]

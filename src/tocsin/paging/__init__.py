@@ -49,7 +49,7 @@ def _missing(entry: PagingTable, read_secret: ReadSecret) -> str:
     if not secret:
         return "key_variable: no environment variable of this name is set."
     if entry.provider == "webhook" and signing_key(secret) is None:
-        return "key_variable: the secret is no signing key; make one with: tocsin docs configure"
+        return "key_variable: the secret is no signing key; make one with: tocsin docs rules"
     if entry.token_variable is not None and not read_secret(entry.token_variable):
         return "token_variable: no environment variable of this name is set."
     return ""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import pytest
-from support.beginning import declared_before
-from support.bot import RunningBot, chosen, ticked
+import pytest_asyncio
+from support.beginning import Beginning, declared_before
+from support.bot import RunningBot, chosen, running_bot, ticked
 from support.errands import opened_by, typed_verb
+from support.paging import CONFIG, running_services
 from support.readings import block_ids, deliver, settled
 
 from slack_emulator.models import View
@@ -19,6 +23,21 @@ from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.metadata import VerbMetadata
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_bot(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[RunningBot, Beginning]]:
+    """The file's bot, with targets that can be paged."""
+    folder = tmp_path_factory.mktemp("tocsin")
+    config = folder / "tocsin.toml"
+    async with running_services() as services:
+        config.write_text(CONFIG.format(url=services.url))
+        async with running_bot(folder / "data", tocsin_config=config) as bot:
+            with closing(Beginning(bot)) as beginning:
+                yield bot, beginning
+
 
 FORMS = {
     "declare": "",
@@ -39,6 +58,8 @@ FORMS = {
     "times": "time",
     "people": "invite",
     "follow_up": "action",
+    "snooze": "snooze",
+    "page": "page payments",
     "choose": "status",
 }
 """Every form that can be sent, by its callback id, and the verb that opens it."""

@@ -127,7 +127,7 @@ async def test_an_announcement_that_slack_refuses_is_told_and_one_that_it_delays
     finally:
         alerts.archived = False
     assert is_announced(bot, incident) == {"incidents": 1}
-    assert f"is accepted, but not everything went well: It could not be announced in <#{alerts.id}>" in (
+    assert f"is changed, but not everything went well: It could not be announced in <#{alerts.id}>" in (
         told(bot, "ana")[-1].text
     )
     assert bot.slack.person("darius") in own_channel(bot, incident).members

@@ -19,7 +19,12 @@ from reliability.crash.unreached import LEAST_REACHED, UNREACHED, is_in
 
 KILLED = {
     "the incident exists, and that is not recorded": ("by_command", "remember_incident", "before", "local"),
-    "its lead was changed, and that is not recorded": ("who_does_what", "_backend.change", "after", "local"),
+    "its lead was changed, and that is not recorded": (
+        "who_does_what",
+        "_backend.change, before.id",
+        "after",
+        "local",
+    ),
     "incident.io's window was finished": ("by_command", "publisher.publish", "after", "incident_io"),
     "DevRev made it, and its answer is not recorded": ("from_a_message", "creation.send", "after", "devrev"),
 }

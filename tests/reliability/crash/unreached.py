@@ -58,7 +58,6 @@ REPLICAS = {
 }
 
 PAGING = {
-    "paging": PAGED,
     "workflows.paging": PAGED,
     "slack.listeners.page": PAGED,
     "slack.messages:Messages.show_page": PAGED,

@@ -18,6 +18,7 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING
 from tocsin.slack.listeners import timeline
 from tocsin.slack.listeners.declare import open_declare, open_form
+from tocsin.slack.listeners.export import build_refusal
 from tocsin.slack.listeners.replies import begin, build_reply_view, explain, refuse, refuse_command
 from tocsin.slack.listeners.targets import Uncertain, authorize, find_incident, resolve_target
 from tocsin.slack.listeners.verbs import (
@@ -172,5 +173,6 @@ async def press_menu(ack: AsyncAck, action: BlockAction, context: WorkspaceConte
     if not isinstance(spec, VerbSpec):
         await ack()
         return
-    # Each line of the menu opens a form, also of a verb that says something if it is typed alone.
-    await run_from_card(replace(spec, no_argument=False), ack, action, context, incident_id)
+    # A line of the menu opens the verb's form, also of a verb that says something if it is typed alone.
+    without_form = spec.build_view is build_refusal
+    await run_from_card(replace(spec, no_argument=without_form), ack, action, context, incident_id)
