@@ -312,8 +312,8 @@ class DeclarationPublisher:
     # the same as before.
 
     def _announcements(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each channel that the rules name; none if private, or if the backend does."""
-        if incident.is_private or self._backend.makes_channel:
+        """Return one step for each channel that the rules name; none for a private incident."""
+        if incident.is_private:
             return []
         return [
             self._steps.run_once(

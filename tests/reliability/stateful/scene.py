@@ -36,7 +36,10 @@ from tocsin.start import connected
 from tocsin.workflows.ports import IncidentBackend
 
 T = TypeVar("T")
-INCIDENTS = ("incident_timeline_items", "incident_role_assignments", "custom_field_entries", "incidents")
+INCIDENTS = (
+    "incident_timeline_items", "incident_role_assignments", "custom_field_entries",
+    "incident_timestamp_values", "incident_memberships", "incidents",
+)  # fmt: skip
 JOURNAL = (
     "tocsin_sources", "tocsin_declared", "tocsin_cards", "tocsin_watched",
     "operation_outputs", "workflow_status",
