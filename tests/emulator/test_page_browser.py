@@ -260,6 +260,30 @@ async def test_what_others_do_appears_by_itself(stage: Stage, screen: Screen) ->
     await expect(screen.composer).to_have_value("a draft")
 
 
+HEARD_OF_A_CHANGE = """async () => {
+    const live = new EventSource("/live");
+    await new Promise((told) => live.addEventListener("hello", told));
+    window.changed = new Promise((told) => live.addEventListener("change", told)).then(() => fetch(location));
+}"""
+
+
+async def test_nothing_moves_while_a_button_is_held_down(stage: Stage, screen: Screen) -> None:
+    slack, ben, alerts = stage.slack, stage.slack.user_id("ben"), stage.slack.channel_id("alerts")
+    await screen.say("who has seen this?")
+    question = screen.message("who has seen this?")
+    await question.hover()
+    await question.get_by_role("button", name="React with eyes").hover()
+    await screen.page.evaluate(HEARD_OF_A_CHANGE)
+    await screen.page.mouse.down()
+    await slack.workspace.say(ben, alerts, "found it")
+    # The page would have asked for the news before this answer comes.
+    await screen.page.evaluate("async () => { await window.changed; }")
+    await expect(screen.message("found it")).to_have_count(0)
+    await screen.page.mouse.up()
+    await expect(screen.message("found it")).to_be_visible()
+    await expect(question.get_by_role("button", name="1 eyes")).to_be_visible()
+
+
 async def test_a_thread_opens_beside_the_channel_and_takes_replies(screen: Screen) -> None:
     await screen.page.get_by_role("link", name="3 replies").click()
     thread = screen.page.get_by_role("complementary", name="Thread")

@@ -9,8 +9,23 @@
   let refreshing = false;
   let again = false;
 
+  // Nothing moves under a pressed pointer: a click needs both its ends on one element.
+  let pressed = false;
+  document.addEventListener("pointerdown", () => { pressed = true; }, true);
+  const released = () => {
+    pressed = false;
+    if (again) refresh();
+  };
+  // Without capture, `blur` is that of the window alone.
+  for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, released);
+  document.addEventListener("htmx:before:response", (event) => {
+    if (!pressed || !event.detail.ctx.request.headers["X-Have"]) return;
+    again = true;
+    event.preventDefault();
+  });
+
   async function refresh() {
-    if (refreshing) {
+    if (refreshing || pressed) {
       again = true;
       return;
     }
@@ -25,7 +40,7 @@
         });
       } catch { /* the offline line says so */ }
       settle();
-    } while (again);
+    } while (again && !pressed);
     refreshing = false;
   }
 
