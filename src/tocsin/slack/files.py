@@ -69,7 +69,10 @@ class Files:
 
     async def _upload(self, address: str, content: bytes) -> None:
         """Upload to a URL that needs no token; it must be on Slack's own host or that of our Slack API."""
-        parts, ours = urlsplit(address), urlsplit(self._client.base_url)
+        try:
+            parts, ours = urlsplit(address), urlsplit(self._client.base_url)
+        except ValueError:
+            raise SlackRefused("upload_url", "invalid_url") from None
         is_slacks = parts.scheme == "https" and (parts.hostname or "").endswith(
             (".slack.com", ".slack-gov.com")
         )

@@ -189,7 +189,10 @@ class SlackWorkspace:
         Slack's own, or on the host of our Slack API. With `instead` the reply replaces the message whose
         button was pressed. Raises Withheld if the person may not read an incident that it is `about`.
         """
-        parts = urlsplit(response_url)
+        try:
+            parts = urlsplit(response_url)
+        except ValueError:
+            raise SlackRefused("response_url", "invalid_url") from None
         ours = parts.netloc == urlsplit(self.client.base_url).netloc
         if not ours and (parts.scheme, parts.hostname) != ("https", "hooks.slack.com"):
             raise SlackRefused("response_url", "invalid_url")

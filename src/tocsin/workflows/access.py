@@ -185,6 +185,11 @@ class AccessDecisions(DurableCommand[AccessDecision]):
             attempts=ALL_DAY,
         )
 
+    async def _tell_late(self, command: AccessDecision, outcome: AnyChange) -> None:
+        # A decision is read where the question stood, however late; only a refusal is not.
+        if isinstance(outcome, NotChanged) or not command.ts:
+            await super()._tell_late(command, outcome)
+
     async def _show(self, command: AccessDecision, done: Changed) -> None:
         if command.ts:
             messages = self._workspace(command.team).messages

@@ -418,8 +418,8 @@ async def unchanged(original: Function, backend: Any, incident_id: str, change: 
     scenario="killed before a change is recorded",
     instead_of="tocsin.backends.local.changes:change",
 )
-def changed_anew(original: Function, db: Any, incident_id: str, change: Any, now: Any) -> None:
-    original(db, incident_id, change.model_copy(update={"key": random_key()}), now)
+def changed_anew(original: Function, db: Any, incident_id: str, change: Any, *rest: Any) -> None:
+    original(db, incident_id, change.model_copy(update={"key": random_key()}), *rest)
 
 
 @bug(

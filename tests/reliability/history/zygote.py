@@ -34,7 +34,6 @@ from reliability.history.deaths import DEATHS
 from reliability.history.planting import StandIn, plant
 from tocsin import settings
 from tocsin.slack import payloads
-from tocsin.slack.views import blocks
 from tocsin.workflows import declaration
 
 LONGEST_LIFE = 600
@@ -72,7 +71,6 @@ IMPORTED = (
     settings,
     declaration,
     payloads,
-    blocks,
 )
 
 
