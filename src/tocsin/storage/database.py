@@ -133,5 +133,7 @@ def _with_tables(engine: sa.Engine, *kinds: sa.MetaData) -> sa.Engine:
             # raised by the last attempt, below.
             with contextlib.suppress(sa.exc.DBAPIError):
                 tables.create_all(engine)
-        tables.create_all(engine)
+                break
+        else:
+            tables.create_all(engine)
     return engine

@@ -111,8 +111,12 @@ def refuse_foreign(connection: sa.Connection) -> None:
 
 def _rewritten(connection: sa.Connection) -> Iterator[sa.Update]:
     """Yield the updates that rewrite every row that is not JSON."""
-    tables = sa.MetaData(schema=None if connection.dialect.name == "sqlite" else "dbos")
-    tables.reflect(connection, only=lambda name, _: name in _PAYLOADS or name in _BESIDE)
+    schema = None if connection.dialect.name == "sqlite" else "dbos"
+    foreign = _tables_with_others(connection, schema)
+    if not foreign:
+        return
+    tables = sa.MetaData(schema=schema)
+    tables.reflect(connection, only=lambda name, _: name in foreign or name in _BESIDE)
     by_name = {table.name: table for table in tables.tables.values()}
     for table in [by_name[name] for name in _PAYLOADS if name in by_name]:
         keys = list(table.primary_key)
@@ -125,6 +129,18 @@ def _rewritten(connection: sa.Connection) -> Iterator[sa.Update]:
             except NotOurs as error:
                 which = ascii(" ".join(str(row[key.name]) for key in keys))[:LONGEST_KEY]
                 raise Unavailable(f"{error} ({table.name}, {which}).") from None
+
+
+def _tables_with_others(connection: sa.Connection, schema: str | None) -> set[str]:
+    """Return the names of the tables that have a row that is not JSON: mostly none, and soon said."""
+    there = _PAYLOADS.keys() & set(sa.inspect(connection).get_table_names(schema))
+    found = set[str]()
+    for name in there:
+        table = sa.table(name, sa.column("serialization"), schema=schema)
+        other = sa.select(sa.true()).select_from(table).where(table.c.serialization != JSON.name()).limit(1)
+        if connection.execute(other).first() is not None:
+            found.add(name)
+    return found
 
 
 def _row_rewritten(connection: sa.Connection, table: sa.Table, row: sa.RowMapping) -> Iterator[sa.Update]:
