@@ -25,6 +25,8 @@ EARLIER_FORMATS = ["stories-1"]
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 """DBOS puts a workflow that it resumes back into its queue first; it is unfinished there, too."""
 
+CANCELLED = "CANCELLED"
+
 FIRST_PARTS: Mapping[str, frozenset[str]] = {
     "declare": frozenset({"show the outcome", "answer the workflow"}),
     "change": frozenset({"bring what is shown up to date"}),
@@ -40,7 +42,7 @@ def take_over(engine: sa.Engine, executor: str) -> None:
 
     If the process is killed midway, the next call does the rest.
     """
-    if not has_workflows(engine):
+    if not has_workflows(engine) or not _has_earlier_ones(engine):
         return
     client = DBOSClient(system_database_engine=engine, serializer=JSON)
     try:
@@ -58,13 +60,27 @@ def take_over(engine: sa.Engine, executor: str) -> None:
 
 def has_workflows(engine: sa.Engine) -> bool:
     """True if DBOS has its tables in this database."""
-    schema = None if engine.dialect.name == "sqlite" else "dbos"
-    return sa.inspect(engine).has_table("workflow_status", schema=schema)
+    return sa.inspect(engine).has_table("workflow_status", schema=_schema(engine))
+
+
+def _schema(engine: sa.Engine) -> str | None:
+    return None if engine.dialect.name == "sqlite" else "dbos"
+
+
+def _has_earlier_ones(engine: sa.Engine) -> bool:
+    """True if there may be anything to take over: at nearly every start there is not."""
+    status: sa.ColumnClause[str] = sa.column("status")
+    version: sa.ColumnClause[str] = sa.column("application_version")
+    workflows = sa.table("workflow_status", status, version, schema=_schema(engine))
+    left = sa.and_(status.in_([*UNFINISHED, CANCELLED]), version.in_(EARLIER_FORMATS))
+    asked = sa.select(version).select_from(workflows).where(left).limit(1)
+    with engine.connect() as connection:
+        return connection.execute(asked).first() is not None
 
 
 def being_taken_over(client: DBOSClient, executor: str | None = None) -> list[WorkflowStatus]:
     """Return the workflows that a killed process was taking over: they are unfinished, too."""
-    cancelled = _listed(client, executor, ["CANCELLED"])
+    cancelled = _listed(client, executor, [CANCELLED])
     return [one for one in cancelled if _BEING_TAKEN_OVER in (one.attributes or {})]
 
 
