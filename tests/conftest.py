@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 # Else each worker, and each process that a test starts, would compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+if find_spec("sniffio") is None:
+    # httpcore looks for it several times in each request, and Python looks through every folder each time.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2**30
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
