@@ -6,15 +6,19 @@ steps. A test puts as many of them into a journal as that version had recorded w
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from support.bot import RunningBot, chosen, running_bot
 from support.errands import declared
 from support.readings import deliver, how_many, last_delivery, newest, settled, words
@@ -28,13 +32,80 @@ from tocsin.incidents.model import Incident
 from tocsin.slack import routes
 from tocsin.storage.workflow_engine import fetch_pending
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 BEFORE = json.loads((Path(__file__).parents[2] / "data" / "stories-1.json").read_text())
 STEPS = {verb: len(BEFORE[verb]["operation_outputs"]) for verb in ("declare", "change")}
 SAME_ADDRESS: dict[str, Any] = {"tocsin_public_url": "http://127.0.0.1:1"}
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Left:
+    """A bot that has stopped: what it left in its folder and in Slack, for each test to begin with."""
+
+    slack: RunningWorkspace
+    folder: Path
+    incident: Incident
+    submission: dict[str, Any]
+    said: Any
+
+    @classmethod
+    def by(cls, bot: RunningBot, incident: Incident, submission: dict[str, Any]) -> Left:
+        state = bot.workspace.state
+        said = copy.deepcopy((state.channels, state.messages))
+        return cls(bot.slack, bot.folder, incident, submission, said)
+
+    def again(self, folder: Path) -> Incident:
+        """Have it in this folder and in Slack as it was left."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        workspace = self.slack.workspace
+        for person in workspace.people():
+            workspace.views.close_all(person.id)
+        workspace.state.channels, workspace.state.messages = copy.deepcopy(self.said)
+        workspace.clear()
+        return self.incident
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack() -> AsyncIterator[RunningWorkspace]:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def after_a_declaration(slack: RunningWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    folder = tmp_path_factory.mktemp("declared")
+    async with running_bot(folder, slack, **SAME_ADDRESS) as bot:
+        incident = await declared(bot, "checkout is slow")
+        submission = last_delivery(bot, "view_submission")
+    return Left.by(bot, incident, submission)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def after_an_update(after_a_declaration: Left, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    folder = tmp_path_factory.mktemp("updated")
+    incident = after_a_declaration.again(folder)
+    async with running_bot(folder, after_a_declaration.slack, **SAME_ADDRESS) as bot:
+        await slash(bot, "ana", incident.slack_channel_id, "update we rolled back")
+        await settled(bot)
+    return Left.by(bot, incident, after_a_declaration.submission)
+
+
+@pytest.fixture
+def declaration(after_a_declaration: Left, tmp_path: Path) -> Incident:
+    """An incident that a bot declared from the test's folder before it stopped."""
+    return after_a_declaration.again(tmp_path)
+
+
+@pytest.fixture
+def update(after_an_update: Left, tmp_path: Path) -> Incident:
+    """An incident that a bot declared and updated from the test's folder before it stopped."""
+    return after_an_update.again(tmp_path)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_slack() -> AsyncIterator[RunningWorkspace]:
+    """A workspace of the test's own, in which nothing has happened."""
     async with running_workspace(Manifest.from_dict(routes.manifest())) as running:
         yield running
 
@@ -118,21 +189,19 @@ def everything_is_there_once(slack: RunningWorkspace, incident: Incident, update
 
 @pytest.mark.parametrize("steps", range(STEPS["declare"] + 1))
 async def test_a_declaration_of_the_version_before_is_finished_and_nothing_is_doubled(
-    slack: RunningWorkspace, tmp_path: Path, steps: int
+    after_a_declaration: Left, declaration: Incident, slack: RunningWorkspace, tmp_path: Path, steps: int
 ) -> None:
-    async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        incident = await declared(bot, "checkout is slow")
     journal = Journal(tmp_path)
-    key = journal.is_as_before("declare", steps, incident)
+    key = journal.is_as_before("declare", steps, declaration)
     (pending,) = await fetch_pending(journal.url)
     assert (pending.name, pending.by) == ("checkout is slow", "Ana Ferreira")
     async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
         await settled(bot)
         assert await how_many(bot) == 1
         everything_is_there_once(slack, await newest(bot))
-        assert len(ours(slack, incident.slack_channel_id)) == 1
-        answer = await deliver(bot, "interactive", last_delivery(bot, "view_submission"))
-        assert incident.reference in words(answer["view"])
+        assert len(ours(slack, declaration.slack_channel_id)) == 1
+        answer = await deliver(bot, "interactive", after_a_declaration.submission)
+        assert declaration.reference in words(answer["view"])
     assert journal.status(key) == ("SUCCESS", "stories-2")
 
 
@@ -151,8 +220,9 @@ HELD = ["conversations.create", "conversations.setPurpose", "bookmarks.add", "ch
     ],
 )
 async def test_what_the_version_before_had_not_done_is_done(
-    slack: RunningWorkspace, tmp_path: Path, steps: int, held: list[str]
+    own_slack: RunningWorkspace, tmp_path: Path, steps: int, held: list[str]
 ) -> None:
+    slack = own_slack
     faults = slack.workspace.faults
     for method in held:
         faults.plan(method, *(Fault(status=503) for _ in range(9)))
@@ -176,32 +246,26 @@ async def begun(bot: RunningBot) -> None:
 
 @pytest.mark.parametrize("steps", range(STEPS["change"] + 1))
 async def test_an_update_of_the_version_before_is_posted_once(
-    slack: RunningWorkspace, tmp_path: Path, steps: int
+    update: Incident, slack: RunningWorkspace, tmp_path: Path, steps: int
 ) -> None:
-    async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        incident = await declared(bot, "checkout is slow")
-        await slash(bot, "ana", incident.slack_channel_id, "update we rolled back")
-        await settled(bot)
     journal = Journal(tmp_path)
-    key = journal.is_as_before("change", steps, incident)
+    key = journal.is_as_before("change", steps, update)
     async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
         await settled(bot)
-        timeline = await bot.backend.timeline(incident.id)
+        timeline = await bot.backend.timeline(update.id)
     assert [entry.text for entry in timeline].count("we rolled back") == 1
-    everything_is_there_once(slack, incident, updates=1)
-    said = [m for m in ours(slack, incident.slack_channel_id) if "we rolled back" in words(m)]
+    everything_is_there_once(slack, update, updates=1)
+    said = [m for m in ours(slack, update.slack_channel_id) if "we rolled back" in words(m)]
     assert len(said) == 1
     assert journal.status(key) == ("SUCCESS", "stories-2")
 
 
 async def test_a_process_that_was_killed_while_it_took_over_leaves_it_to_the_next(
-    slack: RunningWorkspace, tmp_path: Path
+    declaration: Incident, slack: RunningWorkspace, tmp_path: Path
 ) -> None:
-    async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        incident = await declared(bot, "checkout is slow")
     journal = Journal(tmp_path)
     marked = '{"tocsin_being_taken_over": true}'
-    key = journal.is_as_before("declare", 4, incident, status="CANCELLED", attributes=marked)
+    key = journal.is_as_before("declare", 4, declaration, status="CANCELLED", attributes=marked)
     assert [one.reference for one in await fetch_pending(journal.url)] == ["INC-1"]
     async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
         await settled(bot)
@@ -210,12 +274,10 @@ async def test_a_process_that_was_killed_while_it_took_over_leaves_it_to_the_nex
 
 
 async def test_what_an_operator_cancelled_in_the_version_before_stays_cancelled(
-    slack: RunningWorkspace, tmp_path: Path
+    declaration: Incident, slack: RunningWorkspace, tmp_path: Path
 ) -> None:
-    async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        incident = await declared(bot, "checkout is slow")
     journal = Journal(tmp_path)
-    key = journal.is_as_before("declare", 4, incident, status="CANCELLED")
+    key = journal.is_as_before("declare", 4, declaration, status="CANCELLED")
     assert await fetch_pending(journal.url) == []
     async with running_bot(tmp_path, slack, **SAME_ADDRESS):
         pass
@@ -223,13 +285,11 @@ async def test_what_an_operator_cancelled_in_the_version_before_stays_cancelled(
 
 
 async def test_a_press_on_what_the_version_before_finished_is_answered_with_the_same_reference(
-    slack: RunningWorkspace, tmp_path: Path
+    after_a_declaration: Left, declaration: Incident, slack: RunningWorkspace, tmp_path: Path
 ) -> None:
-    async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        incident = await declared(bot, "checkout is slow")
     with closing(sqlite3.connect(tmp_path / "journal.db")) as file, file:
         file.execute("UPDATE workflow_status SET application_version = 'stories-1'")
     async with running_bot(tmp_path, slack, **SAME_ADDRESS) as bot:
-        answer = await deliver(bot, "interactive", last_delivery(bot, "view_submission"))
-        assert incident.reference in words(answer["view"])
+        answer = await deliver(bot, "interactive", after_a_declaration.submission)
+        assert declaration.reference in words(answer["view"])
         assert await how_many(bot) == 1
