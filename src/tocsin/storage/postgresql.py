@@ -80,7 +80,11 @@ _AGAIN = frozenset({"40001", "40P01"})
 """Transactions that got in each other's way (PostgreSQL, error codes): one of them is to be repeated."""
 
 
+def error_code(error: sa.exc.SQLAlchemyError) -> str:
+    """Return PostgreSQL's code for the error; empty if it is none of the server's."""
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
 def may_pass(error: sa.exc.SQLAlchemyError) -> bool:
     """True if the same transaction may succeed at once: after a lost connection or a deadlock."""
-    code = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return code in _AGAIN or bool(getattr(error, "connection_invalidated", False))
+    return error_code(error) in _AGAIN or bool(getattr(error, "connection_invalidated", False))
