@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import TABLES, insert, root_message
+from tocsin.storage.barrier import root_message
+from tocsin.storage.database import TABLES, insert
 from tocsin.storage.installations import drop_seal
 
 COPIED = (

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 import structlog
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import SHARED_TABLES, Database, root_message
+from tocsin.storage.barrier import root_message
+from tocsin.storage.database import SHARED_TABLES, Database
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -250,8 +251,8 @@ class Replicas:
             .where(sa.not_(dying), _replicas.c.is_dead.is_(False))
             .order_by(_replicas.c.format.desc(), _replicas.c.joined_at, _replicas.c.id)
         ).all()
-        if alive[:1] == [self.id] and self.is_leader:
-            # The new leader waits for one beat more: after an outage of the database all were silent.
+        if alive[:1] == [self.id] and self.is_leader and not self.is_cut_off:
+            # A new leader, or one that was silent, waits for one beat more: after an outage all were silent.
             connection.execute(_replicas.update().where(dying).values(is_dead=True))
             connection.execute(_news.delete().where(_news.c.at < now - NEWS_SECONDS))
         others = sa.select(_news).where(_news.c.replica != self.id, _news.c.at > now - NEWS_SECONDS)

@@ -106,7 +106,7 @@ LOCAL = {
     "backends.local.sqlite:IncidentFile.close": CLOSING,
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
-    "storage.sqlite:WriteBarrier": FULL,
+    "storage.barrier:WriteBarrier": FULL,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,
     "storage.diagnostics": DOCTOR,
