@@ -23,6 +23,7 @@ from xdist.scheduler import LoadFileScheduling
 if TYPE_CHECKING:
     from playwright.async_api import Browser
     from support.postgresql import PostgresqlServer
+    from support.small_disk import SmallDisk
 
 # Else each worker, and each process that a test starts, would compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -163,3 +164,12 @@ def stoppable_postgresql() -> Iterator[PostgresqlServer]:
 
     with running_postgresql() as server:
         yield server
+
+
+@pytest.fixture
+def small_disk(stoppable_postgresql: PostgresqlServer) -> Iterator[SmallDisk]:
+    """A disk of a few megabytes for databases of that server."""
+    from support.small_disk import mounted_disk
+
+    with mounted_disk(stoppable_postgresql) as disk:
+        yield disk

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "incidents": set[str](),
     "workflows": {"incidents", "logs"},
     "storage": {"incidents", "workflows.ports", "workflows.retry", "logs"},
-    "backends": {"incidents", "workflows.ports", "config", "logs"},
+    "backends": {"incidents", "workflows.ports", "storage.postgresql", "config", "logs"},
     "paging": {
         "incidents",
         "workflows.paging",

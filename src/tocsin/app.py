@@ -180,7 +180,10 @@ class App:
         """Return the web application; it answers before Slack can be reached."""
         parts, settings = self.resources, self.resources.settings
         states = OAuthStates(
-            parts.state_key.encode(), secure=settings.public_url.startswith("https:"), clock=parts.clock
+            parts.state_key.encode(),
+            parts.key_value.claim,
+            secure=settings.public_url.startswith("https:"),
+            clock=parts.clock,
         )
         return web_app(
             backend=parts.backend,

@@ -24,7 +24,8 @@ from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
 from tocsin.rules import CONFIG_KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
-from tocsin.storage.database import Database, root_message
+from tocsin.storage.barrier import root_message
+from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql, postgresql_engine
 from tocsin.storage.serialization import json_only

@@ -95,7 +95,9 @@ class Health:
                 about, remedy = f"token of {workspace.team_id}", RENEW_IN.format(workspace.team_id)
             self._alerts.observe(about, f"{refused} {remedy}" if refused else "", after=0.0)
         lost = self.is_started and not self._receiver.is_open
-        self._alerts.observe("socket", LOST if lost else "", after=LOST_SECONDS)
+        # Another replica may have its own connections, and lose them.
+        about = self._alerts.of_replica("socket")
+        self._alerts.observe(about, LOST if lost else "", after=LOST_SECONDS)
 
     async def _check_backend(self) -> None:
         # While a hosted backend is out of reach, what is declared is saved.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -52,7 +52,7 @@ async def connected(app: App) -> AsyncIterator[None]:
             _resume_workflows(app)
         except Unavailable as error:
             raise ConfigurationError(f"TOCSIN_DATABASE_URL: {error}") from None
-        parts.replicas.take_over = parts.engine.take_over
+        parts.replicas.take_over = partial(_take_over, app)
         stack.push_async_callback(parts.engine.close)
         if not parts.database.is_shared:
             await parts.alerts.load()
@@ -125,12 +125,20 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def _join_replicas(app: App, stack: AsyncExitStack) -> None:
     """Become one of the replicas that share the database; without others, do nothing."""
-    replicas, engine = app.resources.replicas, app.resources.engine
+    replicas, engine, alerts = app.resources.replicas, app.resources.engine, app.resources.alerts
     replicas.on_death = engine.abandon
-    app.resources.alerts.relay = replicas.relay_alert
-    replicas.hearers |= {"alert": app.resources.alerts.hear, "installation": partial(_learn, app)}
+    alerts.relay = replicas.relay_alert
+    if app.resources.database.is_shared:
+        alerts.replica, alerts.is_alone = replicas.id, lambda: replicas.is_alone
+    replicas.hearers |= {"alert": alerts.hear, "installation": partial(_learn, app)}
     stack.push_async_callback(replicas.leave)
     await replicas.join()
+
+
+async def _take_over(app: App, alive: Collection[str]) -> None:
+    """On the leader, go on with the work of replicas that are gone, and say that their problems are over."""
+    await app.resources.engine.take_over(alive)
+    app.resources.alerts.resolve_gone(alive)
 
 
 async def _learn(app: App, home: str) -> None:

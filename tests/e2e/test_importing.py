@@ -424,4 +424,4 @@ async def test_without_a_postgresql_database_it_says_which_setting_to_set(
 
 
 def test_every_table_of_the_journal_comes_over_or_belongs_to_its_database() -> None:
-    assert set(TABLES.tables) - set(COPIED) == {"tocsin_pulse", "tocsin_seals"}
+    assert set(TABLES.tables) - set(COPIED) == {"tocsin_pulse", "tocsin_seals", "tocsin_claims"}

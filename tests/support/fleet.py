@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, View
-from support.bot import chosen
+from support.bot import chosen, typed
 from support.operated import GLANCE_SECONDS, Operated, free_port, operated
 from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
@@ -84,6 +84,10 @@ class Fleet:
     def fill(self, person: str, view: View) -> None:
         who = self.slack.person(person)
         self.slack.workspace.type_into(who, view.id, "severity_id", "severity_id", chosen("major"))
+
+    def describe(self, person: str, view: View, summary: str) -> None:
+        who = self.slack.person(person)
+        self.slack.workspace.type_into(who, view.id, "summary", "summary", typed(summary))
 
     async def type_in(self, person: str, channel_id: str, text: str) -> str:
         """`/incident …` typed there; what the bot answers at once."""
@@ -192,15 +196,24 @@ class Fleet:
 
 @asynccontextmanager
 async def running_fleet(
-    folder: Path, server: PostgresqlServer, size: int = 2, *, over_sockets: bool = False, **more: str
+    folder: Path,
+    server: PostgresqlServer,
+    size: int = 2,
+    *,
+    over_sockets: bool = False,
+    database: str = "",
+    **more: str,
 ) -> AsyncIterator[Fleet]:
-    """So many replicas, all of which can declare, over HTTP or over Socket Mode; killed at the end."""
+    """So many replicas, all of which can declare, over HTTP or over Socket Mode; killed at the end.
+
+    They share this database, or a new one.
+    """
     listening = listen("127.0.0.1", 0)
     balancer = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with AsyncExitStack() as stack:
         manifest = Manifest.from_dict(routes.manifest(None if over_sockets else balancer))
         slack = await stack.enter_async_context(running_workspace(manifest))
-        fleet = Fleet(slack, server.create_database(), folder, over_sockets)
+        fleet = Fleet(slack, database or server.create_database(), folder, over_sockets)
         app = Starlette(routes=[Route("/slack/events", fleet.forward, methods=["POST"])])
         await stack.enter_async_context(serving(app, listening))
         await stack.enter_async_context(fleet._begun)

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.postgresql import create_schema, is_postgresql, may_pass, postgresql_engine
+from tocsin.storage.barrier import WriteBarrier, root_message, unbarred
+from tocsin.storage.postgresql import barred_engine, create_schema, is_postgresql, may_pass
 from tocsin.storage.sqlite import create_file, file_identity, fsync_wal, sqlite_engine
 
 T = TypeVar("T")
@@ -34,6 +35,8 @@ class Database:
         self.url = url
         self.is_shared = is_postgresql(url)
         """True if several replicas may use it."""
+        self.barrier: WriteBarrier | None = None
+        """Barrier in front of a shared database, once it is open."""
         self._engine: sa.Engine | None = None
         self._identity: tuple[int, int] | None = None
         self._opening = Lock()
@@ -49,14 +52,21 @@ class Database:
 
     def _connect(self) -> sa.Engine:
         if self.is_shared:
-            engine = postgresql_engine(self.url)
-            create_schema(engine)
-            return _with_tables(engine, TABLES, SHARED_TABLES)
+            engine, self.barrier = barred_engine(self.url)
+            try:
+                create_schema(engine)
+                return _with_tables(engine, TABLES, SHARED_TABLES)
+            except BaseException:
+                self.barrier.close()
+                engine.dispose()
+                raise
         create_file(self.url)
         self._identity = file_identity(self.url)
         return _with_tables(sqlite_engine(self.url), TABLES)
 
     def close(self) -> None:
+        if self.barrier is not None:
+            self.barrier.close()
         if self._engine is not None:
             self._engine.dispose()
 
@@ -74,7 +84,10 @@ class Database:
 
     def run(self, act: Callable[[sa.Connection], T], synced: bool = False) -> T:
         """Do as `do`, in the calling thread. Raises SQLAlchemyError, too."""
-        engine = self.open()
+        with unbarred():
+            return self._run(self.open(), act, synced)
+
+    def _run(self, engine: sa.Engine, act: Callable[[sa.Connection], T], synced: bool) -> T:
         if file_identity(self.url) != self._identity:
             raise Unavailable("Tocsin's journal was moved or deleted; put it back and start Tocsin again.")
         tries = 0
@@ -89,12 +102,6 @@ class Database:
             except sa.exc.SQLAlchemyError as error:
                 if tries == TRIES or not (isinstance(error, sa.exc.IntegrityError) or may_pass(error)):
                     raise
-
-
-def root_message(error: BaseException) -> str:
-    """Return the first line of the original error, without the SQL statement and the database URL."""
-    at_heart = getattr(error, "orig", None) or error
-    return (str(at_heart).strip().splitlines() or [type(at_heart).__name__])[0]
 
 
 def upsert(

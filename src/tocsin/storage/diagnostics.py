@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import root_message
+from tocsin.storage.barrier import root_message
 from tocsin.storage.postgresql import SCHEMA, postgresql_engine
 from tocsin.storage.replicas import count_alive
 from tocsin.workflows.ports import CheckResult

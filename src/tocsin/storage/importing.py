@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import TABLES, insert, root_message
+from tocsin.storage.barrier import root_message
+from tocsin.storage.database import TABLES, insert
 from tocsin.storage.installations import drop_seal
 
 COPIED = (
@@ -29,7 +30,8 @@ COPIED = (
     "tocsin_installations",
 )
 """Tables that come over. The others are about the database in which they are: `tocsin_pulse` tests whether it
-can be written, and `tocsin_seals` says whether its installations are encrypted."""
+can be written, and `tocsin_seals` says whether its installations are encrypted. `tocsin_claims` has what ends
+within minutes."""
 
 AT_ONCE = 1000
 """Rows that are sent together."""

@@ -12,6 +12,13 @@ _facts = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("fact", sa.Text, nullable=False),
 )
+_claims = sa.Table(
+    "tocsin_claims",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),
+)
+"""What is good once, and was taken, such as an OAuth state."""
 
 
 class SqlKeyValueStore:
@@ -46,6 +53,19 @@ class SqlKeyValueStore:
             connection.execute(_facts.delete().where(_facts.c.name == name))
 
         await self.database.do(drop, synced=True)
+
+    async def claim(self, name: str, until: int, now: int) -> bool:
+        """Take this name until then (seconds, as `now`); False if a replica has taken it before."""
+
+        def take(connection: sa.Connection) -> bool:
+            connection.execute(_claims.delete().where(_claims.c.until <= now))
+            if connection.scalar(sa.select(_claims.c.name).where(_claims.c.name == name)) is not None:
+                return False
+            # Where another replica takes it at the same time this fails, and runs again.
+            connection.execute(_claims.insert().values(name=name, until=until))
+            return True
+
+        return await self.database.do(take, synced=True)
 
 
 def _fact(name: str) -> sa.Select[tuple[str]]:

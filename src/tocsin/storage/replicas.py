@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ import sqlalchemy as sa
 import structlog
 
 from tocsin.incidents.errors import Unavailable
-from tocsin.storage.database import SHARED_TABLES, Database, root_message
+from tocsin.storage.barrier import root_message
+from tocsin.storage.database import SHARED_TABLES, Database
 from tocsin.workflows.retry import best_effort
 
 log = structlog.get_logger()
@@ -92,7 +94,8 @@ class Replicas:
     database: Database
     format: int
     """Version of the workflows that this one can go on with; of two replicas the newer one leads."""
-    id: str = field(default_factory=lambda: f"tocsin-{uuid4()}")
+    id: str = field(default_factory=lambda: f"{platform.node()}-{uuid4().hex[:12]}")
+    """The name of its host, which is a pod's own, and some chance: a process is never taken for another."""
     hearers: dict[str, Hear] = field(default_factory=dict)
     """Callbacks for each kind of news."""
     on_death: Callable[[], Awaitable[None]] | None = None
@@ -108,6 +111,7 @@ class Replicas:
         # All other threads may be waiting for the database when it comes back, and sleep for a minute.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replicas")
         self._alive: tuple[str, ...] = ()
+        self._counted = 0
         self._looks = 0
         self._heard: dict[int, None] = {}
         self._unheard: asyncio.Queue[Any] = asyncio.Queue()
@@ -119,6 +123,11 @@ class Replicas:
     def is_cut_off(self) -> bool:
         """True if the others may take, or have taken, this replica for dead."""
         return self.database.is_shared and self.clock() > self._valid_until
+
+    @property
+    def is_alone(self) -> bool:
+        """True unless other replicas were alive at the last beat."""
+        return self._counted <= 1
 
     def check(self) -> None:
         """Raise Unavailable if this replica is cut off, and may not go on with its workflows."""
@@ -210,6 +219,7 @@ class Replicas:
                 await self.on_death()
             return
         self._valid_until = began + LEASE_SECONDS
+        self._counted = len(beat.alive)
         self._become(is_leader=beat.alive[:1] == (self.id,))
         for row in beat.news:
             self._note(row)
@@ -241,8 +251,8 @@ class Replicas:
             .where(sa.not_(dying), _replicas.c.is_dead.is_(False))
             .order_by(_replicas.c.format.desc(), _replicas.c.joined_at, _replicas.c.id)
         ).all()
-        if alive[:1] == [self.id] and self.is_leader:
-            # The new leader waits for one beat more: after an outage of the database all were silent.
+        if alive[:1] == [self.id] and self.is_leader and not self.is_cut_off:
+            # A new leader, or one that was silent, waits for one beat more: after an outage all were silent.
             connection.execute(_replicas.update().where(dying).values(is_dead=True))
             connection.execute(_news.delete().where(_news.c.at < now - NEWS_SECONDS))
         others = sa.select(_news).where(_news.c.replica != self.id, _news.c.at > now - NEWS_SECONDS)

@@ -1,4 +1,4 @@
-"""SQLite: its engines, the queue of writers, the barrier for a full disk, and the file itself."""
+"""SQLite: its engines, the queue of writers, what it refuses on a full disk, and the file itself."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import os
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from contextvars import ContextVar
-from functools import lru_cache
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+
+from tocsin.storage.barrier import TRIAL_SECONDS, WriteBarrier, is_asked_now
 
 # A queue for writers to one SQLite file: SQLite itself makes them sleep and retry, ever longer, in no order.
 
@@ -102,14 +103,9 @@ def in_turns(
     return sa.create_engine(url, poolclass=TurnPool, max_overflow=-1, **options)
 
 
-# A barrier for the time in which SQLite cannot be written, because the disk is full, for example.
-#
-# DBOS marks a workflow as failed if its result cannot be written, and the workflow would be lost. After a
-# lost connection, however, it retries the write later, as we need. So an SQLite file that cannot be written
-# is reported to DBOS as a lost connection, and its next attempts block until a test write of ours succeeds.
-# PostgreSQL has real connections, and DBOS waits for them itself.
+# What DBOS writes to an SQLite file waits behind a barrier while the file takes nothing. DBOS waits by itself
+# after a lost connection only, so that is what the error is made to look like.
 
-TRIAL_SECONDS = 1.0
 TRIAL_SIZE = 32_000
 """Bytes of a test write: about as much as the largest step of a workflow."""
 
@@ -117,92 +113,39 @@ BUSY_SECONDS = 5
 # SQLite, result codes: perm, busy, locked, nomem, readonly, ioerr, full, cantopen, protocol.
 _TAKES_NOTHING = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 15})
 
-_asks_now: ContextVar[bool] = ContextVar("asks_now", default=False)
 
+def barred_engine(url: str) -> tuple[sa.Engine, WriteBarrier]:
+    """Return an engine for DBOS, and the barrier where its threads wait while the file takes nothing."""
+    own = sa.create_engine(url, poolclass=sa.NullPool)
+    barrier = WriteBarrier(partial(_write, own))
+    engine = in_turns(url, is_hurried=is_asked_now, hold=barrier.wait)
+    for prepared, seconds in ((engine, BUSY_SECONDS), (own, TRIAL_SECONDS)):
+        event.listen(prepared, "connect", _on_connect(seconds))
 
-class WriteBarrier:
-    """Engine for DBOS that blocks its threads while the SQLite file cannot be written."""
-
-    def __init__(self, url: str) -> None:
-        self.problem = ""
-        """Error with which the database cannot be written; empty if it can."""
-        self.engine = in_turns(url, is_hurried=_asks_now.get, hold=self._hold)
-        self._own = sa.create_engine(url, poolclass=sa.NullPool)
-        self._well = threading.Event()
-        self._well.set()
-        self._closed = threading.Event()
-        self._one_at_a_time = threading.Lock()
-        for engine, seconds in ((self.engine, BUSY_SECONDS), (self._own, TRIAL_SECONDS)):
-            event.listen(engine, "connect", _on_connect(seconds))
-        event.listen(self.engine, "handle_error", self._failed)
-
-    def close(self) -> None:
-        """Release blocked writers with an error; call it once all workflows have been told to stop."""
-        self._closed.set()
-        self._well.set()
-        self.engine.dispose()
-
-    def _hold(self) -> None:
-        if not _asks_now.get():
-            self._well.wait()
-            if self._closed.is_set() and self.problem:
-                raise sqlite3.OperationalError("the journal is closed")
-
-    def _failed(self, context: sa.ExceptionContext) -> None:
+    def failed(context: sa.ExceptionContext) -> None:
         error = context.original_exception
-        if not isinstance(error, sqlite3.Error) or self._closed.is_set():
+        if not isinstance(error, sqlite3.Error) or barrier.is_closed:
             return
         if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _TAKES_NOTHING:
-            self._shut(str(error))
-            if not _asks_now.get():
+            barrier.shut(error)
+            if not is_asked_now():
                 context.is_disconnect = True
                 context.invalidate_pool_on_disconnect = False
 
-    def _shut(self, why: str) -> None:
-        with self._one_at_a_time:
-            if not self.problem:
-                self._well.clear()
-                threading.Thread(target=self._try, name="journal trial", daemon=True).start()
-            self.problem = why
-
-    def _try(self) -> None:
-        """Test once a second until a write succeeds, then open the barrier."""
-        while not self._closed.wait(TRIAL_SECONDS):
-            try:
-                self._write()
-            except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
-                self.problem = str(getattr(error, "orig", None) or error)
-            else:
-                with self._one_at_a_time:
-                    self.problem = ""
-                    self._well.set()
-                return
-
-    def _write(self) -> None:
-        """Write as much as a large step and delete it again.
-
-        In one transaction, the file would not need to grow, and the test would prove nothing.
-        """
-        with self._own.begin() as connection:
-            connection.execute(sa.text("CREATE TABLE IF NOT EXISTS tocsin_trials (said BLOB)"))
-            connection.execute(sa.text(f"INSERT INTO tocsin_trials VALUES (zeroblob({TRIAL_SIZE}))"))
-        with self._own.begin() as connection:
-            connection.execute(sa.text("DROP TABLE tocsin_trials"))
+    event.listen(engine, "handle_error", failed)
+    return engine, barrier
 
 
-@contextmanager
-def fail_fast() -> Iterator[None]:
-    """Within this block, an unwritable database raises at once, since a person waits for the answer."""
-    earlier = _asks_now.set(True)
-    try:
-        yield
-    finally:
-        _asks_now.reset(earlier)
+def _write(engine: sa.Engine) -> None:
+    """Write as much as a large step and delete it again.
 
-
-def wait_for_database() -> None:
-    """End `fail_fast` for this task: from here on it waits until the database can be written."""
-    _asks_now.set(False)
+    In one transaction, the file would not need to grow, and the test would prove nothing.
+    """
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE IF NOT EXISTS tocsin_trials (said BLOB)"))
+        connection.execute(sa.text(f"INSERT INTO tocsin_trials VALUES (zeroblob({TRIAL_SIZE}))"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE tocsin_trials"))
 
 
 def _on_connect(seconds: float) -> Any:

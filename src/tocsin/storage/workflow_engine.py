@@ -23,7 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import SOMEBODY
 from tocsin.logs import trace, traced
-from tocsin.storage.database import TABLES, Database, root_message, upsert
+from tocsin.storage.barrier import WriteBarrier, fail_fast, root_message, wait_for_database
+from tocsin.storage.database import TABLES, Database, upsert
 from tocsin.storage.earlier_formats import (
     EARLIER_FORMATS,
     FORMAT,
@@ -37,15 +38,7 @@ from tocsin.storage.installations import uninstalled
 from tocsin.storage.postgresql import is_postgresql, postgresql_engine
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.serialization import JSON, NotOurs, read_plainly, refuse_foreign
-from tocsin.storage.sqlite import (
-    WriteBarrier,
-    fail_fast,
-    file_identity,
-    file_of,
-    fsync_wal,
-    truncate,
-    wait_for_database,
-)
+from tocsin.storage.sqlite import barred_engine, file_identity, file_of, fsync_wal, truncate
 from tocsin.workflows.ports import Clock, FinishedWorkflow, own_by
 from tocsin.workflows.retry import best_effort
 
@@ -272,7 +265,9 @@ class DbosEngine:
         """Seconds between DBOS's polls for notifications: Tocsin sends none, but `close` waits for a poll."""
         self.workflows: dict[str, Workflow] = {}
         self._identity: tuple[int, int] | None = None
-        self._gate: WriteBarrier | None = None
+        self._barrier: WriteBarrier | None = None
+        self._own_engine: sa.Engine | None = None
+        """DBOS's own for an SQLite file; in PostgreSQL it shares that of the stores."""
         self._running: dict[asyncio.Task[Any], str] = {}
         self._halted: set[str] = set()
         self._finished = SqlFinishedWorkflows(database)
@@ -320,11 +315,12 @@ class DbosEngine:
             "serializer": JSON,
         }
         if self._database.is_shared:
-            config["system_database_engine"] = engine
+            self._barrier = self._database.barrier
         else:
-            self._gate = WriteBarrier(self.url)
-            config["system_database_engine"] = self._gate.engine
-            take_over(self._gate.engine, ALONE)
+            engine, self._barrier = barred_engine(self.url)
+            self._own_engine = engine
+            take_over(engine, ALONE)
+        config["system_database_engine"] = engine
         read_plainly()
         _open = self
         try:
@@ -337,11 +333,14 @@ class DbosEngine:
     @property
     def problem(self) -> str:
         """Reason why workflows cannot continue; empty if they can."""
+        why = self._barrier.problem if self._barrier is not None else ""
+        if why:
+            return (
+                f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
+            )
         if self._replicas.is_cut_off:
             return "Tocsin's database cannot be reached. What is unfinished goes on when it can be."
-        why = self._gate.problem if self._gate is not None else ""
-        said = f"Tocsin's journal cannot be written to ({why}). What is unfinished goes on when it can be."
-        return said if why else ""
+        return ""
 
     async def finish(self, seconds: float) -> None:
         """Wait for the running workflows, at most so many seconds."""
@@ -355,8 +354,10 @@ class DbosEngine:
         # DBOS would log each step of a cancelled workflow at length, though it is resumed later.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         await self.abandon()
-        if self._gate is not None:
-            self._gate.close()
+        if self._barrier is not None:
+            self._barrier.close()
+        if self._own_engine is not None:
+            self._own_engine.dispose()
         await asyncio.to_thread(DBOS.destroy)
         # DBOS had replaced the loop's default executor by its own, which it has just shut down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -308,7 +308,7 @@ class SignIn:
         return f"{self._public_url()}{DONE}"
 
     async def _done(self, request: Request) -> Response:
-        begun = self._states.finish(KIND, request)
+        begun = await self._states.finish(KIND, request)
         if begun is None:
             raise Refused(STRANGE)
         code = request.query_params.get("code")

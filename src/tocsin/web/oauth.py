@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -134,7 +134,8 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return body
 
 
-# OAuth `state` and `nonce` in a signed, short-lived cookie. Each is good once, in the same browser.
+# OAuth `state` and `nonce` in a signed, short-lived cookie. Each is good once, in the same browser, whichever
+# replica the browser comes back to.
 
 SECONDS = 600
 """Seconds until a state expires; Slack's own code lives as long (Slack, "Installing with OAuth")."""
@@ -144,6 +145,9 @@ MOST_UNCONFIRMED, UNCONFIRMED_SECONDS = 10, 30
 """Most unconfirmed redirects of one kind in so many seconds: each costs a request to Slack."""
 
 CROWDED = "Too many came back from Slack just now with nothing that Slack knows; try again in a minute."
+
+Claim = Callable[[str, int, int], Awaitable[bool]]
+"""Takes a name until a time, and is told what time it is; False if any replica has taken it before."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +164,12 @@ class OAuthState:
 class OAuthStates:
     """OAuth states, kept in the browser's signed cookie, so that no client can fill our memory."""
 
-    def __init__(self, secret: bytes, *, secure: bool, clock: Clock) -> None:
+    def __init__(self, secret: bytes, claim: Claim, *, secure: bool, clock: Clock) -> None:
         """With `secure`, cookies are sent over HTTPS only, and to no other host of the domain (`__Host-`)."""
         self._secret = secret
         self.secure = secure
         self._clock = clock
-        self._used: dict[str, int] = {}
+        self._claim = claim
         self._unconfirmed: dict[str, list[int]] = {}
 
     def cookie_name(self, kind: str) -> str:
@@ -189,11 +193,11 @@ class OAuthStates:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    def finish(self, kind: str, request: Request) -> OAuthState | None:
+    async def finish(self, kind: str, request: Request) -> OAuthState | None:
         """Return the redirect that ends with this request, or None.
 
         It is None for a redirect that began in another browser, expired, or ended before. A returned one
-        counts as unconfirmed until `arrived`. Raises Unavailable if too many are.
+        counts as unconfirmed until `confirm`. Raises Unavailable if too many are, or the database is away.
         """
         packed, _, signature = request.cookies.get(self.cookie_name(kind), "").partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(kind, "cookie", packed).encode()):
@@ -203,14 +207,16 @@ class OAuthStates:
         states = request.query_params.getlist("state")
         if len(states) != 1 or not hmac.compare_digest(states[0].encode(), begun.state.encode()):
             return None
-        self._used = {state: ends for state, ends in self._used.items() if ends > now}
-        if begun.expires_at <= now or begun.state in self._used:
+        if begun.expires_at <= now:
             return None
         unconfirmed = [at for at in self._unconfirmed.get(kind, ()) if at > now - UNCONFIRMED_SECONDS]
         if len(unconfirmed) >= MOST_UNCONFIRMED:
             raise Unavailable(CROWDED)
         self._unconfirmed[kind] = [*unconfirmed, now]
-        self._used[begun.state] = begun.expires_at
+        if not await self._claim(f"{kind} {begun.state}", begun.expires_at, now):
+            # Slack is not asked.
+            self.confirm(kind)
+            return None
         return begun
 
     def confirm(self, kind: str) -> None:
@@ -305,7 +311,7 @@ class InstallPages:
 
     async def _done(self, request: Request) -> tuple[str, str]:
         installs = self._installs()
-        if installs is None or self._states.finish(KIND, request) is None:
+        if installs is None or await self._states.finish(KIND, request) is None:
             raise Refused(STRANGE)
         code = request.query_params.get("code")
         if not code:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar, TypeVarTuple
 from uuid import uuid4
 
@@ -21,6 +21,9 @@ Say = Callable[[str, str, bool], Awaitable[None]]
 """Sends a sentence with a key; the last argument is True if an earlier attempt may have arrived."""
 
 KEPT_AS = "alarms told and to be told"
+OF_REPLICA = " of replica "
+"""Stands in a subject before the id of the replica that the problem is of."""
+
 _KEPT = TypeAdapter(dict[str, dict[str, str]])
 log = structlog.get_logger()
 
@@ -32,6 +35,10 @@ class OperatorAlerts:
         self._store = store
         self.relay: Callable[[str, str], bool] = lambda about, sentence: False
         """Passes an alert, or its end (no sentence), on to the replica that leads; False on that one."""
+        self.replica = ""
+        """Id of this replica; empty where no other can share the database."""
+        self.is_alone: Callable[[], bool] = lambda: True
+        """True while no other replica runs, so that alerts need not name theirs."""
         self._known: dict[str, str] = {}
         """Sentences about the problems that exist now, by subject."""
         self._since: dict[str, float] = {}
@@ -44,6 +51,9 @@ class OperatorAlerts:
 
     def raise_alert(self, about: str, sentence: str) -> None:
         """Queue a message to the operator, unless a problem about this subject is known already."""
+        self._raise(about, sentence if self.is_alone() else f"{sentence} (From replica {self.replica}.)")
+
+    def _raise(self, about: str, sentence: str) -> None:
         if about in self._known:
             return
         self._known[about] = sentence
@@ -59,13 +69,24 @@ class OperatorAlerts:
             if not self.relay(about, ""):
                 self._say_soon(f"Well again. Earlier: {sentence}")
 
+    def of_replica(self, about: str) -> str:
+        """Return the subject of a problem that each replica has, or has not, for itself."""
+        return f"{about}{OF_REPLICA}{self.replica}" if self.replica else about
+
+    def resolve_gone(self, alive: Collection[str]) -> None:
+        """On the leader, queue a message for each problem of a replica that is not alive any more."""
+        for about in list(self._known):
+            _, _, replica = about.partition(OF_REPLICA)
+            if replica and replica not in alive:
+                self._say_soon(f"That replica runs no more. Earlier: {self._known.pop(about)}")
+
     async def hear(self, relayed: str) -> None:
         """Say what another replica relayed, if this one leads."""
         about, sentence = json.loads(relayed)
         if self.relay(about, sentence):
             return
         if sentence:
-            self.raise_alert(about, sentence)
+            self._raise(about, sentence)
         else:
             self.resolve(about)
 

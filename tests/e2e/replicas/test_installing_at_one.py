@@ -6,12 +6,12 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 from slack_sdk.signature import SignatureVerifier
-from support.estate import AWAY, HOME, HOME_ADMIN, Lobby, heading, lobby
+from support.estate import AWAY, AWAY_ADMIN, HOME, HOME_ADMIN, Lobby, heading, lobby
 from support.forked import forked
 from support.operated import GLANCE_SECONDS, free_port
 from support.patience import LIMIT
@@ -73,6 +73,21 @@ async def until_it_says(part: str, secret: str, port: int) -> None:
             await asyncio.sleep(GLANCE_SECONDS)
 
 
+async def comes_back_elsewhere(running: Lobby, port: int) -> None:
+    """An admin begins at one replica, and Slack's redirect lands at the other: it installs there, once."""
+    browser = running.browser()
+    begun = await browser.get("/slack/install")
+    back = urlsplit(await running.way_back(browser, begun.headers["location"], AWAY_ADMIN))
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    elsewhere = f"http://127.0.0.1:{port}{back.path}?{back.query}"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        sent = {"Cookie": cookies, "Host": back.netloc}
+        assert heading(await client.get(elsewhere, headers=sent)) == "Tocsin is in Northwind"
+        for again in (f"{running.url}{back.path}?{back.query}", elsewhere):
+            answer = await client.get(again, headers=sent)
+            assert (answer.status_code, heading(answer)) == (403, "Not installed")
+
+
 async def test_a_workspace_that_installs_or_leaves_at_one_replica_does_so_at_all(
     tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:
@@ -88,6 +103,7 @@ async def test_a_workspace_that_installs_or_leaves_at_one_replica_does_so_at_all
             assert NOT_SERVED in await says(secret, port, AWAY)
             running.estate.uninstall(running.of(HOME).workspace, running.app.app_id)
             await until_it_says(NOT_SERVED, secret, port)
+            await comes_back_elsewhere(running, port)
         finally:
             other.kill()
             await other.wait()

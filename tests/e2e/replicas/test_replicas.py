@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from support.fleet import Fleet, running_fleet
 from support.postgresql import PostgresqlServer
 from support.readings import words
+from support.small_disk import SmallDisk
 
 from slack_emulator.faults import Fault
+from slack_emulator.models import View
+from tocsin.storage.postgresql import barred_engine
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
@@ -164,6 +170,90 @@ async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_i
     named = [reference for reference, name in fleet.incidents() if name == "while the database is gone"]
     assert len(named) == 1
     assert named[0] in words(view)
+
+
+async def test_after_an_outage_a_workflow_goes_on_at_its_next_attempt_however_long_the_outage_was(
+    fleet: Fleet, modules_postgresql: PostgresqlServer
+) -> None:
+    engine, barrier = barred_engine(fleet.database)
+    attempts: list[int] = []
+
+    def work() -> int:
+        # DBOS pauses between its attempts, each time twice as long.
+        while True:
+            attempts.append(len(attempts))
+            with suppress(sa.exc.DBAPIError), engine.connect() as connection:
+                return int(connection.scalar(sa.text("SELECT 7")) or 0)
+
+    modules_postgresql.stop()
+    working = asyncio.create_task(asyncio.to_thread(work))
+    await fleet.until(lambda: barrier.problem)
+    modules_postgresql.start()
+    assert await working == 7
+    assert len(attempts) == 2
+    barrier.close()
+    engine.dispose()
+    for number, one in enumerate(fleet.replicas):
+        if one.process.returncode is None:
+            await fleet.until_ready(number)
+
+
+async def test_while_the_database_takes_no_changes_nothing_is_lost_and_nothing_needs_a_restart(
+    fleet: Fleet, modules_postgresql: PostgresqlServer
+) -> None:
+    server = modules_postgresql
+    goes_on = asyncio.Event()
+    fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on))
+    alive = next(n for n, one in enumerate(fleet.replicas) if one.process.returncode is None)
+    fleet.to(alive)
+    await fleet.declare("acknowledged before")
+    view = await fleet.open_form("while it is read-only")
+    server.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.execute("SELECT pg_reload_conf()")
+    try:
+        goes_on.set()
+        assert "read-only" in await fleet.until_not_ready(alive)
+        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
+    finally:
+        server.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        server.execute("SELECT pg_reload_conf()")
+    await _all_goes_on(fleet, alive, view, "acknowledged before", "while it is read-only")
+
+
+async def test_while_the_disk_of_the_database_is_full_nothing_is_lost_and_nothing_needs_a_restart(
+    tmp_path: Path, stoppable_postgresql: PostgresqlServer, small_disk: SmallDisk
+) -> None:
+    database = stoppable_postgresql.create_database()
+    small_disk.take(database)
+    async with running_fleet(tmp_path, stoppable_postgresql, 1, database=database) as fleet:
+        goes_on = asyncio.Event()
+        fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on))
+        await fleet.declare("acknowledged before")
+        view = await fleet.open_form("while it is full")
+        fleet.describe("ana", view, random.Random(1).randbytes(1400).hex())
+        small_disk.fill()
+        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
+        goes_on.set()
+        assert "No space left on device" in await fleet.until_not_ready(0)
+        small_disk.clear()
+        await _all_goes_on(fleet, 0, view, "acknowledged before", "while it is full")
+
+
+async def _all_goes_on(fleet: Fleet, number: int, form: View, acknowledged: str, refused: str) -> None:
+    """What was acknowledged is finished, and what was refused is declared at the next press."""
+    await fleet.until_ready(number)
+    await fleet.quiet()
+    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), form.id)
+    assert outcome.ok, outcome
+    await fleet.quiet()
+    named = {name: reference for reference, name in fleet.incidents() if name in {acknowledged, refused}}
+    assert sorted(named) == sorted([acknowledged, refused])
+    for reference in named.values():
+        (room,) = fleet.channels_named(f"{reference.lower()}-")
+        assert len(fleet.posts(room)) == 1
+    assert fleet.replicas[number].process.returncode is None
 
 
 async def test_over_socket_mode_slack_spreads_what_people_do_and_a_killed_replica_is_not_missed(

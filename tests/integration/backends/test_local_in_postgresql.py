@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,6 +16,7 @@ from sqlalchemy.engine import make_url
 from support.declarations import ANA, BEN, DAWN, Ticking, declaration, full_declaration
 from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
+from support.small_disk import SmallDisk
 
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.postgresql import SESSION, PostgresqlConnection, PostgresqlDatabase
@@ -325,42 +324,11 @@ async def test_a_database_that_takes_no_changes_is_told_and_still_read(
     await backend.close()
 
 
-@pytest.fixture
-def small_disk(stoppable_postgresql: PostgresqlServer) -> Iterator[Path]:
-    """A disk of a few megabytes that the server may write to; only root can have one made."""
-    folder = stoppable_postgresql.folder / "small"
-    folder.mkdir()
-    if not _mounted(folder, f"size={SMALL}m"):
-        pytest.skip("needs the right to mount a small disk")
-    owner = stoppable_postgresql.folder.stat()
-    os.chown(folder, owner.st_uid, owner.st_gid)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-SMALL, LARGE = 12, 100
-"""Megabytes; a database with all tables has ten."""
-
-
-def _mounted(folder: Path, options: str) -> bool:
-    try:
-        return (
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True
-            ).returncode
-            == 0
-        )
-    except FileNotFoundError:
-        return False
-
-
 async def test_a_full_disk_is_told_and_leaves_no_gap(
-    stoppable_postgresql: PostgresqlServer, small_disk: Path
+    stoppable_postgresql: PostgresqlServer, small_disk: SmallDisk
 ) -> None:
-    server = stoppable_postgresql
-    server.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
-    url = server.create_database()
-    server.execute(f"ALTER DATABASE {named(url)} SET TABLESPACE small")
+    url = stoppable_postgresql.create_database()
+    small_disk.take(url)
     backend, made = await replica_of(url), 0
 
     async def declare_until_full() -> None:
@@ -374,7 +342,7 @@ async def test_a_full_disk_is_told_and_leaves_no_gap(
         await declare_until_full()
     assert made
     assert (await backend.incidents(limit=1))[0].reference == f"INC-{made}"
-    assert _mounted(small_disk, f"remount,size={LARGE}m")
+    small_disk.grow()
     assert (await backend.create(declaration("room again"))).reference == f"INC-{made + 1}"
     await backend.close()
 

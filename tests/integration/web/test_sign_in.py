@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-from starlette.responses import Response
 from support.declarations import declaration
 from support.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, heading, lobby
 
 from slack_emulator.models import Enterprise
 from tocsin.incidents.model import Person, PersonId
 from tocsin.web.middleware import own_origins
-from tocsin.web.oauth import MOST_UNCONFIRMED, UNCONFIRMED_SECONDS, OAuthStates, is_local
+from tocsin.web.oauth import MOST_UNCONFIRMED, UNCONFIRMED_SECONDS, is_local
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
 CANARY = "Canary 7f3a"
@@ -277,16 +275,6 @@ async def test_on_loopback_a_private_incident_opens_for_its_reporter_who_signs_i
         assert "Sign in with Slack" in hidden.text
         browser, back = await running.sign_in(ANA, "/incidents/INC-1")
         assert CANARY in (await browser.get(back.headers["location"])).text
-
-
-def test_over_https_cookies_are_for_this_host_alone() -> None:
-    trips = OAuthStates(b"secret", secure=True, clock=lambda: datetime.now(UTC))
-    answer = trips.start("sign-in", trips.create("sign-in"), Response())
-    cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-tocsin-sign-in=")
-    for said in ("; Secure", "; HttpOnly", "; SameSite=lax", "; Path=/", "; Max-Age=600"):
-        assert said in cookie
-    assert "Domain" not in cookie
 
 
 @pytest.mark.parametrize(

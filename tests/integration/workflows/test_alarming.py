@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+import pytest
 from support.bot import RunningBot, chosen, running_bot
 from support.held_backend import Held, held_bot
 from support.readings import cards, newest, settled, told
@@ -20,6 +24,11 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.alerts import OperatorAlerts
 
 REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_IO_API_KEY to it."
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> SqlKeyValueStore:
+    return SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
 
 
 def refused() -> Unavailable:
@@ -91,9 +100,8 @@ async def test_what_the_operator_was_told_is_not_told_again_after_a_restart_but_
 
 
 async def test_what_was_said_as_the_process_died_is_looked_for_under_its_key_before_it_is_said_again(
-    tmp_path: Path,
+    memory: SqlKeyValueStore,
 ) -> None:
-    memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
     said: asyncio.Queue[tuple[str, str, bool]] = asyncio.Queue()
 
     async def say_and_hear_nothing(sentence: str, key: str, again: bool) -> None:
@@ -127,4 +135,82 @@ async def test_a_lost_connection_is_told_when_it_lasts_and_not_when_it_passes(he
     assert warnings(held.bot, "owner") == [
         ":warning: No connection.",
         ":warning: Well again. Earlier: No connection.",
+    ]
+
+
+class Several:
+    """Replicas of which the first leads; each passes on what the operator is to be told."""
+
+    def __init__(self, memory: SqlKeyValueStore, *ids: str) -> None:
+        self.said: asyncio.Queue[str] = asyncio.Queue()
+        self.all = [OperatorAlerts(memory) for _ in ids]
+        self.relayed: list[str] = []
+        for alerts, replica in zip(self.all, ids, strict=True):
+            alerts.replica, alerts.is_alone = replica, lambda: len(self.all) == 1
+            alerts.relay = partial(self._relay, alerts)
+
+    def _relay(self, alerts: OperatorAlerts, about: str, sentence: str) -> bool:
+        if alerts is self.all[0]:
+            return False
+        self.relayed.append(json.dumps([about, sentence]))
+        return True
+
+    async def _say(self, sentence: str, key: str, again: bool) -> None:
+        self.said.put_nowait(sentence)
+
+    async def told(self) -> list[str]:
+        """What the operator is told by now."""
+        for one in self.relayed:
+            await self.all[0].hear(one)
+        self.relayed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                await self.all[0].keep_saying(self._say)
+        return [self.said.get_nowait() for _ in range(self.said.qsize())]
+
+
+async def test_an_alert_names_its_replica_where_there_are_several(memory: SqlKeyValueStore) -> None:
+    several = Several(memory, "web-1", "web-2")
+    one, other = several.all
+    other.raise_alert("token", "The token was revoked.")
+    one.raise_alert("backend", REFUSED)
+    assert await several.told() == [
+        f"{REFUSED} (From replica web-1.)",
+        "The token was revoked. (From replica web-2.)",
+    ]
+    one.raise_alert("token", "The token was revoked.")
+    other.resolve("token")
+    assert await several.told() == ["Well again. Earlier: The token was revoked. (From replica web-2.)"]
+
+
+async def test_an_alert_of_the_only_replica_names_none(memory: SqlKeyValueStore) -> None:
+    several = Several(memory, "web-1")
+    several.all[0].raise_alert("backend", REFUSED)
+    assert await several.told() == [REFUSED]
+
+
+async def test_the_connection_that_one_replica_has_does_not_end_the_alert_of_another_that_has_none(
+    memory: SqlKeyValueStore,
+) -> None:
+    several = Several(memory, "web-1", "web-2")
+    one, other = several.all
+    other.observe(other.of_replica("socket"), "No connection.", after=0.0)
+    assert await several.told() == ["No connection. (From replica web-2.)"]
+    one.observe(one.of_replica("socket"), "", after=0.0)
+    assert await several.told() == []
+    other.observe(other.of_replica("socket"), "", after=0.0)
+    assert await several.told() == ["Well again. Earlier: No connection. (From replica web-2.)"]
+
+
+async def test_the_alert_of_a_replica_that_was_stopped_is_ended(memory: SqlKeyValueStore) -> None:
+    several = Several(memory, "web-1", "web-2")
+    one, other = several.all
+    other.observe(other.of_replica("socket"), "No connection.", after=0.0)
+    one.raise_alert("backend", REFUSED)
+    await several.told()
+    one.resolve_gone(["web-1", "web-2"])
+    assert await several.told() == []
+    one.resolve_gone(["web-1"])
+    assert await several.told() == [
+        "That replica runs no more. Earlier: No connection. (From replica web-2.)"
     ]

@@ -45,8 +45,11 @@ PAGED = (
     "only where the configuration names targets; tests/integration/workflows/test_paging_restart.py stops one"
 )
 
+BROWSER = "only a browser that comes back from Slack; tests/integration/web/test_oauth_states.py has it"
+
 REPLICAS = {
     "storage.importing": IMPORTED,
+    "storage.key_value:SqlKeyValueStore.claim": BROWSER,
     "storage.replicas": SHARED,
     "storage.workflow_engine:DbosEngine.abandon": CLOSING,
     "storage.workflow_engine:DbosEngine.resume_halted": SHARED,
@@ -103,7 +106,7 @@ LOCAL = {
     "backends.local.sqlite:IncidentFile.close": CLOSING,
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
-    "storage.sqlite:WriteBarrier": FULL,
+    "storage.barrier:WriteBarrier": FULL,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,
     "storage.diagnostics": DOCTOR,

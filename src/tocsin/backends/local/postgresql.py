@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import CALLS, LISTS, MEMBER, MEMBERS, TABLES, TIMESTAMPS
 from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.storage.postgresql import error_code, may_pass
 
 SESSION = {
     "enable_seqscan": "off",
@@ -328,8 +329,6 @@ THREADS = 8
 """Threads, each with a connection, that wait for the database."""
 
 TRIES = 3
-_AGAIN = frozenset({"40001", "40P01"})
-"""Transactions that got in each other's way (PostgreSQL, error codes): one of them is to be repeated."""
 
 _SENTENCES = {
     "25006": "The incident database takes no changes just now; it is read-only.",
@@ -382,7 +381,7 @@ class PostgresqlDatabase:
             except sa.exc.DataError as error:
                 raise Refused("The text has a character in it that cannot be kept. Remove it.") from error
             except sa.exc.SQLAlchemyError as error:
-                if tries == TRIES or not _may_pass(error):
+                if tries == TRIES or not may_pass(error):
                     raise _unavailable(error) from error
 
     async def close(self) -> None:
@@ -391,16 +390,8 @@ class PostgresqlDatabase:
         await asyncio.to_thread(self.engine.dispose)
 
 
-def _code(error: sa.exc.SQLAlchemyError) -> str:
-    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
-
-
-def _may_pass(error: sa.exc.SQLAlchemyError) -> bool:
-    return _code(error) in _AGAIN or bool(getattr(error, "connection_invalidated", False))
-
-
 def _unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
-    code = _code(error)
+    code = error_code(error)
     if code in _SENTENCES:
         return Unavailable(_SENTENCES[code], retry_after=1.0)
     if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
