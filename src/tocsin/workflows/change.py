@@ -49,6 +49,7 @@ from tocsin.workflows.retry import (
 )
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 from tocsin.workflows.sync import OWN_PLACES, SlackSync
+from tocsin.workflows.used_channel import leave_channel
 
 # Effects of a change in Slack: each is a step of the change's workflow.
 
@@ -301,7 +302,10 @@ class ChangeEffects:
         return [
             await self._steps.run(
                 "archive the channel",
-                self._slack(incident).channels.archive,
+                leave_channel,
+                self._slack(incident),
+                self._state,
+                incident,
                 ChannelId(incident.slack_channel_id),
                 on_failure="The channel could not be archived",
             )

@@ -109,7 +109,16 @@ async def test_the_channel_is_not_offered_where_it_cannot_become_an_incidents(bo
     assert USE not in block_ids(await opened(bot, "leads")), "the bot is not in it"
 
 
-async def test_who_made_it_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
+async def test_what_was_declared_there_by_mistake_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
+    alerts = bot.workspace.channel(bot.slack.channel("alerts"))
+    alerts.topic = "What the monitors say"
+    await used(bot)
+    await typed_verb(bot, "ana", alerts.id, "/incident cancel it was a query")
+    await settled(bot)
+    assert (alerts.archived, alerts.topic) == (False, "What the monitors say")
+
+
+async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
     alerts = bot.workspace.channel(bot.slack.channel("alerts"))
     alerts.topic = "What the monitors say"
     incident = await used(bot)
