@@ -85,7 +85,10 @@ class Channel:
     created: int
     members: list[str] = field(default_factory=list)
     topic: str = ""
+    topic_set: tuple[str, int] = ("", 0)
+    """The user who set the topic, and when; empty and 0 if it was never set."""
     purpose: str = ""
+    purpose_set: tuple[str, int] = ("", 0)
     archived: bool = False
     is_general: bool = False
     pins: list[str] = field(default_factory=list)

@@ -352,6 +352,7 @@ class NewContext:
             rules=rules.rules,
             calls=rules.call_rules,
             limits=rules.limits,
+            use_this_channel=rules.channels.use_this_channel,
             help=Help(routes.help_here(), routes.help_anywhere()),
             pages=parts.settings.public_url,
             peer_teams=partial(self.registry.peer_teams, team),

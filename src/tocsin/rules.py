@@ -114,6 +114,7 @@ class PostIncidentTable(_Table):
     template: str | None = None
     archive_after_days: int | None = Field(default=None, ge=1, le=3650)
     archive_hosted: bool = False
+    archive_used: bool = False
 
 
 class NudgeRuleTable(_Table):
@@ -165,6 +166,8 @@ class ChannelsTable(_Table):
     """`[channels]`: settings for incidents' channels."""
 
     name: str = TEMPLATE
+    use_this_channel: bool = False
+    """True if the declare form proposes the channel that it was opened in, instead of a new one."""
 
     @field_validator("name")
     @classmethod
@@ -201,8 +204,8 @@ class Config(_Table):
 
     @property
     def post_incident(self) -> PostIncidentPolicy:
-        days, hosted = self.after.archive_after_days, self.after.archive_hosted
-        return PostIncidentPolicy(template=self.template, archive_after_days=days, archive_hosted=hosted)
+        policy = self.after.model_dump(exclude={"template"})
+        return PostIncidentPolicy(template=self.template, **policy)
 
     @property
     def triage_defaults(self) -> TriageDefaults:

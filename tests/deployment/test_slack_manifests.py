@@ -55,7 +55,7 @@ def test_a_variant_differs_from_the_usual_app_only_in_what_its_name_says() -> No
     assert without["settings"].pop("org_deploy_enabled") is False
     assert usual["settings"].pop("org_deploy_enabled") is True
     assert usual["settings"].pop("function_runtime") == "remote"
-    assert set(usual.pop("functions")) == {"declare_incident"}
+    assert set(usual.pop("functions")) == {"declare_incident", "update_incident", "close_incident"}
     events = usual["settings"]["event_subscriptions"]["bot_events"]
     events.remove("function_executed")
     assert without == usual

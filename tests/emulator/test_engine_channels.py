@@ -153,3 +153,12 @@ async def test_an_app_moves_its_read_cursor(slack: Slack, client: AsyncWebClient
     await client.conversations_mark(channel=general, ts=last)
     assert (await client.conversations_info(channel=general))["channel"]["last_read"] == last
     assert await error_of(client.conversations_mark(channel=general, ts="soon")) == "invalid_timestamp"
+
+
+async def test_a_topic_names_who_set_it_last(slack: Slack, client: AsyncWebClient) -> None:
+    channel = (await client.conversations_create(name="inc-1"))["channel"]["id"]
+    assert (await client.conversations_info(channel=channel))["channel"]["topic"]["creator"] == ""
+    await client.conversations_setTopic(channel=channel, topic="down")
+    topic = (await client.conversations_info(channel=channel))["channel"]["topic"]
+    assert (topic["value"], topic["creator"]) == ("down", (await client.auth_test())["user_id"])
+    assert topic["last_set"] > 0

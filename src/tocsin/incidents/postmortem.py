@@ -63,6 +63,8 @@ class PostIncidentPolicy(FrozenModel):
     """Days after closing until the channel is archived; None if it never is."""
     archive_hosted: bool = False
     """True to archive channels that the backend created, too."""
+    archive_used: bool = False
+    """True to archive channels that were there before the incident and that it used, too."""
 
 
 def template_error(template: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from tocsin.incidents.model import (
+    ChannelId,
     FieldValue,
     FrozenModel,
     Mode,
@@ -40,6 +41,8 @@ class DeclareRequest(FrozenModel):
     mode: Mode = "standard"
     status: StartStatus | None = None
     """The person's choice if it may be no incident; None if they made none."""
+    slack_channel_id: ChannelId | None = None
+    """Channel that the incident uses, if it gets none of its own."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -65,6 +68,8 @@ class Declaration(FrozenModel):
     mode: Mode = "standard"
     status: StartStatus | None = None
     """`triage` if it starts there; otherwise it starts as an incident."""
+    slack_channel_id: ChannelId | None = None
+    """Channel that the incident uses, if it gets none of its own."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)
     backend_entries: dict[str, tuple[FieldValue, ...]] = Field(default_factory=dict)

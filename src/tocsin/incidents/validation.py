@@ -325,8 +325,11 @@ def card_destinations(
     that was declared in retrospect, unless a message was its source: its card is in that message's thread.
     """
     found: list[CardDestination] = []
-    if origin and not incident.is_private and (thread or not incident.is_retrospective):
-        found.append(CardDestination(place="source", to=origin, thread=thread))
+    goes_back = origin and not incident.is_private and (thread or not incident.is_retrospective)
+    if origin and goes_back:
+        # Where the incident uses the channel it was declared in, the headline is there.
+        if thread or origin != incident.slack_channel_id:
+            found.append(CardDestination(place="source", to=origin, thread=thread))
     elif incident.creator.slack_user_id:
         found.append(CardDestination(place="reporter", to=incident.creator.slack_user_id))
     if announce and is_announced(incident) and not (announce == origin and thread is None):

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.errors import Refused, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId
-from tocsin.slack.disclosure import Disclosure, Joining, NewChannel, posted_to
+from tocsin.slack.disclosure import NOTHING, Disclosure, Joining, NewChannel, posted_to
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.shared_channels import Readership
 from tocsin.slack.views.card import bookmarks, is_purpose_of, purpose, topic
@@ -37,6 +37,29 @@ class Channels:
             is_private=private,
         )
         return _channel(answer)
+
+    async def join(self, channel: ChannelId) -> tuple[Channel, str | None]:
+        answer = await self._api.call(self._client.conversations_info, Priority.ANSWER, channel=channel)
+        found = answer.get("channel") or {}
+        readership, topic = _readership(found), found.get("topic") or {}
+        if readership.unusable:
+            raise Refused(readership.unusable)
+        if not found.get("is_member"):
+            await self._api.call(self._client.conversations_join, channel=channel)
+        is_ours = bool(topic.get("value")) and topic.get("creator") == self.bot_user_id
+        named = _channel(answer)
+        return (
+            Channel(id=named.id, name="" if readership.is_private else named.name),
+            None if is_ours else str(topic.get("value") or ""),
+        )
+
+    async def restore_topic(self, channel: ChannelId, topic: str) -> None:
+        answer = await self._api.call(self._client.conversations_info, Priority.CARD, channel=channel)
+        now = (answer.get("channel") or {}).get("topic") or {}
+        if now.get("creator") == self.bot_user_id and now.get("value") != topic:
+            await self._api.call(
+                self._client.conversations_setTopic, about=NOTHING, channel=channel, topic=topic
+            )
 
     async def find_own(self, names: Collection[str], incident: Incident, *, private: bool) -> Channel | None:
         """Slack, users.conversations: at most 999 on a page; a bot of some years is in thousands."""
@@ -218,12 +241,7 @@ class Channels:
             if refusal.code != "channel_not_found" and not is_direct:
                 raise
             return None
-        found = answer.get("channel") or {}
-        return Readership(
-            is_private=bool(found.get("is_private")),
-            is_shared=bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared")),
-            is_read_by_organization=bool(found.get("is_org_shared")),
-        )
+        return _readership(answer.get("channel") or {})
 
     async def public_name(self, channel: ChannelId) -> str:
         """Return the name of a public channel; empty for any other, whose name not everybody may know."""
@@ -257,6 +275,17 @@ class Channels:
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return False
+
+
+def _readership(found: Answer) -> Readership:
+    return Readership(
+        is_private=bool(found.get("is_private")),
+        is_shared=bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared")),
+        is_read_by_organization=bool(found.get("is_org_shared")),
+        is_direct=bool(found.get("is_im") or found.get("is_mpim")),
+        is_general=bool(found.get("is_general")),
+        is_archived=bool(found.get("is_archived")),
+    )
 
 
 def _channel(answer: Answer) -> Channel:

@@ -151,6 +151,8 @@ class WorkspaceContext:
     rules: tuple[AnnouncementRule, ...] = ()
     calls: tuple[CallRule, ...] = ()
     limits: PermissionLimits = field(default_factory=PermissionLimits)
+    use_this_channel: bool = False
+    """True if the declare form proposes the channel that it was opened in."""
     help: Help = field(default_factory=lambda: Help())
     pages: str = ""
     """Address of the incidents' pages, without a final slash; links to them are unfurled."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tocsin.slack.commands import COMMAND, COMMAND_DESCRIPTION, COMMAND_USAGE, VERBS, find_verb
 from tocsin.slack.listeners import (
     access,
+    change_step,
     choose,
     close,
     declare,
@@ -42,7 +43,7 @@ from tocsin.slack.payloads import (
     SlashCommand,
     ViewSubmission,
 )
-from tocsin.slack.views.workflow_step import DECLARE_STEP
+from tocsin.slack.views.workflow_step import CLOSE_STEP, DECLARE_STEP, UPDATE_STEP
 
 # The tables from payload to listener. The app manifest and `/incident help` are generated from them, and
 # tests compare the documentation's tables with them.
@@ -162,7 +163,11 @@ EVENTS: dict[str, Listener] = {
 A listener returns once its work is done or safely started. If it raises, Slack sends the event again.
 """
 
-STEPS: dict[str, dict[str, Any]] = {workflow_step.DECLARE: DECLARE_STEP}
+STEPS: dict[str, dict[str, Any]] = {
+    workflow_step.DECLARE: DECLARE_STEP,
+    change_step.UPDATE: UPDATE_STEP,
+    change_step.CLOSE: CLOSE_STEP,
+}
 """Steps for Workflow Builder (Slack, custom steps), by callback id."""
 
 STEP_EVENTS = {"function_executed"}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tocsin.incidents.errors import SlackRefused
+from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import ChannelId
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.retry import best_effort
@@ -25,6 +25,22 @@ class Readership:
     """True if another organisation reads it (Slack Connect), or is about to."""
     is_read_by_organization: bool = False
     """True if other workspaces of the same organization read it (Enterprise Grid)."""
+    is_direct: bool = False
+    """True if it is a direct message, of two people or of several."""
+    is_general: bool = False
+    """True if every member of the workspace is in it."""
+    is_archived: bool = False
+
+    @property
+    def unusable(self) -> str:
+        """The reason for which it cannot become an incident's channel; empty if it can."""
+        if self.is_direct:
+            return "A direct message cannot be an incident's channel."
+        if self.is_general:
+            return "Everybody is in this channel, so it cannot be one incident's."
+        if self.is_shared or self.is_read_by_organization:
+            return "People from elsewhere read this channel, so it cannot be an incident's."
+        return "This channel is archived." if self.is_archived else ""
 
 
 class SharedChannels:
@@ -58,6 +74,21 @@ class SharedChannels:
                 return _is_shared(asking.result())
             return None
         return _is_shared(self._known[channel][0])
+
+    def last(self, channel: ChannelId) -> Readership | None:
+        """Return the last answer about a channel; None if there is none."""
+        return self._known.get(channel, (None, 0.0))[0]
+
+    async def look_up(self, channel: ChannelId, seconds: float) -> Readership | None:
+        """Ask Slack now; return None for a channel that the bot cannot see.
+
+        Raises Unavailable, also if Slack does not answer in time, and SlackRefused.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._asked(channel)
+        except TimeoutError:
+            raise Unavailable("Slack does not answer just now.") from None
 
     def knows(self, channel: ChannelId | None) -> bool:
         """True if Slack need not be asked about a channel."""

@@ -154,6 +154,28 @@ class SqlSlackStateStore:
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
         await self._put(_channels, {"channel": channel}, {"incident_id": incident_id})
 
+    async def claim_channel(
+        self, channel: ChannelId, incident_id: str, *, instead_of: str | None = None
+    ) -> str:
+        ours = _channels.c.channel == channel
+
+        def claim(connection: sa.Connection) -> str:
+            owner = connection.scalar(sa.select(_channels.c.incident_id).where(ours))
+            if owner is None:
+                connection.execute(_channels.insert().values(channel=channel, incident_id=incident_id))
+                return incident_id
+            if owner != instead_of:
+                return str(owner)
+            same = sa.and_(ours, _channels.c.incident_id == instead_of)
+            taken = connection.execute(_channels.update().where(same).values(incident_id=incident_id))
+            return (
+                incident_id
+                if taken.rowcount
+                else str(connection.scalar(sa.select(_channels.c.incident_id).where(ours)))
+            )
+
+        return await self.do(claim, synced=True)
+
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
         found = await self._scalar(sa.select(_channels.c.incident_id).where(_channels.c.channel == channel))
         if found is not None:

@@ -13,6 +13,7 @@ from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.ports import Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import best_effort
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
+from tocsin.workflows.used_channel import earlier_topic
 
 log = structlog.get_logger()
 
@@ -34,6 +35,7 @@ class ChannelArchiver:
         self._state = state
         self._workspace = workspace
         self._clock = clock
+        self._policy = policy
         self._days = policy.archive_after_days
         # A person may press *keep* while the notice is being posted: their press waits for the notice.
         self._one_by_one = asyncio.Lock()
@@ -47,6 +49,10 @@ class ChannelArchiver:
         A channel that a person kept stays kept until the incident ends again.
         """
         if self._days is None or incident.incident_status.is_open or not incident.slack_channel_id:
+            return
+        used = await earlier_topic(self._state, incident, incident.slack_channel_id) is not None
+        if used and not self._policy.archive_used:
+            # A channel that was there before the incident goes on without it.
             return
         known = await self._state.find_scheduled_archive(incident.id)
         if known is None or (incident.closed_at is not None and incident.closed_at > known.ended_at):

@@ -48,7 +48,9 @@ from tocsin.workflows.retry import (
     sentences,
 )
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
+from tocsin.workflows.step_answers import answer_step
 from tocsin.workflows.sync import OWN_PLACES, SlackSync
+from tocsin.workflows.used_channel import leave_channel
 
 # Effects of a change in Slack: each is a step of the change's workflow.
 
@@ -301,7 +303,10 @@ class ChangeEffects:
         return [
             await self._steps.run(
                 "archive the channel",
-                self._slack(incident).channels.archive,
+                leave_channel,
+                self._slack(incident),
+                self._state,
+                incident,
                 ChannelId(incident.slack_channel_id),
                 on_failure="The channel could not be archived",
             )
@@ -358,6 +363,8 @@ class ChangeCommand(Command):
     change: IncidentChange
     ending: Ending | None = None
     next_update_minutes: int | None = None
+    run: str = ""
+    """Run of the Workflow Builder step that asks for it (Slack, `function_execution_id`); empty if none."""
 
     @property
     def key(self) -> str:
@@ -451,7 +458,34 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
             raise Refused(sentence, {"merged_into": sentence})
         return change.model_copy(update={"merged_into": other.reference})
 
+    async def answer_again(self, command: ChangeCommand) -> None:
+        """Report the outcome to the Workflow Builder step again; does nothing while the workflow runs."""
+        outcome = await self._finished(command.key)
+        if outcome is not None:
+            slack = self._workspace(command.team)
+            await answer_step(slack, self._backend, command.run, command.incident_id, outcome)
+
+    async def _tell_late(self, command: ChangeCommand, outcome: AnyChange) -> None:
+        if not command.run:
+            await super()._tell_late(command, outcome)
+        elif isinstance(outcome, NotChanged):
+            await self._answer_step(command, outcome)
+
+    async def _answer_step(self, command: ChangeCommand, outcome: AnyChange) -> None:
+        await self._steps.run(
+            "answer the workflow",
+            answer_step,
+            self._workspace(command.team),
+            self._backend,
+            command.run,
+            command.incident_id,
+            outcome,
+            on_failure="The workflow could not be answered",
+        )
+
     async def after(self, command: ChangeCommand, done: Changed) -> None:
+        if command.run:
+            await self._answer_step(command, done)
         before, incident, by = done.before or done.incident, done.incident, command.by
         await asyncio.gather(
             # No recorded step, since a repeat begins nothing twice.

@@ -31,8 +31,8 @@ class ChannelSetup:
         self._steps = Steps(engine)
         self._state = state
 
-    def steps(self, incident: Incident) -> list[Awaitable[Any]]:
-        """Return one step for each thing that the channel gets."""
+    def steps(self, incident: Incident, *, used: bool = False) -> list[Awaitable[Any]]:
+        """Return one step for each thing that the channel gets; a `used` one keeps its purpose."""
         once, slack = self._steps.run_once, self._workspace.channels
         channel = ChannelId(incident.slack_channel_id)
         return [
@@ -53,21 +53,24 @@ class ChannelSetup:
                 on_failure="The topic could not be set",
             ),
             once(
-                "set the purpose",
-                self._describe,
-                slack.set_purpose,
-                channel,
-                incident,
-                on_failure="The purpose could not be set",
-            ),
-            once(
                 "add the bookmark",
                 slack.bookmark,
                 channel,
                 incident,
                 on_failure="The bookmark could not be added",
             ),
+            *([] if used else [self._set_purpose(channel, incident)]),
         ]
+
+    def _set_purpose(self, channel: ChannelId, incident: Incident) -> Awaitable[Any]:
+        return self._steps.run_once(
+            "set the purpose",
+            self._describe,
+            self._workspace.channels.set_purpose,
+            channel,
+            incident,
+            on_failure="The purpose could not be set",
+        )
 
     async def _describe(
         self,

@@ -9,17 +9,19 @@ from contextlib import suppress
 from functools import partial
 
 from tocsin.incidents.channel_names import ChannelNames
-from tocsin.incidents.errors import SlackRefused, Unavailable
+from tocsin.incidents.errors import Refused, SlackRefused, Unavailable
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import StepFailure
 from tocsin.workflows.slack_client import SlackClient
+from tocsin.workflows.used_channel import UsedChannels, leave_channel
 
 # Create an incident's channel under the first free name; a repeat finds the channel that exists.
 
 CHANNEL_NAMES = 9
+OPENED = "opened the channel"
 
 
 def private_names(names: ChannelNames, incident: Incident) -> list[str]:
@@ -72,6 +74,7 @@ class ChannelOpener:
         self._saw = saw
         self._shelter = shelter
         self._names = names
+        self._used = UsedChannels(backend, workspace, state, clock)
 
     async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
         """Create the channel of the incident, which may have become private since it was declared."""
@@ -83,10 +86,29 @@ class ChannelOpener:
         private = incident.is_private
         if private and incident.slack_channel_id:
             return await self._noted(incident, await self._private_one(incident), key)
+        if (used := await self._existing(declaration, incident, names, again)) is not None:
+            return await self._taken(incident, used, key, "uses the channel")
         if again and private and declaration.visibility == "public":
             await self._leave_public(incident, names)
         channel = await open_channel(self._workspace, incident, names, private=private, again=again)
         return await self._taken(incident, channel, key)
+
+    async def _existing(
+        self, declaration: Declaration, incident: Incident, names: Sequence[str], again: bool
+    ) -> Channel | None:
+        """Return the existing channel that the declaration asks for; None if none is to be used.
+
+        Returns None also if that channel cannot be used any more: the incident then gets one of its own,
+        which an earlier attempt may have created already.
+        """
+        wanted = declaration.slack_channel_id
+        if wanted is None or incident.is_private:
+            return None
+        if again and await self._workspace.channels.find_own(names, incident, private=False) is not None:
+            return None
+        with suppress(Refused, SlackRefused):
+            return await self._used.take(wanted, incident)
+        return None
 
     def _candidates(self, declaration: Declaration, incident: Incident) -> list[str]:
         """Return names for the incident's channel, best first; the last is always free.
@@ -124,10 +146,10 @@ class ChannelOpener:
         await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         await self._backend.set_channel(incident.id, channel)
         await self._state.remember_channel(channel.id, incident.id)
-        await self._workspace.channels.archive(own.id)
+        await leave_channel(self._workspace, self._state, incident, own.id)
         return channel
 
-    async def _taken(self, incident: Incident, channel: Channel, key: str) -> Channel:
+    async def _taken(self, incident: Incident, channel: Channel, key: str, verb: str = OPENED) -> Channel:
         """Store the channel as the incident's own and return it.
 
         Returns a private one instead if the incident has become private in the meantime.
@@ -139,11 +161,11 @@ class ChannelOpener:
             await self._state.save_fingerprint(incident.id, channel.id, PRIVATE, PRIVATE)
         elif now.is_private:
             channel = await self._private_one(now)
-        return await self._noted(incident, channel, key)
+        return await self._noted(incident, channel, key, verb)
 
-    async def _noted(self, incident: Incident, channel: Channel, key: str) -> Channel:
+    async def _noted(self, incident: Incident, channel: Channel, key: str, verb: str = OPENED) -> Channel:
         """Add the opening of the channel to the timeline, and return the channel."""
-        entry = TimelineEntry(at=self._clock(), verb="opened the channel", text=f"#{channel.name}")
+        entry = TimelineEntry(at=self._clock(), verb=verb, text=f"#{channel.name}" if channel.name else "")
         await self._backend.note(incident.id, entry, f"{key}:channel")
         return channel
 

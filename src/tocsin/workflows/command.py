@@ -317,6 +317,18 @@ class DurableCommand(ABC, Generic[C]):
             self._refused[key] = True
         return outcome
 
+    async def begin(self, command: C) -> None:
+        """Save a command for which no person waits; does nothing if its key was started before.
+
+        Raises Unavailable.
+        """
+        await self._engine.start(self.verb, command.key, command.model_dump(mode="json"))
+
+    async def find_command(self, key: str) -> C | None:
+        """Return the command that was started with this key; None if there is none."""
+        begun = await self._engine.find_command(key)
+        return None if begun is None else self.command_type.model_validate(begun)
+
     async def _save(self, command: C, acknowledged: asyncio.Event) -> tuple[str, PendingReply[AnyChange]]:
         while True:
             key = command.key

@@ -77,9 +77,12 @@ class FallbackChannel:
     def watch(self, command: DeclareCommand, outcome: asyncio.Future[Any]) -> None:
         """Create a fallback channel if the outcome does not come in time.
 
-        Does nothing for the local backend, which cannot be unavailable by itself, and for what is over.
+        Does nothing for the local backend, which cannot be unavailable by itself, for what is over, and where
+        the incident will use the channel in which people are.
         """
-        if self._backend.is_remote and command.declaration.mode != "retrospective":
+        declaration = command.declaration
+        needs_one = declaration.mode != "retrospective" and declaration.slack_channel_id is None
+        if self._backend.is_remote and needs_one:
             # DBOS would count a workflow that is started here as a child of the running one, and so among
             # its steps. A fresh context starts it on its own.
             task = asyncio.get_running_loop().create_task(self._watched(command, outcome), context=Context())

@@ -14,6 +14,7 @@ from tocsin.workflows.channels import PRIVATE, open_channel, private_names
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
+from tocsin.workflows.used_channel import leave_channel
 
 
 class MakePrivate:
@@ -66,7 +67,7 @@ class MakePrivate:
             moved,
             old,
             f"{change.key}:moved",
-            on_failure=f"<#{old}> is still public and could not be archived",
+            on_failure=f"<#{old}> is still public and could not be left",
             attempts=ALL_DAY,
         )
         return moved, [*failures, left]
@@ -137,7 +138,7 @@ class MakePrivate:
     async def _leave(
         self, slack: SlackClient, incident: Incident, old: ChannelId, key: str, again: bool
     ) -> None:
-        """Delete the card in the public channel, post the reason, and archive it; its messages stay."""
+        """Delete the card in the public channel, post the reason, and leave it; its messages stay."""
         for card in await self._state.cards(incident.id):
             if card.channel == old:
                 await slack.messages.withdraw(card)
@@ -147,4 +148,4 @@ class MakePrivate:
             "role holders. What was written here can still be read by whoever can read this channel."
         )
         await slack.messages.say(old, sentence, key=key, again=again)
-        await slack.channels.archive(old)
+        await leave_channel(slack, self._state, incident, old)

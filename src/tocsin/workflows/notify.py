@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
-from contextlib import suppress
 from typing import Any
 
-from tocsin.incidents.errors import Unavailable, Withheld
 from tocsin.incidents.model import Incident, PersonId
 from tocsin.workflows.command import PendingReply
 from tocsin.workflows.declaration import AlreadyDeclared, AnyOutcome, DeclareCommand, Declared, NotDeclared
@@ -22,6 +19,7 @@ from tocsin.workflows.retry import (
     sentences,
 )
 from tocsin.workflows.slack_client import SlackClient
+from tocsin.workflows.step_answers import complete_step, in_its_channel
 
 # Messages to the reporter: in the modal, or by direct message if the modal is closed.
 
@@ -185,25 +183,12 @@ class DeclarationNotifier:
         ]
 
     async def answer_workflow(self, command: DeclareCommand, outcome: AnyOutcome) -> None:
-        """Report the outcome to the Workflow Builder step; a repeat changes nothing.
-
-        Later steps of that workflow may post its outputs anywhere, and all its editors read its log. So for a
-        private incident it learns only that the step is done.
-        """
+        """Report the outcome to the Workflow Builder step; a repeat changes nothing."""
         if isinstance(outcome, NotDeclared):
             await self._workspace.fail_step(command.run, outcome.in_full)
             return
-        incident = await _in_its_channel(self._backend, outcome.incident)
-        outputs = {
-            "reference": incident.reference,
-            "permalink": incident.permalink or "",
-            "channel": incident.slack_channel_id,
-        }
-        told = {name: value for name, value in outputs.items() if value}
-        try:
-            await self._workspace.complete_step(command.run, told, about=incident)
-        except Withheld:
-            await self._workspace.complete_step(command.run, {}, about=None)
+        incident = await in_its_channel(self._backend, outcome.incident)
+        await complete_step(self._workspace, command.run, incident)
 
 
 def too_late(incident: Incident, wanted_private: bool) -> list[str]:
@@ -223,20 +208,3 @@ def _declared(incident: Incident) -> str:
     where = f"; carry on in <#{incident.slack_channel_id}>" if incident.slack_channel_id else ""
     at = f" ({incident.permalink})" if incident.permalink else ""
     return f"What you declared is through: it is {incident.reference}{at}{where}."
-
-
-# Answers to a Workflow Builder step, whose outputs include the incident's channel.
-
-PAUSES = (0.1, 0.2, 0.5, 1, 2, 4, 8, 15, 30)
-"""Seconds before each poll for the incident's channel; a Workflow Builder step waits about a minute."""
-
-
-async def _in_its_channel(backend: IncidentBackend, incident: Incident) -> Incident:
-    """Return the incident with its channel; without one if it does not exist within a minute."""
-    for pause in PAUSES:
-        if incident.slack_channel_id or incident.is_private:
-            break
-        await asyncio.sleep(pause)
-        with suppress(Unavailable):
-            incident = await backend.find(incident.id) or incident
-    return incident

@@ -223,6 +223,15 @@ class SlackStateStore(Protocol):
     async def remember_channel(self, channel: ChannelId, incident_id: str) -> None:
         """Store the incident that a channel belongs to; a channel's first incident stays."""
 
+    async def claim_channel(
+        self, channel: ChannelId, incident_id: str, *, instead_of: str | None = None
+    ) -> str:
+        """Store the incident that a channel belongs to, unless that is another one than `instead_of`.
+
+        Returns the id of the incident that the channel belongs to then.
+        """
+        ...
+
     async def incident_of_channel(self, channel: ChannelId) -> str | None:
         """Return the id of the incident that this channel belongs to, or did; None if there is none."""
 

@@ -90,6 +90,7 @@ class DeclarationPublisher:
         unopened = [opened] if isinstance(opened, StepFailure) else []
         if isinstance(opened, Channel):
             incident = _in_channel(incident, opened)
+            unopened = _not_used(command, opened)
         if isinstance(opened, StepFailure) and opened.passing:
             await self._steps.together(
                 "publish it", self._publish, command, incident, unopened, waiting, returns=None
@@ -241,7 +242,8 @@ class DeclarationPublisher:
     def _set_up_channel(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return the independent steps that set up the incident's own channel, with its headline."""
         headline = CardDestination(place="headline", to=incident.slack_channel_id)
-        return [*self._setup.steps(incident), self._post(command, incident, headline)]
+        used = incident.slack_channel_id == command.declaration.slack_channel_id
+        return [*self._setup.steps(incident, used=used), self._post(command, incident, headline)]
 
     def _posts(self, command: DeclareCommand, incident: Incident) -> list[Awaitable[Any]]:
         """Return one step for each place that gets a card at once."""
@@ -334,7 +336,7 @@ class DeclarationPublisher:
     ) -> Card | None:
         """Post the card in a channel that the rules name; None if the channel has a card anyway."""
         declared_here = channel == command.origin and command.thread is None and not command.withheld
-        if channel == self._announce or declared_here:
+        if declared_here or channel in (self._announce, incident.slack_channel_id):
             return None
         return await self._card(command, incident, CardDestination(place="announcement", to=channel), again)
 
@@ -374,6 +376,14 @@ def _starts_in_triage(command: DeclareCommand, incident: Incident) -> bool:
 
 def _in_channel(incident: Incident, channel: Channel) -> Incident:
     return incident.model_copy(update={"slack_channel_id": channel.id, "slack_channel_name": channel.name})
+
+
+def _not_used(command: DeclareCommand, opened: Channel) -> list[StepFailure]:
+    """Return the failure to use an existing channel, if the declaration asked for one."""
+    wanted = command.declaration.slack_channel_id
+    if wanted is None or wanted == opened.id:
+        return []
+    return [StepFailure(trouble=f"<#{wanted}> could not be used, so it has a channel of its own")]
 
 
 def _withheld(command: DeclareCommand) -> list[StepFailure]:

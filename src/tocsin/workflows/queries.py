@@ -10,6 +10,7 @@ from tocsin.incidents.model import ChannelId, Incident, PersonId, TeamId, Timeli
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, loop_time
+from tocsin.workflows.used_channel import earlier_topic, holder
 
 # Finding and listing incidents, as far as a person may see them.
 
@@ -39,6 +40,16 @@ class FindIncidents:
         # A private incident has moved out of its former public channel, whose members may not see it.
         left = found is not None and found.is_private and found.slack_channel_id != channel
         return None if left else found
+
+    async def holder(self, channel: ChannelId) -> Incident | None:
+        """Return the incident whose channel this stays; None if a new incident may use the channel."""
+        return await holder(self._backend, self._channels, channel)
+
+    async def is_left(self, incident: Incident) -> bool:
+        """True if an incident is over whose channel goes on without it, since it was there before."""
+        if incident.incident_status.is_open:
+            return False
+        return await earlier_topic(self._channels, incident, incident.slack_channel_id) is not None
 
     async def named(self, reference: str, person: PersonId | None) -> Incident | None:
         """Return the incident with this reference, id or number; None if the person may not see it."""

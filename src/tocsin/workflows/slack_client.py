@@ -30,6 +30,17 @@ class SlackChannels(Protocol):
         """Create a channel. Raises Unavailable for a public one if the incident is private by now."""
         ...
 
+    async def join(self, channel: ChannelId) -> tuple[Channel, str | None]:
+        """Join a channel that exists, to use it for an incident; return it with its topic.
+
+        The topic is None if the bot wrote it. The name of a private channel is left out, since an incident
+        is read by more people. Raises Refused with the reason if the channel cannot be an incident's.
+        """
+        ...
+
+    async def restore_topic(self, channel: ChannelId, topic: str) -> None:
+        """Set the earlier topic of a used channel, unless people have changed the bot's one meanwhile."""
+
     async def find_own(self, names: Collection[str], incident: Incident, *, private: bool) -> Channel | None:
         """Return the channel with one of these names that this bot created for this incident, or None.
 

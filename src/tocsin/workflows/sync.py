@@ -26,6 +26,7 @@ from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
+from tocsin.workflows.used_channel import GIVEN_BACK, USED, earlier_topic
 
 # Link previews (Slack, chat.unfurl), which are updated like cards.
 
@@ -176,6 +177,9 @@ def _not_shown(refusal: SlackRefused | Withheld) -> None:
 TOGETHER_SECONDS = 0.2
 """Seconds to wait for further changes, which are then shown in one edit."""
 
+LABELS = ("topic", "purpose", "bookmark")
+"""Things of the incident's own channel that show it, by the names of their hashes."""
+
 OWN_PLACES = frozenset({"headline", "reporter"})
 """Places of a private incident's card: its own channel, and a direct message to its reporter."""
 
@@ -298,9 +302,8 @@ class SlackSync:
             if known.get((card.channel, card.ts), were.get("card")) != face:
                 changes.append(self._edit(workspace, shown, card, face))
         if own is not None:
-            for thing in ("topic", "purpose", "bookmark"):
-                if known.get((own, thing), were.get(thing)) != now[thing]:
-                    changes.append(self._furnish(workspace, incident, thing, now[thing]))
+            faces = {thing: (known.get((own, thing), were.get(thing)), now[thing]) for thing in LABELS}
+            changes += self._furnishings(workspace, incident, faces, known.get((own, USED)))
             if before is not None and self._names.of(before) != self._names.of(incident):
                 changes.append(self._rename(workspace, incident))
         errors = [done for done in await asyncio.gather(*changes, return_exceptions=True) if done]
@@ -325,7 +328,32 @@ class SlackSync:
             await workspace.messages.update_card(incident, card)
         await self._state.save_fingerprint(incident.id, card.channel, card.ts, face)
 
-    async def _furnish(self, workspace: SlackClient, incident: Incident, thing: str, face: str) -> None:
+    def _furnishings(
+        self,
+        workspace: SlackClient,
+        incident: Incident,
+        faces: dict[str, tuple[str | None, str]],
+        earlier: str | None,
+    ) -> list[Awaitable[None]]:
+        """Return the edits of those of the channel's `faces` that differ from how they were shown last.
+
+        `earlier` is the topic of a used channel from before the incident. Such a channel keeps its purpose,
+        and has its earlier topic again once the incident is over.
+        """
+        if earlier is not None:
+            del faces["purpose"]
+            if not incident.incident_status.is_open:
+                faces["topic"] = faces["topic"][0], GIVEN_BACK
+        return [
+            self._furnish(workspace, incident, thing, now, earlier)
+            for thing, (shown, now) in faces.items()
+            if shown != now
+        ]
+
+    async def _furnish(
+        self, workspace: SlackClient, incident: Incident, thing: str, face: str, earlier: str | None
+    ) -> None:
+        """Edit one thing of the channel; `earlier` is the topic that a used channel had before."""
         channel = ChannelId(incident.slack_channel_id)
         # A backend that makes the channel has bookmarks of its own for the call and the links.
         rebookmark = partial(workspace.channels.rebookmark, adds=not self._backend.makes_channel)
@@ -335,14 +363,17 @@ class SlackSync:
             "bookmark": rebookmark,
         }
         with _logging_refusals(f"set the {thing}"):
-            await changes[thing](channel, incident)
+            if face == GIVEN_BACK and earlier is not None:
+                await workspace.channels.restore_topic(channel, earlier)
+            else:
+                await changes[thing](channel, incident)
         await self._state.save_fingerprint(incident.id, channel, thing, face)
 
     async def _rename(self, workspace: SlackClient, incident: Incident) -> None:
-        """Rename the channel by the template, unless the backend created it or people renamed it."""
-        if self._backend.makes_channel:
-            return
+        """Rename the channel by the template, unless it is not ours or people renamed it."""
         id_ = ChannelId(incident.slack_channel_id)
+        if self._backend.makes_channel or await earlier_topic(self._state, incident, id_) is not None:
+            return
         names = [self._names.of(incident, n) for n in range(1, CHANNEL_NAMES + 1)]
         try:
             now = await workspace.channels.name_of(id_)

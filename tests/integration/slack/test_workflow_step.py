@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.asking_backend import AskingBackend
 from support.bot import RunningBot, running_bot
+from support.errands import declared
 from support.readings import cards, how_many, newest, told, words
 from support.slack import running_workspace
 
@@ -191,6 +192,23 @@ async def test_what_was_begun_is_answered_by_the_next_process(tmp_path: Path) ->
             assert await how_many(bot) == 1
 
 
+async def test_a_change_that_was_begun_is_answered_by_the_next_process(tmp_path: Path) -> None:
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        slack.workspace.faults.plan("functions.completeSuccess", *[Fault(status=500)] * 8)
+        async with running_bot(tmp_path, slack) as bot:
+            await declared(bot, "checkout is slow")
+            given = {"incident": "INC-1", "person": slack.person("ana"), "message": "a query"}
+            run = slack.workspace.steps.begin(slack.app, "close_incident", given)
+            await slack.workspace.heard("functions.completeSuccess")
+        assert run.state == "running"
+        slack.workspace.faults.clear()
+        async with running_bot(tmp_path, slack) as bot:
+            async with asyncio.timeout(60):
+                await run.ended.wait()
+            assert run.outputs["reference"] == "INC-1"
+            assert not (await newest(bot)).incident_status.is_open
+
+
 async def test_a_step_of_another_version_is_refused_in_words(bot: RunningBot) -> None:
     run = begun(bot)
     await ended(run)
@@ -326,3 +344,22 @@ async def test_a_member_of_a_large_private_channel_is_found_on_its_last_page(bot
     run = await ended(begun(bot, channel=leads.id))
     await bot.app.settled()
     assert run.outputs["reference"] in words(posts_in(bot, "leads")[-1])
+
+
+async def test_what_may_be_no_incident_starts_in_triage(bot: RunningBot) -> None:
+    run = await ended(begun(bot, triage=True))
+    (incident,) = await bot.backend.incidents()
+    assert (run.state, incident.incident_status.category) == ("completed", "triage")
+
+
+async def test_what_is_over_is_declared_with_its_times_and_without_a_channel(bot: RunningBot) -> None:
+    run = await ended(begun(bot, retrospective=True))
+    assert "say when it happened" in run.error
+    times = "Impact started: 2026-03-01T14:05Z\nFixed: 2026-03-01T15:05Z"
+    run = await ended(begun(bot, retrospective=True, times=times))
+    assert run.outputs.keys() == {"reference", "permalink"}
+    (incident,) = await bot.backend.incidents()
+    values = [f"{value.value:%H:%M}" for value in incident.incident_timestamp_values]
+    assert (incident.mode, values[0], values[-1]) == ("retrospective", "14:05", "15:05")
+    run = await ended(begun(bot, retrospective=True, times="Whenever: noon"))
+    assert "There is no time" in run.error

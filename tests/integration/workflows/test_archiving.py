@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.bot import RunningBot, running_bot
+from support.bot import RunningBot, chosen, running_bot, ticked
 from support.errands import press_card, until
 from support.managing import an_incident, asked, changed, verbs
-from support.readings import cards, own_channel, words
+from support.readings import cards, newest, own_channel, pressed, settled, words
 from support.slack import RunningWorkspace, running_workspace
 
 from slack_emulator.faults import Fault
@@ -104,6 +104,21 @@ async def test_whoever_keeps_the_channel_keeps_it_until_the_incident_ends_again(
     await until(bot, lambda: "keeps this channel" in words(cards(bot, incident.slack_channel_id)[-1]))
     await changed(bot, incident, "ana", summary="A lock in the database.")
     await passed(bot, clock, 5)
+    assert not own_channel(bot, incident).archived
+
+
+async def test_a_channel_that_was_there_before_is_not_archived(bot: RunningBot, clock: Turned) -> None:
+    view = await bot.type_command("ana", "alerts", "/incident checkout is slow")
+    alerts = bot.slack.channel("alerts")
+    await pressed(bot, view, "more_fields", "more_fields")
+    await bot.fill("ana", view, severity_id=chosen("major"), slack_channel_id=ticked(alerts))
+    assert (await bot.submit("ana", view)).ok
+    await settled(bot)
+    incident = await changed(bot, await newest(bot), "ana", ending="close")
+    assert incident.slack_channel_id == alerts
+    for _ in range(3):
+        await passed(bot, clock, 2.1)
+    assert notices(bot, incident) == []
     assert not own_channel(bot, incident).archived
 
 

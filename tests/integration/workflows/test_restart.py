@@ -11,7 +11,7 @@ import pytest
 from support.bot import chosen, resumed, running_bot
 from support.declarations import Ticking
 from support.held_backend import held_bot
-from support.managing import an_incident, order, verbs
+from support.managing import an_incident, changed, order, verbs
 from support.operated import free_port, operated, settings
 from support.readings import (
     cards,
@@ -68,6 +68,31 @@ async def test_what_was_saved_before_a_stop_is_declared_after_the_start(
         await settled(bot)
         assert await how_many(bot) == 1
         assert (await newest(bot)).reference in words(view)
+
+
+async def test_a_channel_is_used_once_though_the_bot_stops_while_it_joins(
+    slack: RunningWorkspace, tmp_path: Path
+) -> None:
+    workspace, go_on = slack.workspace, asyncio.Event()
+    config = tmp_path / "tocsin.toml"
+    config.write_text("[channels]\nuse_this_channel = true\n")
+    alerts = workspace.channel(slack.channel("alerts"))
+    alerts.topic, channels = "What the monitors say", len(workspace.state.channels)
+    async with running_bot(tmp_path / "data", slack, tocsin_config=config) as bot:
+        workspace.faults.plan("conversations.join", Fault(until=go_on, after_effect=True))
+        view = await bot.type_command("ana", "alerts", "/incident checkout is slow")
+        await bot.fill("ana", view, severity_id=chosen("major"))
+        assert (await bot.submit("ana", view)).ok
+        await workspace.begun("conversations.join")
+    go_on.set()
+    async with running_bot(tmp_path / "data", slack, tocsin_config=config) as bot:
+        await settled(bot)
+        incident = await newest(bot)
+        assert (incident.slack_channel_id, len(workspace.state.channels)) == (alerts.id, channels)
+        assert len(alerts.pins) == 1
+        await changed(bot, incident, "ana", ending="close")
+        await settled(bot)
+        assert alerts.topic == "What the monitors say"
 
 
 async def declared(slack: RunningWorkspace) -> View:

@@ -23,6 +23,7 @@ from tocsin.slack.context import MOST_DECLARED, AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import NOTHING, Disclosure, listed_to, shown_to
 from tocsin.slack.listeners.replies import is_readable, with_typed_text
 from tocsin.slack.listeners.targets import validate_roles
+from tocsin.slack.listeners.use_channel import check_channel, proposed, usable_channel
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -73,11 +74,12 @@ async def authorize_declaration(
     declaration = command.declaration
     private = declaration.visibility == "private"
     roles, within = declaration.incident_role_assignments, FRESH_SECONDS if private else STALE_SECONDS
-    unchecked, shared, assignees = await asyncio.gather(
+    unchecked, shared, assignees, _ = await asyncio.gather(
         context.check_permission(submission, Verb.DECLARE, private=private),
         context.shared_channels.is_shared(None if private else command.origin, CHECK_SECONDS),
         # A public declaration accepts cached accounts of the last hour, so that it need not wait for Slack.
         validate_roles(context, roles, private=private, within=within),
+        check_channel(context, declaration),
     )
     known = {"reporter": context.people.meet(declaration.reporter), "assignees": assignees}
     return command.model_copy(
@@ -165,7 +167,7 @@ async def open_declare(
     filled = prefill(
         as_read(rest, context.people.names), as_read(rest, context.people.names, addresses=False)
     )
-    filled = _starting(filled, mode, status)
+    filled = proposed(context, _starting(filled, mode, status), metadata)
     context.tasks.begin("open the form", open_form(context, command, metadata, filled, notice))
 
 
@@ -244,7 +246,7 @@ async def _open_carried(
         )
         return
     filled = DeclareRequest(name=metadata.name, summary=metadata.summary)
-    filled = _starting(filled, metadata.mode, metadata.status)
+    filled = proposed(context, _starting(filled, metadata.mode, metadata.status), metadata)
     shown: dict[str, Any] = {"name": "", "summary": "", "mode": "standard", "status": None}
     metadata = metadata.model_copy(update=shown)
     await open_form(context, payload, metadata, filled, filling=filling)
@@ -332,7 +334,8 @@ async def _show_form(
     assert action.view is not None
     form = await context.forms.fetch()
     opened = context.open_to(action.by.slack_user_id)
-    view = declare_modal(form, metadata, filled, opened=opened)
+    usable = usable_channel(context, metadata.origin)
+    view = declare_modal(form, metadata, filled, opened=opened, usable=usable)
     about = listed_to(action.by.slack_user_id, opened)
     await context.workspace.update_modal(action.view.id, view, about, seen=action.view.hash)
 
@@ -374,7 +377,9 @@ def _ask_to_confirm(submission: ViewSubmission, form: Form, context: WorkspaceCo
     """Return the form with everything that was typed, a question, and another label on its button."""
     metadata = DeclareMetadata.from_text(submission.view.private_metadata).model_copy(update={"sure": True})
     filled, opened = read_declare(submission.view.values), context.open_to(submission.by.slack_user_id)
-    view: dict[str, Any] = declare_modal(form, metadata, filled, problem=MANY, opened=opened).to_dict()
+    usable = usable_channel(context, metadata.origin)
+    form_again = declare_modal(form, metadata, filled, problem=MANY, opened=opened, usable=usable)
+    view: dict[str, Any] = form_again.to_dict()
     return {**view, "submit": plain("Declare all the same").to_dict()}
 
 
@@ -477,8 +482,9 @@ async def open_form(
     been shown keeps its content (Slack, views.update), so the values could not be set later.
     """
     form, opened = context.forms.now if filling is None else None, context.open_to(payload.by.slack_user_id)
+    usable = usable_channel(context, metadata.origin)
     view = (
-        declare_modal(form, metadata, filled, notice=notice, opened=opened)
+        declare_modal(form, metadata, filled, notice=notice, opened=opened, usable=usable)
         if form
         else loading_modal(metadata)
     )
@@ -489,7 +495,7 @@ async def open_form(
     if form is not None or view_id is None:
         return
     if filling is not None:
-        filled = await filling()
+        filled = (await filling()).model_copy(update={"slack_channel_id": filled.slack_channel_id})
     try:
         form = await context.forms.fetch()
     except TocsinError as error:
@@ -498,7 +504,9 @@ async def open_form(
             return
         form = await context.forms.wait()
     # Without the list of open incidents, which is optional and may have changed during the wait.
-    view = declare_modal(form, metadata, filled, notice=notice)
+    view = declare_modal(
+        form, metadata, filled, notice=notice, usable=usable_channel(context, metadata.origin)
+    )
     await context.workspace.update_modal(view_id, view, NOTHING)
 
 

@@ -133,6 +133,8 @@ async def on_reaction_or_pin(callback: EventCallback, context: WorkspaceContext)
         return
     channel, ts = marked
     incident = context.open_now.of_channel(channel) or await context.find.here(channel)
+    if incident is not None and await context.find.is_left(incident):
+        return
     if incident is None:
         return
     with contextlib.suppress(Refused):

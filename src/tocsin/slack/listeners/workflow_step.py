@@ -1,4 +1,4 @@
-"""Workflow Builder step that declares: validated like the form, saved, and completed at the end."""
+"""Workflow Builder steps; the one that declares is validated like the form, and completed at the end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import ChannelId, Form, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import Declaration, DeclareRequest
+from tocsin.incidents.timestamps import zone_named
 from tocsin.incidents.validation import parse_custom_fields, validate_declaration
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.context import WorkspaceContext
+from tocsin.slack.listeners.change_step import CHANGES, in_words, run_change_step
 from tocsin.slack.listeners.declare import KEYS, UNKNOWN_READERS, WITHHELD
 from tocsin.slack.listeners.targets import validate_roles
+from tocsin.slack.listeners.times import find_zone
 from tocsin.slack.payloads import EventCallback
 from tocsin.slack.views.workflow_step import read_step
 from tocsin.workflows.declaration import DeclareCommand
@@ -38,11 +41,19 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
     run, called = str(callback.event.get("function_execution_id") or ""), callback.event.get("function")
     if not run or not isinstance(called, dict):
         return
-    if called.get("callback_id") != DECLARE:
-        await context.workspace.fail_step(run, NOT_KNOWN)
-        return
-    given = callback.event.get("inputs")
+    given, step = callback.event.get("inputs"), called.get("callback_id")
     inputs: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    if step == DECLARE:
+        await _declare(callback, inputs, run, context)
+    elif step in CHANGES:
+        await run_change_step(CHANGES[step], callback, inputs, run, context)
+    else:
+        await context.workspace.fail_step(run, NOT_KNOWN)
+
+
+async def _declare(
+    callback: EventCallback, inputs: Mapping[str, Any], run: str, context: WorkspaceContext
+) -> None:
     key = str(uuid5(KEYS, f"{callback.served_team}/step/{run}"))
     if (begun := await context.declare.find_command(key)) is not None:
         await _answer_again(begun, context)
@@ -50,16 +61,11 @@ async def run_step(callback: EventCallback, context: WorkspaceContext) -> None:
     try:
         command = await _order(callback, inputs, key, context)
     except Refused as refusal:
-        await context.workspace.fail_step(run, _in_words(refusal))
+        await context.workspace.fail_step(run, in_words(refusal))
     except TocsinError as error:
         await context.workspace.fail_step(run, f"{error} Nothing was declared; run it again.")
     else:
         await context.declare.begin(command)
-
-
-def _in_words(refusal: Refused) -> str:
-    """Return the field errors of a refusal, each once; its general sentence only if there are none."""
-    return " ".join(dict.fromkeys(refusal.fields.values())) or refusal.sentence
 
 
 async def _answer_again(command: DeclareCommand, context: WorkspaceContext) -> None:
@@ -78,9 +84,11 @@ async def _order(
     reported only to the workflow.
     """
     form = await context.forms.fetch()
-    asked = read_step(inputs, form)
+    reporter = inputs.get("reporter")
+    zone = await find_zone(context, PersonId(reporter) if isinstance(reporter, str) else None)
+    asked = read_step(inputs, form, context.clock(), zone_named(zone))
     by = context.people.meet(Person(slack_user_id=asked.reporter))
-    request = validate_declaration(asked.declaration, form)
+    request = validate_declaration(asked.declaration, form, context.clock())
     private = request.visibility == "private"
     unchecked, withheld, assignees = await asyncio.gather(
         _may_declare(asked.reporter, private, context),

@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import Form, Incident, IncidentType, Mode, PersonId, StartStatus
+from tocsin.incidents.model import ChannelId, Form, Incident, IncidentType, Mode, PersonId, StartStatus
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.validation import TIME_FIELD, ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
@@ -57,7 +57,17 @@ STATUSES: tuple[Choice, ...] = (
 """Choices of `status`, by the category in which the incident starts."""
 
 OURS = frozenset(
-    {"name", "summary", "severity_id", "incident_type_id", "status", "visibility", "mode", "more_fields"}
+    {
+        "name",
+        "summary",
+        "severity_id",
+        "incident_type_id",
+        "status",
+        "visibility",
+        "mode",
+        "slack_channel_id",
+        "more_fields",
+    }
 )
 """Block ids of every form; any other id without a prefix is a field of the backend's own."""
 
@@ -70,21 +80,24 @@ def declare_modal(
     notice: str = "",
     problem: str = "",
     opened: Sequence[Incident] = (),
+    usable: ChannelId | None = None,
 ) -> View:
     """Build the declare form.
 
     The first screen has the name, the severity, the summary, the lead, every required field, if it may be no
     incident, and *private*; the button *More fields* shows the rest. `notice` and `trouble` are mrkdwn above
-    the name. `opened` are open incidents that this person may see.
+    the name. `opened` are open incidents that this person may see, and `usable` is the channel that the
+    incident may use instead of one of its own.
     """
     above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
     below_name, packed = _open_now(opened), metadata.to_json()
     texts = {"name": filled.name, "summary": filled.summary}
     only_texts = filled.model_fields_set <= texts.keys()
-    if only_texts or filled == DeclareRequest(name=filled.name, summary=filled.summary):
+    offers = usable is not None and metadata.expanded
+    if not offers and (only_texts or filled == DeclareRequest(name=filled.name, summary=filled.summary)):
         unfilled = render_form(IdentityKey(form, _empty_form), metadata.expanded)
         return filled_in(unfilled, texts, packed, above=above, below_name=below_name)
-    return _build_form(form, filled, packed, metadata.expanded, above, below_name)
+    return _build_form(form, filled, packed, metadata.expanded, above, below_name, usable)
 
 
 def _empty_form(form: Form, expanded: bool) -> View:
@@ -98,6 +111,7 @@ def _build_form(
     expanded: bool,
     above: Sequence[Block],
     below_name: Sequence[Block],
+    usable: ChannelId | None = None,
 ) -> View:
     name = text_input(
         "name",
@@ -129,7 +143,7 @@ def _build_form(
         *_questions(form, filled, required=True),
         *_status(form, filled),
         *_private(form, filled),
-        *_rest(form, filled, expanded=expanded),
+        *_rest(form, filled, usable, expanded=expanded),
     ]
     return View(
         type="modal",
@@ -142,13 +156,24 @@ def _build_form(
     )
 
 
-def _rest(form: Form, filled: DeclareRequest, *, expanded: bool) -> list[Block]:
-    """Return the fields that are not on the first screen, or the button that shows them."""
-    more = _more(form, filled)
-    if expanded:
-        return [DividerBlock(), *more] if more else []
+def _use_channel(usable: ChannelId | None, filled: DeclareRequest, *, ticked: bool) -> list[Block]:
+    """Return the choice to use the channel in which people are, if it is ticked or not as wanted here.
+
+    What is over has no channel.
+    """
+    is_ticked = usable is not None and filled.slack_channel_id == usable
+    if usable is None or is_ticked is not ticked or filled.mode == "retrospective":
+        return []
+    choice = (usable, "Use this channel for the incident", "Instead of a new one; all that is here stays")
+    return [checkbox("slack_channel_id", "Its channel", choice, checked=is_ticked)]
+
+
+def _rest(form: Form, filled: DeclareRequest, usable: ChannelId | None, *, expanded: bool) -> list[Block]:
+    """Return the ticked choice of a channel, and the other fields or the button that shows them."""
+    more = [*_more(form, filled), *_use_channel(usable, filled, ticked=False)]
     button = ButtonElement(action_id="more_fields", text=plain("More fields"), value="more")
-    return [ActionsBlock(block_id="more_fields", elements=[button])] if more else []
+    shown = [DividerBlock(), *more] if expanded else [ActionsBlock(block_id="more_fields", elements=[button])]
+    return [*_use_channel(usable, filled, ticked=True), *(shown if more else [])]
 
 
 def _open_now(incidents: Sequence[Incident]) -> list[Block]:
@@ -312,6 +337,7 @@ def read_declare(state: State) -> DeclareRequest:
         visibility="private" if "private" in values_of(state, "visibility") else "public",
         mode=_mode(values_of(state, "mode")),
         status=_chosen_status(first_value(state, "status")),
+        slack_channel_id=ChannelId(first_value(state, "slack_channel_id")) or None,
         incident_role_assignments={role: PersonId(who) for role, who in roles.items() if who},
         custom_field_entries={field: given for field, given in fields.items() if given},
         incident_timestamp_values={one: at for one, at in read_times(state).items() if at},

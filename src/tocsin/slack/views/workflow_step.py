@@ -1,15 +1,26 @@
-"""The Workflow Builder step *Declare an incident*: its inputs and outputs, and the request in them."""
+"""The Workflow Builder steps: their inputs and outputs, and the requests in them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, CustomField, FieldOption, Form, FrozenModel, PersonId
+from tocsin.incidents.model import (
+    ChannelId,
+    CustomField,
+    FieldOption,
+    Form,
+    FrozenModel,
+    Mode,
+    PersonId,
+    Status,
+)
 from tocsin.incidents.parsing import list_choices, match_prefix
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.timestamps import match_timestamp, parse_time
 from tocsin.incidents.validation import clean_text, join_names
 from tocsin.slack.views.blocks import shorten
 
@@ -19,6 +30,12 @@ PERSON, CHANNEL = "slack#/types/user_id", "slack#/types/channel_id"
 def _parameter(kind: str, title: str, description: str, *, required: bool = False) -> dict[str, Any]:
     return {"type": kind, "title": title, "description": description, "is_required": required}
 
+
+_OUTPUTS: dict[str, Any] = {
+    "reference": _parameter("string", "Reference", "Such as INC-12"),
+    "permalink": _parameter("string", "Permalink", "The address of the incident's page"),
+    "channel": _parameter(CHANNEL, "Channel", "The incident's own channel"),
+}
 
 DECLARE_STEP: dict[str, Any] = {
     "title": "Declare an incident",
@@ -36,17 +53,45 @@ DECLARE_STEP: dict[str, Any] = {
         "channel": _parameter(CHANNEL, "Channel", "Where its card is posted, too"),
         "private": _parameter("boolean", "Private", "For its reporter and role holders; gives no outputs"),
         "test": _parameter("boolean", "Test", "Only a test"),
+        "triage": _parameter("boolean", "Triage", "It may be no incident, and is announced once accepted"),
+        "retrospective": _parameter("boolean", "In retrospect", "It is over; nobody is called"),
+        "times": _parameter("string", "Times", "Of what is over, a line for each, such as: Fixed: 14:05"),
     },
-    "output_parameters": {
-        "reference": _parameter("string", "Reference", "Such as INC-12"),
-        "permalink": _parameter("string", "Permalink", "The address of the incident's page"),
-        "channel": _parameter(CHANNEL, "Channel", "The incident's own channel"),
-    },
+    "output_parameters": _OUTPUTS,
 }
 """Definition of the step (Slack, custom steps).
 
 Inputs and outputs keep their names, since people's workflows use them.
 """
+
+_INCIDENT = _parameter("string", "Incident", "Its reference, such as INC-12, or its permalink", required=True)
+
+UPDATE_STEP: dict[str, Any] = {
+    "title": "Update an incident",
+    "description": "Updates a public incident as the form does, once for each run of the workflow",
+    "input_parameters": {
+        "incident": _INCIDENT,
+        "person": _parameter(PERSON, "Person", "Who updates it, and must be allowed to", required=True),
+        "message": _parameter("string", "Message", "What is known now"),
+        "status": _parameter("string", "Status", "Its name, or the beginning of it"),
+        "severity": _parameter("string", "Severity", "Its name, or the beginning of it"),
+        "lead": _parameter(PERSON, "Lead", "Who leads from now on"),
+        "fields": _parameter("string", "Other fields", "A line for each, such as: Affected area: API"),
+    },
+    "output_parameters": _OUTPUTS,
+}
+
+CLOSE_STEP: dict[str, Any] = {
+    "title": "Close an incident",
+    "description": "Closes a public incident as the form does, once for each run of the workflow",
+    "input_parameters": {
+        "incident": _INCIDENT,
+        "person": _parameter(PERSON, "Person", "Who closes it, and must be allowed to", required=True),
+        "message": _parameter("string", "Message", "What resolved it"),
+        "fields": _parameter("string", "Other fields", "A line for each, such as: Root cause: A full disk"),
+    },
+    "output_parameters": _OUTPUTS,
+}
 
 
 _PERSON_ID, _CHANNEL_ID = re.compile(r"[UW][A-Z0-9]{2,30}"), re.compile(r"[CG][A-Z0-9]{2,30}")
@@ -63,8 +108,45 @@ class StepRequest(FrozenModel):
     declaration: DeclareRequest
 
 
-def read_step(inputs: Mapping[str, Any], form: Form) -> StepRequest:
-    """Parse the inputs of a step, in which choices are made by name.
+NO_PERSON = "The step names no person. Give it one, such as the person who started the workflow."
+
+
+class ChangeStepRequest(FrozenModel):
+    """Change that a step asks for, with the person who makes it; fields that are None stay as they are."""
+
+    person: PersonId
+    message: str
+    incident_status_id: str | None
+    severity_id: str | None
+    lead: PersonId | None
+    entries: dict[str, tuple[str, ...]]
+
+
+def read_change_step(inputs: Mapping[str, Any], form: Form, statuses: Sequence[Status]) -> ChangeStepRequest:
+    """Parse the inputs of *Update* and *Close*; choices are made by name, statuses among `statuses`.
+
+    Raises Refused with a sentence for each input that names nothing known.
+    """
+    wrong: dict[str, str] = {}
+    person, lead = _id(inputs, "person", _PERSON_ID, wrong), _id(inputs, "lead", _PERSON_ID, wrong)
+    if not person:
+        wrong.setdefault("person", NO_PERSON)
+    entries = _entries(_said(inputs, "fields"), form, wrong)
+    request = ChangeStepRequest(
+        person=PersonId(person),
+        message=_said(inputs, "message"),
+        incident_status_id=_chosen(_said(inputs, "status"), statuses, "status", wrong),
+        severity_id=_chosen(_said(inputs, "severity"), form.severities, "severity", wrong),
+        lead=PersonId(lead) if lead else None,
+        entries=entries["custom_field_entries"] | entries["backend_entries"],
+    )
+    if wrong:
+        raise Refused("The step could not be read.", wrong)
+    return request
+
+
+def read_step(inputs: Mapping[str, Any], form: Form, now: datetime, zone: tzinfo) -> StepRequest:
+    """Parse the inputs of *Declare*, in which choices are made by name and times are those of a zone.
 
     Raises Refused with a sentence for each input that names nothing known. Missing inputs are left to the
     validation of the declaration.
@@ -84,7 +166,9 @@ def read_step(inputs: Mapping[str, Any], form: Form) -> StepRequest:
         severity_id=_chosen(severity, form.severities, "severity", wrong),
         incident_type_id=_chosen(kind, form.incident_types, "incident_type", wrong),
         visibility="private" if inputs.get("private") is True else "public",
-        mode="test" if inputs.get("test") is True else "standard",
+        mode=_mode(inputs),
+        status="triage" if inputs.get("triage") is True else None,
+        incident_timestamp_values=_times(_said(inputs, "times"), form, now, zone, wrong),
         incident_role_assignments={lead.id: PersonId(lead_id)} if lead and lead_id else {},
         custom_field_entries=entries["custom_field_entries"],
         backend_entries=entries["backend_entries"],
@@ -93,6 +177,27 @@ def read_step(inputs: Mapping[str, Any], form: Form) -> StepRequest:
         raise Refused("The step could not be read.", wrong)
     where = ChannelId(channel) if channel else None
     return StepRequest(reporter=PersonId(reporter), channel=where, declaration=request)
+
+
+def _mode(inputs: Mapping[str, Any]) -> Mode:
+    """Return the mode; what is over is no test, as in the form."""
+    if inputs.get("retrospective") is True:
+        return "retrospective"
+    return "test" if inputs.get("test") is True else "standard"
+
+
+def _times(typed: str, form: Form, now: datetime, zone: tzinfo, wrong: dict[str, str]) -> dict[str, datetime]:
+    """Return the time in each line by timestamp id."""
+    found: dict[str, datetime] = {}
+    for line in filter(None, map(str.strip, typed.splitlines())):
+        try:
+            timestamp, said = match_timestamp(line, form)
+            at = parse_time(said.removeprefix(":"), now, zone).at
+        except Refused as refusal:
+            wrong["times"] = refusal.sentence
+        else:
+            found |= {timestamp.id: at} if at is not None else {}
+    return found
 
 
 def _said(inputs: Mapping[str, Any], name: str) -> str:
