@@ -83,6 +83,8 @@ class PagingServices:
     url: str = ""
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Every request that was taken: its path, and its body."""
+    asked: int = 0
+    """Requests that came in, questions included."""
     alerts: dict[str, Alert] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     """Keys of the alerts that were opened: a deduplicated one is here once."""
@@ -94,7 +96,7 @@ class PagingServices:
     def clear(self) -> None:
         for kept in (self.heard, self.alerts, self.opened, self.answers):
             kept.clear()
-        self.down = None
+        self.down, self.asked = None, 0
 
     def sent(self, path: str) -> list[dict[str, Any]]:
         return [body for where, body in self.heard if where.startswith(path)]
@@ -114,6 +116,7 @@ class PagingServices:
     def _answered(self, act: Callable[[Request, bytes], Response]) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             raw = await request.body()
+            self.asked += 1
             if self.down is not None:
                 return self.down()
             response = act(request, raw)

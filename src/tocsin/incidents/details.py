@@ -55,6 +55,31 @@ def roles_of(incident: Incident) -> Iterator[Detail]:
             yield Detail(label=held.role.name, values=(value,), note=held.role.instructions)
 
 
+def seen_by(incident: Incident) -> tuple[tuple[Person, str], ...]:
+    """Return the people who see a private incident, each once, with the reasons; empty for a public one."""
+    if not incident.is_private:
+        return ()
+    people: dict[str, Person] = {}
+    reasons: dict[str, list[str]] = {}
+    holders = [
+        (held.assignee, held.role.name)
+        for held in incident.incident_role_assignments
+        if held.assignee is not None and held.role.role_type != "reporter"
+    ]
+    for who, reason in [(incident.creator, "reporter"), *holders]:
+        people.setdefault(_key(who), who)
+        reasons.setdefault(_key(who), []).append(reason)
+    for member in incident.members:
+        people.setdefault(_key(member), member)
+        reasons.setdefault(_key(member), ["invited"])
+    # An incident that an alert declared has no reporter.
+    return tuple((who, ", ".join(reasons[key])) for key, who in people.items() if key)
+
+
+def _key(who: Person) -> str:
+    return who.slack_user_id or display_name(who)
+
+
 def answers_of(incident: Incident) -> Iterator[Detail]:
     """Yield the custom fields that are filled in."""
     for entry in incident.custom_field_entries:

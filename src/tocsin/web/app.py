@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
-from tocsin.incidents.details import called, duration, further_details_of
+from tocsin.incidents.details import called, duration, further_details_of, seen_by
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.validation import ago
@@ -112,6 +112,7 @@ def _templates() -> Jinja2Templates:
         declarer=declarer,
         called=called,
         further_details=further_details_of,
+        seen_by=seen_by,
         marks=export.marks,
         moment=export.moment,
         metrics_of=metrics_of,

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 from support.bot import RunningBot, chosen, running_bot
+from support.errands import opened_by
+from support.hosted import staged
+from support.paging import CONFIG, running_services
 from support.readings import settled
 
 from slack_emulator.faults import Fault
@@ -82,6 +85,28 @@ async def test_opening_the_form_asks_nothing_before_it_and_once_who_reads_the_ch
     fresh.workspace.clear()
     await fresh.type_command("ana", "general", "/incident checkout is slow again")
     assert [call.method for call in fresh.calls()] == ["views.open"]
+
+
+async def test_the_form_to_page_opens_before_anything_is_asked_but_what_the_gate_asks_for_every_form(
+    tmp_path: Path,
+) -> None:
+    async with running_services() as services:
+        config = tmp_path / "tocsin.toml"
+        config.write_text(CONFIG.format(url=services.url))
+        async with staged(tmp_path / "data", tocsin_config=config) as stage:
+            assert (await stage.bot.submit("ana", await stage.filled())).ok
+            channel = stage.open_channel("inc-1-checkout-is-slow", "ana")
+            await settled(stage.bot)
+            (incident,) = stage.io.account.incidents
+            for said in ("page", "page payments cards fail"):
+                stage.bot.workspace.clear()
+                stage.io.heard.clear()
+                await opened_by(stage.bot, "ana", channel, f"/incident {said}")
+                assert stage.bot.calls()[0].method == "views.open"
+                # The gate reads if the incident is private by now, at most once a second.
+                asked = {heard.path for heard in stage.io.heard}
+                assert asked <= {f"/v2/incidents/{incident['id']}"}
+            assert services.asked == 0
 
 
 async def test_nothing_is_asked_of_slack_before_the_reference_is_visible(fresh: RunningBot) -> None:

@@ -9,11 +9,13 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from support.declarations import BEN, DAWN, declaration, full_declaration
+from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
-from tocsin.incidents.model import ChannelId, TimelineEntry
+from tocsin.incidents.model import ChannelId, Person, PersonId, TimelineEntry
+from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.ports import Channel
 
+CHLOE = Person(slack_user_id=PersonId("U0CHLOE"), name="Chloe Marchetti")
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
 
 
@@ -190,6 +192,17 @@ async def test_the_token_opens_private_incidents_and_marks_them(site) -> None:
     assert '<span class="mark">test</span>' in shown.text
     assert "INC-1" in (await site.trusted("/incidents")).text
     assert shown.headers["cache-control"] == "no-store"
+
+
+async def test_the_page_of_a_private_incident_lists_who_sees_it_and_why(site) -> None:
+    private = await site.backend.create(full_declaration(visibility="private"))
+    invitation = IncidentChange(key="invite", by=ANA, at=DAWN, invited=(CHLOE.slack_user_id,), assignees=(CHLOE,))
+    await site.backend.change(private.id, invitation)
+    await site.backend.remember_people([BEN, CHLOE])
+    shown = " ".join(re.sub(r"<[^>]+>", " ", (await site.trusted("/incidents/INC-1")).text).split())
+    assert "Seen by Ana Torres (reporter) Ben Okafor (Incident Lead) Chloe Marchetti (invited)" in shown
+    await site.backend.create(full_declaration("public"))
+    assert "Seen by" not in (await site.trusted("/incidents/INC-2")).text
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
+from tocsin.incidents.details import seen_by
 from tocsin.incidents.model import Form, Incident, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.validation import join_names
@@ -33,19 +34,11 @@ MOST_LISTED = 40
 
 def seen_by_line(incident: Incident) -> str:
     """Return the line that says who sees a private incident, in mrkdwn; empty for a public one."""
-    if not incident.is_private:
+    readers = seen_by(incident)
+    if not readers:
         return ""
-    parts: dict[str, list[str]] = {person(incident.creator): ["reporter"]}
-    for assignment in incident.incident_role_assignments:
-        if assignment.assignee is not None and assignment.role.role_type != "reporter":
-            parts.setdefault(person(assignment.assignee), []).append(assignment.role.name)
-    for member in incident.members:
-        parts.setdefault(person(member), ["invited"])
-    named = [
-        f"{name} ({escape(shorten(', '.join(part), 100))})"
-        for name, part in list(parts.items())[:MOST_LISTED]
-    ]
-    more = len(parts) - MOST_LISTED
+    named = [f"{person(who)} ({escape(shorten(reason, 100))})" for who, reason in readers[:MOST_LISTED]]
+    more = len(readers) - MOST_LISTED
     return f":lock: Seen by {join_names([*named, *([f'{more} more'] if more > 0 else [])])}."
 
 
