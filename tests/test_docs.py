@@ -187,7 +187,7 @@ def _in_code(found: Sequence[str]) -> set[str]:
 
 
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
-    pages = read(DOCS / "configure.md") + read(DOCS / "rules.md")
+    pages = "".join(read(DOCS / f"{page}.md") for page in ("configure", "rules", "tasks"))
     examples = re.findall(r"^```toml\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     whole = tomllib.loads("\n".join(examples))
     form = IncidentConfig.from_toml(whole, other_keys=CONFIG_KEYS).form()

@@ -67,16 +67,19 @@ from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
+from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import FallbackChannel
+from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
-from tocsin.workflows.registry import IncidentWorkflows, WorkflowPorts, build_workflows
+from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
 from tocsin.workflows.self_test import SelfTest
+from tocsin.workflows.tasks import AddTasks
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
@@ -265,9 +268,10 @@ def _build(
         registry = WorkspaceRegistry(new_workspace, sole=True)
     else:
         registry = WorkspaceRegistry(new_workspace, save_org=store.save_org)
-    declare = _build_declare(parts, registry, state, current)
+    add_tasks, follow_ups = _build_tasks(parts, registry, state, forms)
+    declare = _build_declare(parts, registry, state, current, add_tasks)
     parts.replicas.hearers["incident"] = current.hear
-    workflows = _build_workflows(parts, registry, state, current, forms, people_of)
+    workflows = _build_workflows(parts, registry, state, current, forms, people_of, add_tasks, follow_ups)
     oauth_app = _build_oauth_app(parts.settings, new_client)
     check = UninstallCheck(oauth_app, store, registry) if store is not None else None
     new_context = NewContext(parts, forms, registry, people_of, channels_of, declare, workflows, check)
@@ -412,8 +416,25 @@ def _build_oauth(
     return OAuth(flow, TokenRotation(contexts.registry, flow, parts.clock), installations)
 
 
+def _build_tasks(
+    parts: Resources, registry: WorkspaceRegistry, state: SqlSlackStateStore, forms: FormCache
+) -> tuple[AddTasks, FollowUps]:
+    config, workspace = parts.config, registry.workspace_of
+    checklists = Checklists(
+        parts.backend, state, workspace, forms.fetch, config.task_policy, config.issue_tracker
+    )
+    add = AddTasks(parts.backend, parts.engine, state, workspace, forms.fetch, checklists, parts.clock)
+    return add, FollowUps(
+        backend=parts.backend, engine=parts.engine, state=state, workspace=workspace, checklists=checklists
+    )
+
+
 def _build_declare(
-    parts: Resources, registry: WorkspaceRegistry, state: SqlSlackStateStore, current: CurrentIncidents
+    parts: Resources,
+    registry: WorkspaceRegistry,
+    state: SqlSlackStateStore,
+    current: CurrentIncidents,
+    add_tasks: AddTasks,
 ) -> DeclareIncident:
     shelter = FallbackChannel(
         backend=parts.backend,
@@ -454,6 +475,7 @@ def _build_declare(
         alerts=parts.alerts,
         shelter=shelter,
         names=parts.config.channel_names,
+        add_tasks=add_tasks,
     )
 
 
@@ -464,6 +486,8 @@ def _build_workflows(
     current: CurrentIncidents,
     forms: FormCache,
     people_of: PeopleOf,
+    add_tasks: AddTasks,
+    follow_ups: FollowUps,
 ) -> IncidentWorkflows:
     workspace, nudge_store = registry.workspace_of, NudgeStore(parts.key_value)
     policy, count = parts.config.nudge_policy, parts.metrics.count_nudge
@@ -478,10 +502,14 @@ def _build_workflows(
         current=current,
         introduce=partial(_introduce, registry, people_of),
         rules_of=partial(_rules_of, parts),
-        nudger=nudger,
-        paging=_build_paging(parts, registry, state, current),
-        self_test=_build_self_test(parts, registry, state, current, forms),
-        snooze=SnoozeNudges(parts.backend, parts.engine, state, workspace, nudge_store, nudger),
+        ready=ReadyWorkflows(
+            nudger=nudger,
+            snooze=SnoozeNudges(parts.backend, parts.engine, state, workspace, nudge_store, nudger),
+            add_tasks=add_tasks,
+            follow_ups=follow_ups,
+            paging=_build_paging(parts, registry, state, current),
+            self_test=_build_self_test(parts, registry, state, current, forms),
+        ),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
     )
 

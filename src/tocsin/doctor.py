@@ -66,7 +66,7 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
-    for check in (*journal.checks, *kept):
+    for check in (*journal.checks, *kept, *_tasks(settings, form)):
         yield check
     async for check in _slack(settings, clock, form, journal):
         yield check
@@ -95,6 +95,16 @@ def _paging(settings: Settings) -> list[Check]:
         # The check of the configuration says so.
         return []
     return [Check(one.name, one.ok, one.said, one.fix) for one in examine(entries, read_secret)]
+
+
+def _tasks(settings: Settings, form: Form) -> list[Check]:
+    """Find tasks in the rules that the backend cannot keep."""
+    try:
+        lacking = open_config(settings).task_policy.lacking(form)
+    except ConfigurationError:
+        return []
+    fix = "Take these tasks out of the file; runbooks are shown all the same."
+    return [Check("TOCSIN_CONFIG tasks", False, said, fix) for said in lacking]
 
 
 def _data_folder(folder: Path, url: str) -> Check:

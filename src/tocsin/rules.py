@@ -29,6 +29,9 @@ from tocsin.incidents.model import (
 from tocsin.incidents.nudges import After, Condition, NudgePolicy, NudgeRule
 from tocsin.incidents.permissions import PermissionLimits
 from tocsin.incidents.postmortem import STANDARD, PostIncidentPolicy, template_error
+from tocsin.incidents.tasks import IncidentConditions, Runbook, RunbookRule, Task, TaskPolicy, TaskRule
+from tocsin.incidents.tracker import TITLE_LIMIT, Tracker
+from tocsin.incidents.tracker import template_error as address_error
 from tocsin.incidents.validation import clean_text, is_link, is_visible
 from tocsin.settings import ConfigurationError, Settings, read_config
 
@@ -41,6 +44,9 @@ Names = tuple[str, ...]
 EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
 ADDRESS = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?$"
 """Addresses to which pages are sent: over TLS, or on this machine."""
+
+RUNBOOK_LIMIT = 500
+"""Characters of the link to a runbook, so that a list with many of them fits into a message."""
 
 _SHAPES = {
     "permissions": "give a user group's id, which begins with S",
@@ -98,6 +104,85 @@ class CallTable(_Table):
             return HUDDLE
         if not is_link(given):
             raise ValueError("give a link that starts with https:// or http://, or 'huddle'")
+        return given
+
+
+class TaskTable(_Table):
+    """One of the things `do` names in `[[tasks]]`."""
+
+    title: str
+    kind: Literal["action", "follow_up"] = "action"
+    role: str | None = Field(default=None, min_length=1)
+    runbook: str | None = None
+
+    @field_validator("title")
+    @classmethod
+    def _is_a_title(cls, given: str) -> str:
+        return _titled(given)
+
+    @field_validator("runbook")
+    @classmethod
+    def _is_an_address(cls, given: str | None) -> str | None:
+        return given if given is None else _linked(given)
+
+
+class TasksTable(_Table):
+    """`[[tasks]]`: the tasks of an incident by severity, type and fields."""
+
+    severities: Names = ()
+    severity_at_least: str | None = Field(default=None, min_length=1)
+    incident_types: Names = ()
+    custom_fields: dict[str, Names] = Field(default_factory=dict)
+    modes: tuple[Mode, ...] = ("standard",)
+    do: tuple[TaskTable, ...] = Field(min_length=1, max_length=50)
+
+
+class RunbookTable(_Table):
+    """`[[runbooks]]`: a link for responders by severity, type and fields."""
+
+    severities: Names = ()
+    severity_at_least: str | None = Field(default=None, min_length=1)
+    incident_types: Names = ()
+    custom_fields: dict[str, Names] = Field(default_factory=dict)
+    modes: tuple[Mode, ...] = ("standard",)
+    title: str
+    url: str
+
+    @field_validator("title")
+    @classmethod
+    def _is_a_title(cls, given: str) -> str:
+        return _titled(given)
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, given: str) -> str:
+        return _linked(given)
+
+
+def _titled(given: str) -> str:
+    """Return a title as it is stored. Raises ValueError if it is empty or too long."""
+    title = clean_text(given)
+    if not is_visible(title) or len(title) > TITLE_LIMIT:
+        raise ValueError(f"give a title of at most {TITLE_LIMIT} characters")
+    return title
+
+
+def _linked(given: str) -> str:
+    if not is_link(given) or len(given) > RUNBOOK_LIMIT:
+        raise ValueError(f"give a link of at most {RUNBOOK_LIMIT} characters that starts with https://")
+    return given
+
+
+class TrackerTable(_Table):
+    """`[tracker]`: the form for a new issue in the issue tracker."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, given: str) -> str:
+        if wrong := address_error(given):
+            raise ValueError(wrong)
         return given
 
 
@@ -183,6 +268,9 @@ class Config(_Table):
     permissions: Permissions = Permissions()
     announcements: tuple[AnnouncementTable, ...] = Field(default=(), max_length=50)
     calls: tuple[CallTable, ...] = Field(default=(), max_length=50)
+    tasks: tuple[TasksTable, ...] = Field(default=(), max_length=50)
+    runbooks: tuple[RunbookTable, ...] = Field(default=(), max_length=50)
+    tracker: TrackerTable | None = None
 
     triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
@@ -217,6 +305,22 @@ class Config(_Table):
         return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
 
     @property
+    def task_policy(self) -> TaskPolicy:
+        rules = (
+            TaskRule(when=_conditions(rule), do=tuple(Task(**task.model_dump()) for task in rule.do))
+            for rule in self.tasks
+        )
+        runbooks = (
+            RunbookRule(when=_conditions(rule), runbook=Runbook(title=rule.title, url=rule.url))
+            for rule in self.runbooks
+        )
+        return TaskPolicy(rules=tuple(rules), runbooks=tuple(runbooks))
+
+    @property
+    def issue_tracker(self) -> Tracker | None:
+        return None if self.tracker is None else Tracker(url=self.tracker.url)
+
+    @property
     def channel_names(self) -> ChannelNames:
         return ChannelNames(self.channels.name)
 
@@ -241,6 +345,10 @@ class Config(_Table):
     @property
     def announced_in(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(channel for rule in self.announcements for channel in rule.channels))
+
+
+def _conditions(rule: TasksTable | RunbookTable) -> IncidentConditions:
+    return IncidentConditions(**rule.model_dump(include=set(IncidentConditions.model_fields)))
 
 
 T = TypeVar("T", bound=_Table)
@@ -300,6 +408,9 @@ def _known(place: Sequence[Any]) -> list[str]:
         "permissions": Permissions,
         "announcements": AnnouncementTable,
         "calls": CallTable,
+        "tasks": TaskTable if len(place) > 2 and place[2] == "do" else TasksTable,
+        "runbooks": RunbookTable,
+        "tracker": TrackerTable,
         "triage": TriageTable,
         "after": PostIncidentTable,
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,

@@ -64,7 +64,9 @@ class AnnouncementRule(FrozenModel):
             mode in self.modes
             and is_one_of(self.severities, [severity.id, severity.name] if severity else [])
             and is_one_of(self.incident_types, [kind.id, kind.name] if kind else [])
-            and all(is_one_of(wanted, _answers(name, entries)) for name, wanted in self.custom_fields.items())
+            and all(
+                is_one_of(wanted, answers_to(name, entries)) for name, wanted in self.custom_fields.items()
+            )
         )
 
 
@@ -117,7 +119,8 @@ def is_one_of(wanted: Sequence[str], called: Iterable[str]) -> bool:
     return any(name.casefold() in known for name in wanted)
 
 
-def _answers(name: str, entries: Iterable[FieldEntry]) -> Iterable[str]:
+def answers_to(name: str, entries: Iterable[FieldEntry]) -> Iterable[str]:
+    """Yield the answers to a field, which is named by its id or its name, as they are shown and entered."""
     for entry in entries:
         if name.casefold() in {entry.custom_field.id.casefold(), entry.custom_field.name.casefold()}:
             for value in entry.values:

@@ -26,6 +26,7 @@ from tocsin.incidents.model import (
     display_name,
 )
 from tocsin.incidents.timestamps import metrics_of, set_times
+from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
@@ -416,7 +417,11 @@ def _said(entry: TimelineEntry) -> str:
 def _check(one: FollowUp) -> str:
     who = f" ({as_written(display_name(one.assignee))})" if one.assignee else ""
     word = FOLLOW_UP_WORDS[one.kind].capitalize()
-    return f"- [{'x' if one.is_done else ' '}] {word}: {as_written(one.text)}{who}"
+    links = [("Runbook", one.runbook_url)]
+    if (issue := one.external_issue_reference) is not None:
+        links.append((issue_label(issue).capitalize(), issue.issue_permalink))
+    said = "".join(f" · {as_written(label)}: {as_written(url)}" for label, url in links if url)
+    return f"- [{'x' if one.is_done else ' '}] {word}: {as_written(one.text)}{who}{said}"
 
 
 def _to_do(one: FollowUp) -> dict[str, Any]:
@@ -424,6 +429,7 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
 
     Source: incident.io, Follow-ups V2 and Actions V2, Show: `status` is outstanding or completed.
     """
+    issue = one.external_issue_reference
     return {
         "id": one.id,
         "kind": one.kind,
@@ -432,6 +438,8 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
         **({"assignee": as_user(one.assignee)} if one.assignee else {}),
         "created_at": moment(one.created_at),
         **({"completed_at": moment(one.done_at)} if one.done_at else {}),
+        **({"runbook_url": one.runbook_url} if one.runbook_url else {}),
+        **({"external_issue_reference": issue.model_dump()} if issue is not None else {}),
     }
 
 

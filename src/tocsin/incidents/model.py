@@ -267,6 +267,10 @@ class FollowUp(FrozenModel):
     is_done: bool = False
     created_at: datetime
     done_at: datetime | None = None
+    runbook_url: str | None = None
+    """Link of the runbook that says how it is done."""
+    external_issue_reference: ExternalIssue | None = None
+    """Issue in a tracker, in which it is done."""
 
 
 HUDDLE = "https://app.slack.com/huddle"

@@ -154,6 +154,18 @@ class FollowUpRequest(FrozenModel):
     kind: Literal["action", "follow_up"] = "action"
     text: str
     assignee: Person | None = None
+    runbook_url: str | None = None
+    issue_url: str | None = None
+
+
+class FollowUpChange(FrozenModel):
+    """A change to an action or follow-up; what is None stays as it is. A repeat changes nothing."""
+
+    key: str
+    by: Person
+    at: datetime
+    assignee: Person | None = None
+    issue_url: str | None = None
 
 
 NOBODY = PersonId("")

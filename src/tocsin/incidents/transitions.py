@@ -21,6 +21,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import (
+    LINK_LIMIT,
     NAME_LIMIT,
     NOBODY,
     SUMMARY_LIMIT,
@@ -180,7 +181,15 @@ def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
     if len(text) > TEXT_LIMIT:
         said = f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}."
         raise Refused(said, {"text": said})
+    check_issue(request.issue_url)
     return request.model_copy(update={"text": text})
+
+
+def check_issue(url: str | None) -> None:
+    """Raise Refused if this is no link to an issue."""
+    if url is not None and not is_link(url):
+        said = f"Give the link of the issue: it starts with https:// and has at most {LINK_LIMIT} characters."
+        raise Refused(said, {"issue_url": said})
 
 
 def changed_fields(change: IncidentChange) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.paging import Page
+from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
 from tocsin.slack.disclosure import NOTHING, Disclosure, InChannel, is_person, posted_to, shown_to
@@ -22,8 +23,8 @@ from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, bookmarks, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
+from tocsin.slack.views.followups import checklist_message, follow_up_message
 from tocsin.slack.views.notifications import (
-    follow_up_message,
     kept_message,
     leaving_message,
     news_message,
@@ -390,18 +391,52 @@ class Messages:
         return await self._posts.find(channel, key, thread)
 
     async def post_follow_up(
-        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+        self,
+        channel: ChannelId,
+        incident: Incident,
+        follow_up: FollowUp,
+        new_issue: str | None,
+        *,
+        key: str,
+        again: bool = False,
     ) -> MessageTs:
-        text, blocks = follow_up_message(incident, follow_up)
+        text, blocks = follow_up_message(follow_up, new_issue)
         about = posted_to(channel, incident)
         _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
         return ts
 
     async def update_follow_up(
-        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+        self,
+        channel: ChannelId,
+        ts: MessageTs,
+        incident: Incident,
+        follow_up: FollowUp,
+        new_issue: str | None,
     ) -> None:
-        text, blocks = follow_up_message(incident, follow_up)
+        text, blocks = follow_up_message(follow_up, new_issue)
         await self._posts.edit((channel, ts), text, blocks, about=posted_to(channel, incident))
+
+    async def show_checklist(
+        self,
+        channel: ChannelId,
+        incident: Incident,
+        checklist: Checklist,
+        ts: MessageTs | None,
+        *,
+        thread: MessageTs | None,
+        again: bool = False,
+    ) -> MessageTs:
+        text, blocks = checklist_message(incident, checklist)
+        about, key = posted_to(channel, incident), f"{incident.id}:checklist"
+        posted = ts
+        if posted is None:
+            _, posted = await self._posts.post(
+                channel, text, blocks, about=about, key=key, thread=thread, again=again
+            )
+        if ts is not None or again:
+            # A message of an earlier attempt may show an earlier state.
+            await self._posts.edit((channel, posted), text, blocks, about=about)
+        return posted
 
     async def show_page(
         self, channel: ChannelId, incident: Incident, page: Page, ts: MessageTs | None, *, again: bool = False

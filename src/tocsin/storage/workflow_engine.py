@@ -147,6 +147,8 @@ _KEEPING = {
     "note": ("note it", "the backend has not noted it"),
     "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
     "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
+    "change a follow-up": ("change the follow-up", "the backend has not changed it"),
+    "add tasks": ("add the tasks", "the backend has not added what is to be done"),
 }
 """The step of each verb that changes the backend, and the reason to show while it is not done."""
 
@@ -343,9 +345,11 @@ class DbosEngine:
         return ""
 
     async def finish(self, seconds: float) -> None:
-        """Wait for the running workflows, at most so many seconds."""
-        if self._running:
-            await asyncio.wait(set(self._running), timeout=seconds)
+        """Wait for the running workflows and those that they start, at most so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._running and (left := until - loop.time()) > 0:
+            await asyncio.wait(set(self._running), timeout=left)
 
     async def close(self) -> None:
         """Stop the engine; workflows that do not end within FINISH_SECONDS are resumed at the next start."""

@@ -22,7 +22,8 @@ from tocsin.incidents import export
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
-from tocsin.incidents.validation import ago
+from tocsin.incidents.tracker import issue_label
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
@@ -113,6 +114,8 @@ def _templates() -> Jinja2Templates:
         called=called,
         further_details=further_details_of,
         seen_by=seen_by,
+        follow_up_words=FOLLOW_UP_WORDS,
+        issue_label=issue_label,
         marks=export.marks,
         moment=export.moment,
         metrics_of=metrics_of,

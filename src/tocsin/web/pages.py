@@ -108,6 +108,7 @@ class Pages:
                 incident = await self.backend.find(incident.id) or incident
                 timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
+            follow_ups = () if wants_json(request) else await self.backend.follow_ups(incident.id)
         except TocsinError as error:
             return self.unavailable(request, error)
         if wants_json(request):
@@ -115,6 +116,7 @@ class Pages:
         found = {
             "incident": incident,
             "timeline": timeline,
+            "follow_ups": follow_ups,
             "form": form,
             "slack_url": self.slack_url(incident.slack_team_id),
         }

@@ -23,7 +23,6 @@ from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, des
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
-from tocsin.workflows.announce import Announcer
 from tocsin.workflows.briefing import change_briefings
 from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
 from tocsin.workflows.command import (
@@ -350,6 +349,9 @@ class ChangeEffects:
 # The workflow: change the incident at the backend, then apply the effects in Slack.
 
 VERB = "change"
+ByRules = Callable[[Incident, Incident, Person | None], Awaitable[None]]
+"""Starts everything that rules do since a change: the incident before and after it, and who changed it."""
+
 GONE = "That incident is not here any more."
 
 
@@ -395,7 +397,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         form: Callable[[], Awaitable[Form]],
         workspace: WorkspaceOf,
         effects: ChangeEffects,
-        announcer: Announcer,
+        by_rules: ByRules,
         alerts: OperatorAlerts,
         saw: Callable[[Incident], None],
     ) -> None:
@@ -404,7 +406,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         self._backend = backend
         self._form = form
         self._effects = effects
-        self._announcer = announcer
+        self._by_rules = by_rules
         self._alerts = alerts
         self._saw = saw
 
@@ -489,7 +491,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         before, incident, by = done.before or done.incident, done.incident, command.by
         await asyncio.gather(
             # No recorded step, since a repeat begins nothing twice.
-            retry_forever("announce it by the rules", self._announcer.begin, before, incident, by),
+            retry_forever("do what the rules say", self._by_rules, before, incident, by),
             self._effects.apply(
                 done,
                 done.change or command.change,

@@ -32,6 +32,7 @@ from tocsin.workflows.notify import too_late
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.retry import SLACK_ATTEMPTS, Steps, best_effort, retry, retry_forever
+from tocsin.workflows.tasks import AddTasks
 
 log = structlog.get_logger()
 VERB = "declare"
@@ -55,6 +56,7 @@ class DeclareIncident:
         alerts: OperatorAlerts,
         shelter: FallbackChannel,
         names: ChannelNames,
+        add_tasks: AddTasks,
         ended: Callable[[str], None] = lambda outcome: None,
         seen: Callable[[float], None] = lambda seconds: None,
         saw: Callable[[Incident], None] = lambda incident: None,
@@ -72,6 +74,7 @@ class DeclareIncident:
         self._alerts = alerts
         self._shelter = shelter
         self._names = names
+        self._add_tasks = add_tasks
         self._ended = ended
         self._saw = saw
         self._room: PendingReplies[AnyOutcome] = PendingReplies(seen)
@@ -205,11 +208,7 @@ class DeclareIncident:
         if isinstance(outcome, Declared):
             if not waiting.waited:
                 waiting.visible()
-            incident, *_ = await asyncio.gather(
-                publisher.publish(command, outcome.incident, waiting),
-                *publisher.notifier.answers(command, outcome),
-            )
-            outcome = Declared(incident=incident)
+            outcome = await self._published(command, outcome, waiting)
         else:
             await asyncio.gather(*publisher.notifier.answers(command, outcome))
             # A Workflow Builder step gets the error itself; its reporter has no form to correct.
@@ -223,6 +222,23 @@ class DeclareIncident:
             self._ended(outcome.kind)
         log.info("a declaration came to its end", outcome=outcome.kind, incident=reference)
         return outcome.model_dump(mode="json")
+
+    async def _published(
+        self, command: DeclareCommand, outcome: Declared, waiting: PendingReply[AnyOutcome]
+    ) -> Declared:
+        """Show the incident in Slack and start its tasks, whose checklist needs the headline to be there."""
+        publisher, created = self._publisher(command.declaration.slack_team_id), outcome.incident
+        begin_tasks = partial(retry_forever, "add its tasks", self._add_tasks.begin, None, created)
+        # A backend's own channel may take a day to come, and has no headline of ours.
+        at_once = [begin_tasks()] if self._backend.makes_channel else []
+        incident, *_ = await asyncio.gather(
+            publisher.publish(command, created, waiting),
+            *publisher.notifier.answers(command, outcome),
+            *at_once,
+        )
+        if not at_once:
+            await begin_tasks()
+        return Declared(incident=incident)
 
     async def _create(self, command: DeclareCommand, waiting: PendingReply[AnyOutcome]) -> AnyOutcome:
         declaration = command.declaration

@@ -1,4 +1,4 @@
-"""Actions and follow-ups: add one, complete it with a button, list them."""
+"""Actions and follow-ups: add one, take it, link its issue, complete it, list them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person
-from tocsin.incidents.requests import FollowUpRequest
-from tocsin.incidents.transitions import validate_follow_up
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, display_name
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
+from tocsin.incidents.transitions import check_issue, validate_follow_up
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -23,11 +24,12 @@ from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEng
 from tocsin.workflows.retry import Steps, retry_forever
 from tocsin.workflows.slack_client import WorkspaceOf
 
-VERB_ADD, VERB_COMPLETE = "add a follow-up", "complete a follow-up"
+VERB_ADD, VERB_COMPLETE, VERB_CHANGE = "add a follow-up", "complete a follow-up", "change a follow-up"
 LACKED = {"action": "action", "follow_up": "follow-up"}
 """Name in `Form.lacks` of the verb that a backend may lack, by kind of follow-up."""
 
 GONE = "That incident is not here any more."
+NOT_HERE = "That is not to be done in this incident."
 
 
 class AddFollowUpCommand(Command):
@@ -76,6 +78,28 @@ class CompleteFollowUpCommand(Command):
         return self.model_copy(update={"asked": key})
 
 
+class ChangeFollowUpCommand(Command):
+    """A request to take an action or follow-up, or to link the issue of one."""
+
+    follow_up_id: str
+    change: FollowUpChange
+
+    @property
+    def key(self) -> str:
+        return self.change.key
+
+    @property
+    def by(self) -> Person:
+        return self.change.by
+
+    @property
+    def asked_at(self) -> datetime:
+        return self.change.at
+
+    def with_key(self, key: str) -> ChangeFollowUpCommand:
+        return self.model_copy(update={"change": self.change.model_copy(update={"key": key})})
+
+
 class AddFollowUp(DurableCommand[AddFollowUpCommand]):
     """Workflow that adds an action or follow-up; its outcome carries it."""
 
@@ -109,7 +133,7 @@ class AddFollowUp(DurableCommand[AddFollowUpCommand]):
         return _changed(incident, f"{FOLLOW_UP_WORDS[kind]} added", added)
 
     async def after(self, command: AddFollowUpCommand, done: Changed) -> None:
-        await self._board.show(self._steps, command, done)
+        await self._board.show(self._steps, command, done, is_new=True)
 
 
 class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
@@ -142,7 +166,7 @@ class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
                 return NotChanged(sentence=GONE)
             known = await self._backend.follow_ups(command.incident_id)
             if all(one.id != command.follow_up_id for one in known):
-                return NotChanged(sentence="That is not to be done in this incident.")
+                return NotChanged(sentence=NOT_HERE)
             done = await self._backend.complete_follow_up(
                 command.follow_up_id, command.done_by, command.at, command.asked
             )
@@ -154,15 +178,78 @@ class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
         await self._board.show(self._steps, command, done)
 
 
-class _Board:
-    """Messages about actions and follow-ups in the incident's channel, each with a button."""
+class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
+    """Workflow that gives an action or follow-up to a person, or links its issue."""
 
-    def __init__(self, backend: IncidentBackend, state: SlackStateStore, workspace: WorkspaceOf) -> None:
+    verb = VERB_CHANGE
+    command_type = ChangeFollowUpCommand
+
+    def __init__(
+        self, backend: IncidentBackend, engine: WorkflowEngine, workspace: WorkspaceOf, board: _Board
+    ) -> None:
+        super().__init__(engine, workspace)
+        self._backend = backend
+        self._board = board
+
+    async def run(self, command: ChangeFollowUpCommand) -> AnyChange:
+        return await self._steps.record(
+            "change the follow-up",
+            retry_forever,
+            "change a follow-up",
+            self._change,
+            command,
+            returns=Change,
+        )
+
+    async def _change(self, command: ChangeFollowUpCommand) -> AnyChange:
+        change = command.change
+        try:
+            check_issue(change.issue_url)
+            incident = await self._backend.find(command.incident_id)
+            if incident is None:
+                return NotChanged(sentence=GONE)
+            known = await self._backend.follow_ups(command.incident_id)
+            found = next((one for one in known if one.id == command.follow_up_id), None)
+            if found is None:
+                return NotChanged(sentence=NOT_HERE)
+            if change.assignee is not None and (why := _why_not_taken(found, change.assignee)):
+                return NotChanged(sentence=why)
+            changed = await self._backend.change_follow_up(found.id, change)
+        except Refused as refusal:
+            return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
+        did = "its issue is linked" if change.issue_url else "taken"
+        return _changed(incident, did, changed)
+
+    async def after(self, command: ChangeFollowUpCommand, done: Changed) -> None:
+        await self._board.show(self._steps, command, done)
+
+
+def _why_not_taken(found: FollowUp, person: Person) -> str:
+    """Return the reason why a person cannot take it; empty if they can, or have it already."""
+    if found.is_done:
+        return "That is done already."
+    holder = found.assignee
+    if holder is not None and holder.slack_user_id != person.slack_user_id:
+        return f"{display_name(holder)} has it already."
+    return ""
+
+
+class _Board:
+    """Messages about actions and follow-ups in the incident's channel, each with buttons."""
+
+    def __init__(
+        self,
+        backend: IncidentBackend,
+        state: SlackStateStore,
+        workspace: WorkspaceOf,
+        checklists: Checklists,
+    ) -> None:
         self._backend = backend
         self._state = state
         self._workspace = workspace
+        self._checklists = checklists
 
-    async def show(self, steps: Steps, command: Command, done: Changed) -> None:
+    async def show(self, steps: Steps, command: Command, done: Changed, *, is_new: bool = False) -> None:
         if done.follow_up is not None and done.incident.slack_channel_id:
             await steps.run_once(
                 "show the follow-up",
@@ -170,28 +257,35 @@ class _Board:
                 command,
                 done.incident,
                 done.follow_up,
+                is_new,
                 on_failure="The channel was not told",
             )
 
-    async def _show(self, command: Command, incident: Incident, follow_up: FollowUp, again: bool) -> None:
-        """Post the message, or edit the one that was posted so that it shows the completion."""
+    async def _show(
+        self, command: Command, incident: Incident, follow_up: FollowUp, is_new: bool, again: bool
+    ) -> None:
+        """Post the message of a new one, or edit the one that was posted; then edit the checklist."""
         slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
         fingerprints = await self._state.fingerprints(incident.id)
         posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
+        now = await self._backend.find(incident.id) or incident
+        new_issue = self._checklists.new_issue_url(now, follow_up)
         if posted is not None:
             channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
-            await slack.messages.update_follow_up(channel, ts, incident, follow_up)
-            return
-        now = await self._backend.find(incident.id) or incident
-        fitting = await fitting_channel(slack, self._state, now)
-        if fitting is not None and not follow_up.is_done:
-            key = f"{command.key}:follow-up"
-            ts = await slack.messages.post_follow_up(fitting, incident, follow_up, key=key, again=again)
-            await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+            await slack.messages.update_follow_up(channel, ts, incident, follow_up, new_issue)
+        elif is_new and not follow_up.is_done:
+            fitting = await fitting_channel(slack, self._state, now)
+            if fitting is not None:
+                key = f"{command.key}:follow-up"
+                ts = await slack.messages.post_follow_up(
+                    fitting, incident, follow_up, new_issue, key=key, again=again
+                )
+                await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+        await self._checklists.refresh(incident.id)
 
 
 class FollowUps:
-    """The two workflows and the list of follow-ups. One instance serves the whole process."""
+    """The three workflows and the list of follow-ups. One instance serves the whole process."""
 
     def __init__(
         self,
@@ -200,11 +294,14 @@ class FollowUps:
         engine: WorkflowEngine,
         state: SlackStateStore,
         workspace: WorkspaceOf,
+        checklists: Checklists,
     ) -> None:
-        board = _Board(backend, state, workspace)
+        board = _Board(backend, state, workspace, checklists)
         self._backend = backend
+        self.checklists = checklists
         self.add = AddFollowUp(backend, engine, workspace, board)
         self.complete = CompleteFollowUp(backend, engine, workspace, board)
+        self.change = ChangeFollowUp(backend, engine, workspace, board)
 
     async def of(self, incident_id: str) -> Sequence[FollowUp]:
         """Return actions and follow-ups, oldest first."""

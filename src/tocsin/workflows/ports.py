@@ -24,7 +24,13 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.paging import Acknowledgement, Page
 from tocsin.incidents.postmortem import ScheduledArchive
-from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import (
+    Declaration,
+    FollowUpChange,
+    FollowUpRequest,
+    IncidentChange,
+    IncidentFilter,
+)
 from tocsin.incidents.updates import Reminder
 
 Introduce = Callable[[str, Iterable[PersonId]], Awaitable[bool]]
@@ -148,6 +154,10 @@ class IncidentBackend(Protocol):
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp: ...
+
+    async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
+        """Give an action or follow-up to a person, or link its issue."""
+        ...
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         """Return actions and follow-ups, oldest first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.incidents.channel_names import ChannelNames
-from tocsin.incidents.model import Form
+from tocsin.incidents.model import Form, Incident, Person
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.workflows.access import AccessDecisions, AccessRequests
 from tocsin.workflows.alerts import OperatorAlerts
@@ -29,6 +29,8 @@ from tocsin.workflows.self_test import VERB as TEST
 from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.slack_client import WorkspaceOf
 from tocsin.workflows.sync import BackendPoller, SlackSync, Unfurl
+from tocsin.workflows.tasks import VERB as ADD_TASKS
+from tocsin.workflows.tasks import AddTasks
 from tocsin.workflows.timeline import Notes
 
 
@@ -56,7 +58,7 @@ class IncidentWorkflows:
     following: SlackSync
     watching: BackendPoller
     unfurl: Unfurl
-    announcer: Announcer
+    rules: RuleEffects
     hosted_channels: bool = False
     """True if the backend creates the channels: the bot and the incident's people may not be members."""
 
@@ -84,14 +86,29 @@ class IncidentWorkflows:
             self.snooze,
             self.follow_ups.add,
             self.follow_ups.complete,
+            self.follow_ups.change,
             self.paging.send,
             self.paging.signal,
         )
         return {
             **{command.verb: command.workflow for command in commands},
-            ANNOUNCE: self.announcer.workflow,
+            ANNOUNCE: self.rules.announcer.workflow,
+            ADD_TASKS: self.rules.add_tasks.workflow,
             TEST: self.self_test.workflow,
         }
+
+
+@dataclass(frozen=True)
+class RuleEffects:
+    """Everything that rules do when an incident changes: announcements, and tasks."""
+
+    announcer: Announcer
+    add_tasks: AddTasks
+
+    async def begin(self, before: Incident, incident: Incident, by: Person | None = None) -> None:
+        """Start the workflows that a change calls for; a repeat starts none. Raises Unavailable."""
+        await self.announcer.begin(before, incident, by)
+        await self.add_tasks.begin(before, incident, by)
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,18 @@ class WorkflowPorts:
     alerts: OperatorAlerts
 
 
+@dataclass(frozen=True)
+class ReadyWorkflows:
+    """Workflows that need more than the ports, or that declaring needs, too; they are built before."""
+
+    nudger: Nudger
+    snooze: SnoozeNudges
+    add_tasks: AddTasks
+    follow_ups: FollowUps
+    paging: Paging
+    self_test: SelfTest
+
+
 def build_workflows(
     ports: WorkflowPorts,
     *,
@@ -115,10 +144,7 @@ def build_workflows(
     current: CurrentIncidents,
     introduce: Introduce,
     rules_of: RulesOf,
-    nudger: Nudger,
-    snooze: SnoozeNudges,
-    paging: Paging,
-    self_test: SelfTest,
+    ready: ReadyWorkflows,
     leads: Callable[[], bool] | None = None,
 ) -> IncidentWorkflows:
     """`current` gets changed incidents; `leads` says if this replica leads the others, None if alone."""
@@ -126,33 +152,36 @@ def build_workflows(
     workspace, clock, alerts = ports.workspace, ports.clock, ports.alerts
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     open_now = current.open_now
-    ended = archiving.plan, nudger.forget, paging.wake
+    ended = archiving.plan, ready.nudger.forget, ready.paging.wake
     following = SlackSync(backend, state, workspace, open_now.put, ended, leads, names)
-    remind = ReminderScheduler(backend, state, workspace, clock, nudger)
+    remind = ReminderScheduler(backend, state, workspace, clock, ready.nudger)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
+    rules = RuleEffects(announcer, ready.add_tasks)
     moving = MakePrivate(backend, engine, state, workspace, names)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving)
     return IncidentWorkflows(
-        change=ChangeIncident(backend, engine, form, workspace, effects, announcer, alerts, current.observe),
+        change=ChangeIncident(
+            backend, engine, form, workspace, effects, rules.begin, alerts, current.observe
+        ),
         access=AccessRequests(backend, engine, workspace),
         decisions=AccessDecisions(backend, engine, workspace, effects),
-        follow_ups=FollowUps(backend=backend, engine=engine, state=state, workspace=workspace),
+        follow_ups=ready.follow_ups,
         notes=Notes(backend=backend, engine=engine, workspace=workspace),
         followers=Followers(backend, engine, state, workspace),
         catch_ups=CatchUps(backend, engine, state, workspace),
         exports=Exports(backend, engine, workspace, introduce),
         documents=Documents(backend, engine, state, workspace, policy.template, introduce),
-        self_test=self_test,
+        self_test=ready.self_test,
         archiving=archiving,
-        paging=paging,
+        paging=ready.paging,
         find=FindIncidents(backend=backend, channels=state),
         open_now=current.open_now,
         remind=remind,
-        nudger=nudger,
-        snooze=snooze,
+        nudger=ready.nudger,
+        snooze=ready.snooze,
         following=following,
-        watching=BackendPoller(backend, state, following, alerts, open_now, announcer.begin),
+        watching=BackendPoller(backend, state, following, alerts, open_now, rules.begin),
         unfurl=Unfurl(backend=backend, state=state, workspace=workspace),
-        announcer=announcer,
+        rules=rules,
         hosted_channels=backend.makes_channel,
     )

@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.paging import Page
+from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.ports import Channel
@@ -157,15 +158,40 @@ class SlackMessages(Protocol):
         """Return the `ts` of the update that was posted with this key; None if there is none."""
 
     async def post_follow_up(
-        self, channel: ChannelId, incident: Incident, follow_up: FollowUp, *, key: str, again: bool = False
+        self,
+        channel: ChannelId,
+        incident: Incident,
+        follow_up: FollowUp,
+        new_issue: str | None,
+        *,
+        key: str,
+        again: bool = False,
     ) -> MessageTs:
-        """Post an action or follow-up, with a button that completes it."""
+        """Post an action or follow-up, with its buttons; `new_issue` is where an issue for it is opened."""
         ...
 
     async def update_follow_up(
-        self, channel: ChannelId, ts: MessageTs, incident: Incident, follow_up: FollowUp
+        self,
+        channel: ChannelId,
+        ts: MessageTs,
+        incident: Incident,
+        follow_up: FollowUp,
+        new_issue: str | None,
     ) -> None:
-        """Edit that message so that it shows the follow-up as done."""
+        """Edit that message so that it shows the follow-up as it is now."""
+
+    async def show_checklist(
+        self,
+        channel: ChannelId,
+        incident: Incident,
+        checklist: Checklist,
+        ts: MessageTs | None,
+        *,
+        thread: MessageTs | None,
+        again: bool = False,
+    ) -> MessageTs:
+        """Post everything that is to be done, in a thread if there is one; edit the message at `ts`."""
+        ...
 
     async def show_page(
         self, channel: ChannelId, incident: Incident, page: Page, ts: MessageTs | None, *, again: bool = False

@@ -21,6 +21,7 @@ from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.export import IncidentReport, as_document, as_record
 from tocsin.incidents.model import Form, Incident, Role
 from tocsin.incidents.permissions import Verb
+from tocsin.incidents.tasks import Checklist
 from tocsin.slack.views.card import card
 from tocsin.slack.views.lists import show_blocks
 from tocsin.slack.views.unfurl import details
@@ -64,7 +65,7 @@ def in_card(incident: Incident) -> str:
 
 
 def in_show(incident: Incident) -> str:
-    return texts([block.to_dict() for block in show_blocks(incident, (), ())])
+    return texts([block.to_dict() for block in show_blocks(incident, (), Checklist())])
 
 
 def in_form(incident: Incident) -> str:

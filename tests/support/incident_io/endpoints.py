@@ -266,6 +266,17 @@ async def leave(request: Request) -> Response:
     return Response(status_code=204)
 
 
+def _assign(account: Account, body: Json) -> Response | None:
+    """Put the user in the place of `assignee_id`; a refusal if there is none with this id."""
+    users = {user["id"]: user for user in account.users}
+    if (assignee := body.pop("assignee_id", None)) is None:
+        return None
+    if assignee not in users:
+        return refused(422, "validation_error", [("not_found", "No such user", "assignee_id")])
+    body["assignee"] = users[assignee]
+    return None
+
+
 def to_do(
     one: str, listed: Callable[[Account], list[Json]], shape: Json, change: Json
 ) -> tuple[Endpoint, Endpoint]:
@@ -278,14 +289,12 @@ def to_do(
             return no
         if account.incident(body["incident_id"]) is None:
             return missing()
-        users = {user["id"]: user for user in account.users}
-        made = {name: value for name, value in body.items() if name != "assignee_id"}
+        wrong = _assign(account, body)
+        made = dict(body)
         made |= {"id": f"01TODO{len(listed(account)):020d}", "status": "outstanding", "creator": KEY_ACTOR}
         made |= {"created_at": account.now(), "updated_at": account.now()}
-        if "assignee_id" in body:
-            if body["assignee_id"] not in users:
-                return refused(422, "validation_error", [("not_found", "No such user", "assignee_id")])
-            made["assignee"] = users[body["assignee_id"]]
+        if wrong is not None:
+            return wrong
         listed(account).append(made)
         return JSONResponse({one: made}, status_code=201)
 
@@ -295,6 +304,8 @@ def to_do(
         body, no = await given(request, change)
         if found is None or no is not None:
             return no or missing()
+        if (wrong := _assign(account, body)) is not None:
+            return wrong
         found |= body | {"updated_at": account.now()}
         if body["status"] == "completed":
             found["completed_at"] = account.now()

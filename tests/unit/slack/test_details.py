@@ -26,6 +26,7 @@ from tocsin.incidents.model import (
     Status,
 )
 from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import notification_of, summary_of
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.lists import show_blocks
@@ -131,7 +132,7 @@ def test_a_mode_that_is_not_standard_is_seen_at_a_glance(mode: str, label: str) 
 
 @pytest.mark.parametrize("text", DETAILS)
 def test_what_the_card_leaves_out_is_shown_with_the_incident_and_in_its_work_object(text: str) -> None:
-    shown = [block.to_dict() for block in show_blocks(RICH, (), ())]
+    shown = [block.to_dict() for block in show_blocks(RICH, (), Checklist())]
     assert text in json.dumps(shown, ensure_ascii=False)
     assert text in json.dumps(details(RICH), ensure_ascii=False)
     assert not message_errors({"text": "INC-1", "blocks": shown})
@@ -169,7 +170,7 @@ def test_an_address_that_is_no_link_is_shown_as_text(address: str) -> None:
         postmortem_document_url=address,
         external_issue_reference=ExternalIssue(issue_name="OPS-7", issue_permalink=address),
     )
-    assert f"<{address}|" not in said(show_blocks(odd, (), ()))
+    assert f"<{address}|" not in said(show_blocks(odd, (), Checklist()))
 
 
 def test_as_many_and_as_long_details_as_there_may_be_fit_into_what_slack_takes() -> None:
@@ -178,5 +179,5 @@ def test_as_many_and_as_long_details_as_there_may_be_fit_into_what_slack_takes()
         FieldEntry(custom_field=CustomField(id=f"f{n}", name="<&>" * 60), values=values) for n in range(60)
     )
     full = RICH.model_copy(update={"custom_field_entries": entries})
-    shown = [block.to_dict() for block in show_blocks(full, (), ())]
+    shown = [block.to_dict() for block in show_blocks(full, (), Checklist())]
     assert not message_errors({"text": "INC-1", "blocks": shown})

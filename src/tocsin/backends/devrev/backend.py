@@ -30,7 +30,13 @@ from tocsin.incidents.model import (
     Role,
     TimelineEntry,
 )
-from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import (
+    Declaration,
+    FollowUpChange,
+    FollowUpRequest,
+    IncidentChange,
+    IncidentFilter,
+)
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
 PRIVATE_REFUSAL: Final = UNSUPPORTED["private"]
@@ -208,6 +214,9 @@ class DevRevBackend:
         raise Refused(UNSUPPORTED["action" if request.kind == "action" else "follow-up"])
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+        raise Refused(UNSUPPORTED["follow-up"])
+
+    async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
         raise Refused(UNSUPPORTED["follow-up"])
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:

@@ -183,12 +183,14 @@ class ActionChange(Payload):
 class FollowUpPayload(Payload):
     incident_id: str
     title: str
+    description: str | None = None
     assignee_id: str | None = None
 
 
 class FollowUpChange(Payload):
     title: str
     status: Progress
+    description: str | None = None
     assignee_id: str | None = None
 
 
@@ -443,6 +445,7 @@ class ToDoResponse(Response):
     description: str = ""
     status: str = "outstanding"
     assignee: UserResponse | None = None
+    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
     created_at: Moment = None
     completed_at: Moment = None
 

@@ -31,7 +31,13 @@ from tocsin.incidents.model import (
     TimelineEntry,
     declarer,
 )
-from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import (
+    Declaration,
+    FollowUpChange,
+    FollowUpRequest,
+    IncidentChange,
+    IncidentFilter,
+)
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
@@ -192,6 +198,9 @@ class IncidentIo:
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
         return await changes.complete_to_do(self._client, follow_up_id)
+
+    async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
+        return await changes.change_to_do(self._client, follow_up_id, change)
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         return await changes.to_dos(self._client, incident_id)

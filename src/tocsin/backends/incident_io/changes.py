@@ -13,7 +13,7 @@ from tocsin.backends.incident_io.api_models import AttachmentResponse, ToDoRespo
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.create import entry_payload
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
-from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user
+from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user, with_links
 from tocsin.backends.incident_io.queries import pages, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
@@ -27,7 +27,7 @@ from tocsin.incidents.model import (
     display_name,
 )
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange
 from tocsin.incidents.transitions import is_accepted
 from tocsin.incidents.validation import join_names
 from tocsin.workflows.ports import KeyValueStore
@@ -292,13 +292,15 @@ async def add_to_do(
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
     assignee = await _user_id(client, request.assignee)
+    description = with_links("", runbook=request.runbook_url, issue=request.issue_url) or None
     body: api_models.Payload
     if request.kind == "action":
-        body = api_models.ActionPayload(
-            incident_id=incident_id, description=request.text, assignee_id=assignee
-        )
+        said = with_links(request.text, runbook=request.runbook_url, issue=request.issue_url)
+        body = api_models.ActionPayload(incident_id=incident_id, description=said, assignee_id=assignee)
     else:
-        body = api_models.FollowUpPayload(incident_id=incident_id, title=request.text, assignee_id=assignee)
+        body = api_models.FollowUpPayload(
+            incident_id=incident_id, title=request.text, description=description, assignee_id=assignee
+        )
     await store.set(name, SENT)
     answer = await _sent(client, path, body)
     made = follow_up_of(ToDoResponse.model_validate(answer.get(one) or {}), request.kind)
@@ -308,20 +310,55 @@ async def add_to_do(
 
 async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
     """Mark one as completed (Actions V3 and Follow-ups V3, Update, which require the text again)."""
+    kind, found = await _to_do(client, follow_up_id)
+    return await _updated(client, kind, found, "completed")
+
+
+async def change_to_do(client: Client, follow_up_id: str, change: FollowUpChange) -> FollowUp:
+    """Give one to a person, or write the link of its issue into its description.
+
+    Raises Refused if incident.io does not know the person.
+    """
+    kind, found = await _to_do(client, follow_up_id)
+    assignee = await _user_id(client, change.assignee)
+    if change.assignee is not None and assignee is None:
+        raise Refused(f"{display_name(change.assignee) or 'This person'} is not known at incident.io.")
+    description = with_links(found.description, issue=change.issue_url)
+    status: api_models.Progress = "outstanding"
+    if found.status in {"completed", "not_doing"}:
+        status = "completed" if found.status == "completed" else "not_doing"
+    found = found.model_copy(update={"description": description})
+    return await _updated(client, kind, found, status, assignee)
+
+
+async def _to_do(client: Client, follow_up_id: str) -> tuple[str, ToDoResponse]:
+    """Return the kind of an action or follow-up, and incident.io's answer about it. Raises Refused."""
     kind, _, rest = follow_up_id.partition("/")
     incident_id, _, own_id = rest.partition("/")
     if kind not in KINDS:
         raise Refused("There is no such follow-up.")
-    found = next((f for f in await _to_dos(client, kind, incident_id) if f.id == follow_up_id), None)
+    found = next((f for f in await _listed(client, kind, incident_id) if f.id == own_id), None)
     if found is None:
         raise Refused("That follow-up is not there any more.")
+    return kind, found
+
+
+async def _updated(
+    client: Client,
+    kind: str,
+    found: ToDoResponse,
+    status: api_models.Progress,
+    assignee: str | None = None,
+) -> FollowUp:
     path, _, one = KINDS[kind]
     body: api_models.Payload
     if kind == "action":
-        body = api_models.ActionChange(description=found.text, status="completed")
+        body = api_models.ActionChange(description=found.description, status=status, assignee_id=assignee)
     else:
-        body = api_models.FollowUpChange(title=found.text, status="completed")
-    answer = await _sent(client, f"{path}/{own_id}", body, "PUT")
+        body = api_models.FollowUpChange(
+            title=found.title, status=status, description=found.description or None, assignee_id=assignee
+        )
+    answer = await _sent(client, f"{path}/{found.id}", body, "PUT")
     return follow_up_of(ToDoResponse.model_validate(answer.get(one) or {}), kind)
 
 
@@ -331,15 +368,17 @@ async def to_dos(client: Client, incident_id: str) -> Sequence[FollowUp]:
 
 
 async def _to_dos(client: Client, kind: str, incident_id: str) -> list[FollowUp]:
+    return [follow_up_of(found, kind) for found in await _listed(client, kind, incident_id)]
+
+
+async def _listed(client: Client, kind: str, incident_id: str) -> list[ToDoResponse]:
     path, name, _ = KINDS[kind]
     query = (("incident_id", incident_id),)
     try:
         listed = [item async for item in pages(client, path, name, query, most=1000)]
     except ApiError as rejected:
         raise Refused(str(rejected)) from rejected
-    return [
-        follow_up_of(found, kind) for found in read_all(listed, ToDoResponse) if found.status != "deleted"
-    ]
+    return [found for found in read_all(listed, ToDoResponse) if found.status != "deleted"]
 
 
 async def _user_id(client: Client, person: Person | None) -> str | None:

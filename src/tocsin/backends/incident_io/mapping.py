@@ -49,6 +49,8 @@ from tocsin.incidents.model import (
     TeamId,
     TimestampValue,
 )
+from tocsin.incidents.tracker import issue_at
+from tocsin.incidents.validation import is_link
 from tocsin.workflows.ports import KeyValueStore
 
 # Answers of both API versions as models.
@@ -218,20 +220,49 @@ def _value(answer: ValueResponse) -> FieldValue:
     )
 
 
+_LINK_LINE = re.compile(r"^(Runbook|Issue): (https?://\S+)$", re.MULTILINE)
+
+
+def with_links(text: str, *, runbook: str | None = None, issue: str | None = None) -> str:
+    """Return a description with the links on lines of their own, in place of those that are there.
+
+    incident.io has no field for a runbook, and fills in `external_issue_reference` by its own integrations
+    alone (Actions V3 and Follow-ups V3, Create).
+    """
+    known = dict(_LINK_LINE.findall(text))
+    new = {"Runbook": runbook or known.get("Runbook"), "Issue": issue or known.get("Issue")}
+    lines = [f"{name}: {url}" for name, url in new.items() if url]
+    return "\n\n".join(filter(None, [_without_links(text), "\n".join(lines)]))
+
+
+def _without_links(text: str) -> str:
+    return _LINK_LINE.sub("", text).strip()
+
+
+def _issue_of(answer: ToDoResponse, linked: str | None) -> ExternalIssue | None:
+    if (issue := answer.external_issue_reference) is not None and is_link(issue.issue_permalink):
+        return ExternalIssue(**issue.model_dump())
+    return issue_at(linked) if linked and is_link(linked) else None
+
+
 def follow_up_of(answer: ToDoResponse, kind: str) -> FollowUp:
-    """Return an action or follow-up.
+    """Return an action or follow-up, with the links that its description carries.
 
     Its id contains the kind and the incident's id too, because incident.io finds neither by the id alone.
     """
+    links = dict(_LINK_LINE.findall(answer.description))
+    runbook = links.get("Runbook")
     return FollowUp(
         id=f"{kind}/{answer.incident_id}/{answer.id}",
         incident_id=answer.incident_id,
         kind="action" if kind == "action" else "follow_up",
-        text=answer.title or answer.description,
+        text=answer.title or _without_links(answer.description),
         assignee=person_of(answer.assignee),
         is_done=answer.status in {"completed", "not_doing"},
         created_at=answer.created_at or DAWN,
         done_at=answer.completed_at,
+        runbook_url=runbook if runbook and is_link(runbook) else None,
+        external_issue_reference=_issue_of(answer, links.get("Issue")),
     )
 
 

@@ -17,7 +17,13 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
-from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import (
+    Declaration,
+    FollowUpChange,
+    FollowUpRequest,
+    IncidentChange,
+    IncidentFilter,
+)
 from tocsin.incidents.timestamps import measure
 from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
@@ -193,6 +199,10 @@ class LocalBackend:
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
         return await self.database.run(lambda db: changes.complete(db, follow_up_id, by, at, key))
+
+    async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
+        now = self._clock()
+        return await self.database.run(lambda db: changes.change_follow_up(db, follow_up_id, change, now))
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         query = changes.OF_INCIDENT

@@ -11,10 +11,11 @@ from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.create import ulid
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.incidents.errors import Conflict, Refused
-from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry
+from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry, display_name
 from tocsin.incidents.permissions import NOT_SEEN, Verb
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange
 from tocsin.incidents.timestamps import TimestampRule, set_by
+from tocsin.incidents.tracker import issue_at
 from tocsin.incidents.transitions import (
     NAMELESS,
     STATUS_VERBS,
@@ -297,7 +298,9 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
         assignee = request.assignee or Person()
         create.remember_person(db, assignee, written(now))
         db.execute(
-            "INSERT INTO follow_ups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            """INSERT INTO follow_ups (id, incident_id, idempotency_key, kind, text, assignee_slack_user_id,
+                assignee_name, assignee_email, created_at, runbook_url, issue_url)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 ulid(now),
                 incident_id,
@@ -308,6 +311,8 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
                 assignee.name,
                 assignee.email,
                 written(request.at),
+                request.runbook_url,
+                request.issue_url,
             ],
         )
         _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
@@ -329,11 +334,44 @@ def complete(db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key
         return listed(db, BY_ID, follow_up_id)[0]
 
 
+def change_follow_up(db: SqlConnection, follow_up_id: str, change: FollowUpChange, now: datetime) -> FollowUp:
+    """Give an action or follow-up to a person, or link its issue; what it has already stays unchanged.
+
+    Raises Refused if there is none with this id.
+    """
+    with db.transaction(follow_up_id):
+        found = next(iter(listed(db, BY_ID, follow_up_id)), None)
+        if found is None:
+            raise Refused("That is not here any more.")
+        by, at, kind = change.by, change.at, found.kind
+        if (to := change.assignee) is not None and to.slack_user_id != _slack_id(found.assignee):
+            create.remember_person(db, to, written(now))
+            db.execute(
+                """UPDATE follow_ups SET assignee_slack_user_id = ?, assignee_name = ?, assignee_email = ?
+                    WHERE id = ?""",
+                [to.slack_user_id, to.name, to.email, follow_up_id],
+            )
+            took = to.slack_user_id == by.slack_user_id
+            text = found.text if took else f"{found.text} ({display_name(to)})"
+            _note(db, found.incident_id, by, at, "took" if took else "assigned", kind, text, change.key)
+        known = found.external_issue_reference
+        if change.issue_url is not None and change.issue_url != (known.issue_permalink if known else None):
+            db.execute("UPDATE follow_ups SET issue_url = ? WHERE id = ?", [change.issue_url, follow_up_id])
+            text = f"{found.text} {change.issue_url}"
+            _note(db, found.incident_id, by, at, "linked the issue of", kind, text, change.key)
+        return listed(db, BY_ID, follow_up_id)[0]
+
+
+def _slack_id(person: Person | None) -> str | None:
+    return person.slack_user_id if person is not None else None
+
+
 def _note(
     db: SqlConnection, incident_id: str, by: Person, at: datetime, did: str, kind: str, text: str, key: str
 ) -> None:
-    article = "the" if did == "completed" else "an" if kind == "action" else "a"
-    entry = TimelineEntry(at=at, by=by, verb=f"{did} {article} {FOLLOW_UP_WORDS[kind]}:", text=text)
+    article = "the" if did != "added" else "an" if kind == "action" else "a"
+    actor = by if display_name(by) else None
+    entry = TimelineEntry(at=at, by=actor, verb=f"{did} {article} {FOLLOW_UP_WORDS[kind]}:", text=text)
     create.add_to_timeline(db, incident_id, entry, f"{key}:{did}")
 
 
@@ -351,4 +389,7 @@ def _follow_up(kept: dict[str, Any]) -> FollowUp:
         is_done=row["done_at"] is not None,
         created_at=row["created_at"],
         done_at=row["done_at"],
+        # A file that is only read may be an earlier version's.
+        runbook_url=row.get("runbook_url") or None,
+        external_issue_reference=issue_at(url) if (url := row.get("issue_url")) else None,
     )

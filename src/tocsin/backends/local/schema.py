@@ -260,6 +260,18 @@ def timestamps(db: Database) -> None:
         db.execute(statement)
 
 
+TASKS = (
+    "ALTER TABLE follow_ups ADD COLUMN runbook_url TEXT",
+    "ALTER TABLE follow_ups ADD COLUMN issue_url TEXT",
+)
+
+
+@migrations()
+def tasks(db: Database) -> None:
+    for statement in TASKS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

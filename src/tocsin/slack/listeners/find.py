@@ -134,20 +134,20 @@ async def _show_pressed(context: WorkspaceContext, action: BlockAction) -> None:
 
 async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incident) -> None:
     await authorize(context, payload, Verb.SHOW, incident)
-    timeline, follow_ups, (incident,) = await asyncio.gather(
+    timeline, checklist, (incident,) = await asyncio.gather(
         context.find.timeline(incident.id),
-        context.workflows.follow_ups.of(incident.id),
+        context.workflows.follow_ups.checklists.of(incident),
         context.as_seen(payload.by.slack_user_id, [incident]),
     )
     about, can_page = shown_to(payload.by.slack_user_id, incident), bool(context.workflows.paging.targets)
     if isinstance(payload, BlockAction) and not payload.response_url:
-        modal = show_modal(incident, timeline, follow_ups, can_page=can_page)
+        modal = show_modal(incident, timeline, checklist, can_page=can_page)
         if payload.view is not None and payload.view.type == "modal":
             await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
             await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    blocks = show_blocks(incident, timeline, follow_ups, can_page=can_page)
+    blocks = show_blocks(incident, timeline, checklist, can_page=can_page)
     await reply(context, payload, show_text(incident), about, blocks)
 
 

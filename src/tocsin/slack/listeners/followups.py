@@ -1,22 +1,22 @@
-"""The verbs `action` and `follow-up`, and the button *Done*."""
+"""The verbs `action` and `follow-up`, and the buttons *Take it* and *Done*."""
 
 from __future__ import annotations
 
-import asyncio
 import re
+from dataclasses import replace
 from functools import partial
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Incident, PersonId, TeamId
+from tocsin.incidents.model import Incident, PersonId, TeamId
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.requests import FollowUpRequest
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
 from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read, mentioned
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
-from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
+from tocsin.slack.listeners.issues import find_linked, link_issue, listed
 from tocsin.slack.listeners.people import find_person
 from tocsin.slack.listeners.replies import begin, reply_about
 from tocsin.slack.listeners.targets import authorize, find_incident, validate_assignees
@@ -24,11 +24,10 @@ from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, key_of
 from tocsin.slack.mentions import PERSON
 from tocsin.slack.payloads import BlockAction, ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up
+from tocsin.slack.views.followups import follow_up_modal, kind_of, read_follow_up, read_issue_url
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
-from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpCommand
-from tocsin.workflows.retry import best_effort
+from tocsin.workflows.followups import AddFollowUpCommand, ChangeFollowUpCommand, CompleteFollowUpCommand
 
 _GAP = " \t\n,:;.–—-"
 """Characters that may separate the text of a follow-up from its assignee."""
@@ -45,28 +44,40 @@ _FIRST = re.compile(rf"{PERSON.pattern}(?!\s*(?:[,&+]|and\b)?\s*<@)")
 _LAST_NAME = re.compile(r"\s(@\S+(?:\s+\S+){0,3})$")
 
 
-async def _build_follow_up(
-    call: Invocation, problem: str, *, text: str = "", person: PersonId | None = None
+async def build_follow_up(
+    call: Invocation, problem: str, *, text: str = "", person: PersonId | None = None, issue: str = ""
 ) -> View:
-    form, listed = await call.context.forms.fetch(), await _listed(call.context, call.incident)
+    """Build the form that lists what is to be done and adds to it."""
+    checklists = call.context.workflows.follow_ups.checklists
     return follow_up_modal(
-        form, call.incident, call.verb, listed, text=text, assignee=person, problem=escape(problem)
+        await call.context.forms.fetch(),
+        call.incident,
+        call.verb,
+        await listed(call.context, call.incident),
+        text=text,
+        assignee=person,
+        issue=issue,
+        has_tracker=checklists.tracker is not None,
+        problem=escape(problem),
     )
 
 
-async def _listed(context: WorkspaceContext, incident: Incident) -> list[FollowUp]:
-    """Return the incident's follow-ups; an empty list if the backend takes longer than half a second."""
-    found: list[FollowUp] = []
-    async with best_effort("list what is to be done"), asyncio.timeout(FOLLOW_UP_SECONDS):
-        found += await context.workflows.follow_ups.of(incident.id)
-    return found
-
-
 async def _add(call: Invocation) -> AnyChange | None:
+    tracker = call.context.workflows.follow_ups.checklists.tracker
+    if tracker is not None and call.verb is Verb.FOLLOW_UP and (link := tracker.link_in(call.text)):
+        url, text = link
+        if (follow_up := await find_linked(call, url, text)) is not None:
+            return await link_issue(call, follow_up.id, url)
+        return await _add_text(replace(call, text=text), url)
+    return await _add_text(call)
+
+
+async def _add_text(call: Invocation, issue: str = "") -> AnyChange | None:
     what, person = await _read(call)
-    if person is not None and not what:
-        raise NeedsForm("Say what is to be done.", partial(_build_follow_up, person=person))
-    return await _added(call, what, person)
+    if not what and (issue or person is not None):
+        again = partial(build_follow_up, person=person, issue=issue)
+        raise NeedsForm("Say what is to be done.", again)
+    return await _added(call, what, person, issue or None)
 
 
 async def _read(call: Invocation) -> tuple[str, PersonId | None]:
@@ -76,7 +87,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
     """
     context, text = call.context, call.text.strip()
     names = await context.mentions.names_of(mentioned(text), CHECK_SECONDS)
-    filled = partial(_build_follow_up, text=as_read(text, names))
+    filled = partial(build_follow_up, text=as_read(text, names))
     mentions = list(PERSON.finditer(text))
     if not mentions:
         if not (typed := _typed_names(text)):
@@ -107,7 +118,9 @@ def _without(text: str, span: tuple[int, int]) -> str:
     return text if after or before.split()[-1].casefold() in _LEADS_ON else before
 
 
-async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyChange | None:
+async def _added(
+    call: Invocation, text: str, person: PersonId | None, issue: str | None = None
+) -> AnyChange | None:
     context, incident = call.context, call.incident
     assignees = await validate_assignees(context, {"assignee": person}, private=incident.is_private)
     request = FollowUpRequest(
@@ -117,6 +130,7 @@ async def _added(call: Invocation, text: str, person: PersonId | None) -> AnyCha
         kind=kind_of(call.verb),
         text=text,
         assignee=next(iter(assignees), None),
+        issue_url=issue,
     )
     command = AddFollowUpCommand(incident_id=incident.id, team=TeamId(call.payload.team_id), request=request)
     add = context.workflows.follow_ups.add
@@ -127,7 +141,7 @@ ACTION = VerbSpec(
     Verb.ACTION,
     "/incident action [what is to be done]",
     "lists what is to be done now, and adds to it",
-    build_view=_build_follow_up,
+    build_view=build_follow_up,
     execute=_add,
     names_people=True,
 )
@@ -135,7 +149,7 @@ FOLLOW_UP = VerbSpec(
     Verb.FOLLOW_UP,
     "/incident follow-up [what is to be done]",
     "the same for afterwards",
-    build_view=_build_follow_up,
+    build_view=build_follow_up,
     execute=_add,
     names_people=True,
 )
@@ -146,11 +160,13 @@ async def submit_follow_up(
 ) -> None:
     """Handle the submission of the form, which adds one action or follow-up."""
     text, person = read_follow_up(submission.view.values)
+    issue = read_issue_url(submission.view.values)
 
     async def execute(call: Invocation) -> AnyChange | None:
-        return await _added(call, text, person)
+        return await _added(call, text, person, issue)
 
-    again, verbs = partial(_build_follow_up, text=text, person=person), {Verb.ACTION, Verb.FOLLOW_UP}
+    again = partial(build_follow_up, text=text, person=person, issue=issue or "")
+    verbs = {Verb.ACTION, Verb.FOLLOW_UP}
     await submit(ack, submission, context, tracker, verbs, again, execute)
 
 
@@ -162,9 +178,7 @@ async def press_done(ack: AsyncAck, action: BlockAction, context: WorkspaceConte
 
 
 async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTracker) -> None:
-    incident_id, _, follow_up_id = (action.value).partition(" ")
-    incident = await find_incident(context, incident_id, action.by.slack_user_id)
-    await authorize(context, action, Verb.ACTION, incident)
+    incident, follow_up_id = await pressed_item(context, action)
     command = CompleteFollowUpCommand(
         incident_id=incident.id,
         team=TeamId(action.team_id),
@@ -174,13 +188,45 @@ async def _done(context: WorkspaceContext, action: BlockAction, tracker: AckTrac
         at=context.clock(),
     )
     sentence = sentence_of(await context.workflows.follow_ups.complete(command, tracker.acknowledged))
+    await _show_pressed(context, action, incident, sentence)
+
+
+async def press_take(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
+    """Handle *Take it* beside an action or follow-up without an assignee."""
+    await ack()
+    tracker = AckTracker()
+    begin(context, action, "take what is to be done", _taken(context, action, tracker), tracker)
+
+
+async def _taken(context: WorkspaceContext, action: BlockAction, tracker: AckTracker) -> None:
+    incident, follow_up_id = await pressed_item(context, action)
+    by = context.people.meet(action.by)
+    change = FollowUpChange(key=key_of(action), by=by, at=context.clock(), assignee=by)
+    command = ChangeFollowUpCommand(
+        incident_id=incident.id, team=TeamId(action.team_id), follow_up_id=follow_up_id, change=change
+    )
+    sentence = sentence_of(await context.workflows.follow_ups.change(command, tracker.acknowledged))
+    await _show_pressed(context, action, incident, sentence)
+
+
+async def pressed_item(context: WorkspaceContext, action: BlockAction) -> tuple[Incident, str]:
+    """Return the incident and the id of the action or follow-up whose button was pressed. Raises Refused."""
+    incident_id, _, follow_up_id = action.value.partition(" ")
+    incident = await find_incident(context, incident_id, action.by.slack_user_id)
+    await authorize(context, action, Verb.ACTION, incident)
+    return incident, follow_up_id
+
+
+async def _show_pressed(
+    context: WorkspaceContext, action: BlockAction, incident: Incident, sentence: str
+) -> None:
+    """Answer a press: with a sentence below a message, or in the form that the button is in."""
     view = action.view
     if view is None:
         await reply_about(context, action, incident, sentence)
     elif view.callback_id == "follow_up" and (verb := VerbMetadata.from_text(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
-        listed = await _listed(context, incident)
-        form = await context.forms.fetch()
-        modal = follow_up_modal(form, incident, verb, listed, text=text, assignee=person)
+        again = partial(build_follow_up, text=text, person=person, issue=read_issue_url(view.values) or "")
+        modal = await again(Invocation(context, action, verb, incident), "")
         about = shown_to(action.by.slack_user_id, incident)
         await context.workspace.update_modal(view.id, modal, about, seen=view.hash)

@@ -17,7 +17,8 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, FrozenModel, Incident, TimelineEntry
+from tocsin.incidents.model import FrozenModel, Incident, TimelineEntry
+from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.validation import ago
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
@@ -35,7 +36,7 @@ from tocsin.slack.views.blocks import (
 from tocsin.slack.views.card import card, card_text, channel, facts_line, person
 from tocsin.slack.views.declare import prefill
 from tocsin.slack.views.details import detail_blocks
-from tocsin.slack.views.followups import follow_up_blocks
+from tocsin.slack.views.followups import SHOWN_IN_FULL, follow_up_blocks, runbook_blocks
 from tocsin.slack.views.metadata import TITLE_LIMIT, DeclareMetadata, VerbMetadata, verb_modal
 from tocsin.slack.views.page import page_button
 from tocsin.slack.views.people import people_buttons, seen_by_blocks
@@ -156,12 +157,12 @@ ENTRY = 220
 def show_blocks(
     incident: Incident,
     timeline: Sequence[TimelineEntry],
-    follow_ups: Sequence[FollowUp],
+    checklist: Checklist,
     *,
     can_page: bool = False,
 ) -> list[Block]:
     """Build the incident in full; with *Page* if there are targets that can be paged."""
-    undone = [item for item in follow_ups if not item.is_done]
+    undone = tuple(item for item in checklist.items if not item.is_done)
     page = [page_button(incident)] if can_page and incident.incident_status.is_open else []
     return [
         *card(incident),
@@ -170,7 +171,8 @@ def show_blocks(
         *seen_by_blocks(incident),
         people_buttons(incident),
         *page,
-        *follow_up_blocks(undone),
+        *runbook_blocks(checklist.runbooks),
+        *follow_up_blocks(checklist.model_copy(update={"items": undone}), shown=SHOWN_IN_FULL),
         DividerBlock(),
         *timeline_blocks(incident, timeline),
     ]
@@ -201,12 +203,12 @@ def show_text(incident: Incident) -> str:
 def show_modal(
     incident: Incident,
     timeline: Sequence[TimelineEntry],
-    follow_ups: Sequence[FollowUp],
+    checklist: Checklist,
     *,
     can_page: bool = False,
 ) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
-    blocks = show_blocks(incident, timeline, follow_ups, can_page=can_page)
+    blocks = show_blocks(incident, timeline, checklist, can_page=can_page)
     title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 

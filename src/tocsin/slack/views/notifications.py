@@ -18,9 +18,10 @@ from slack_sdk.models.blocks import (
 from tocsin.incidents.details import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.updates import ChangeNotification, Summary
-from tocsin.incidents.validation import FOLLOW_UP_WORDS, is_link
+from tocsin.incidents.validation import is_link
 from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import join_button, person
+from tocsin.slack.views.followups import issue_link
 
 # The notice that a channel will be archived, and the text in its place if a person keeps the channel.
 
@@ -142,17 +143,5 @@ def _named(people: tuple[PersonId, ...]) -> str:
 
 def _to_do(follow_up: FollowUp) -> str:
     who = f" ({person(follow_up.assignee)})" if follow_up.assignee else ""
-    return f"{escape(shorten(follow_up.text, NEWS_LIMIT))}{who}"
-
-
-def follow_up_message(incident: Incident, follow_up: FollowUp) -> Message:
-    """Build the message for a follow-up, with a *Done* button; struck through once it is done."""
-    word = FOLLOW_UP_WORDS[follow_up.kind].capitalize()
-    if follow_up.is_done:
-        said = f":white_check_mark: {word} done: ~{_to_do(follow_up)}~"
-        return said, [paragraph(said)]
-    said = f":ballot_box_with_check: {word}: {_to_do(follow_up)}"
-    done = ButtonElement(
-        action_id="complete_follow_up", text=plain("Done"), value=f"{incident.id} {follow_up.id}"
-    )
-    return said, [paragraph(said), ActionsBlock(block_id=f"follow_up.{follow_up.id}", elements=[done])]
+    issue = f" · {issue_link(follow_up)}" if follow_up.external_issue_reference else ""
+    return f"{escape(shorten(follow_up.text, NEWS_LIMIT))}{who}{issue}"

@@ -26,6 +26,8 @@ from tocsin.incidents.nudges import Kind, Nudge
 from tocsin.incidents.paging import REASON_LIMIT, Page
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
+from tocsin.incidents.tasks import Checklist, Runbook
+from tocsin.incidents.tracker import BUTTON_URL_LIMIT
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.slack.views.accept import accept_modal
 from tocsin.slack.views.card import card
@@ -41,11 +43,17 @@ from tocsin.slack.views.declare import (
     unopened_message,
 )
 from tocsin.slack.views.fields import fields_modal
-from tocsin.slack.views.followups import follow_up_modal, note_modal
+from tocsin.slack.views.followups import (
+    checklist_message,
+    follow_up_message,
+    follow_up_modal,
+    issue_modal,
+    note_modal,
+)
 from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.lists import Listing, ListQuery, choose_modal, list_modal, show_modal
 from tocsin.slack.views.metadata import DeclareMetadata, VerbMetadata, sentence_modal
-from tocsin.slack.views.notifications import follow_up_message, news_message
+from tocsin.slack.views.notifications import news_message
 from tocsin.slack.views.nudges import nudge_message, snooze_modal, snoozed_message
 from tocsin.slack.views.page import page_message, page_modal, page_target_modal
 from tocsin.slack.views.people import people_modal
@@ -54,6 +62,7 @@ from tocsin.slack.views.update import assign_modal, describe_modal, update_modal
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SOMEBODY = Person(slack_user_id=PersonId("U0000000001"), name="Somebody")
+NEW_ISSUE = "https://tracker.example.com/new?title=".ljust(BUTTON_URL_LIMIT, "x")
 LONG = "<!channel> & "
 """Text to fill fields to their limits: each character needs escaping or may be a mention."""
 
@@ -103,12 +112,13 @@ def _managing(form: Form) -> dict[str, View]:
         ),
         "the times": times_modal(form, incident),
         "the form to note": note_modal(form, incident),
-        "what is to be done": follow_up_modal(form, incident, Verb.ACTION, [to_do] * 25),
+        "what is to be done": follow_up_modal(form, incident, Verb.FOLLOW_UP, _checklist(), has_tracker=True),
+        "the form to link an issue": issue_modal(form, incident, [to_do], problem=said),
         "the choice of incidents": choose_modal(
             VerbMetadata(verb=Verb.STATUS, typed=said), [incident, other], typed=said
         ),
         "a list": list_modal(listing, AT),
-        "one incident": show_modal(incident, happened, [to_do]),
+        "one incident": show_modal(incident, happened, _checklist()),
         "what was done": sentence_modal(incident, "Done."),
         "Home": home_view(HomePage(mine=(incident,), open=(incident, other) * 15, closed=(other,), at=AT)),
     }
@@ -131,7 +141,8 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
     made: dict[str, list[Block]] = {
         "the card": card(incident),
         "news": news_message(news)[1],
-        "what is to be done": follow_up_message(incident, to_do)[1],
+        "what is to be done": follow_up_message(to_do, NEW_ISSUE)[1],
+        "the checklist": checklist_message(incident, _checklist())[1],
         **{
             f"a nudge ({kind})": nudge_message(incident, Nudge(kind=kind, asked=SOMEBODY, since=AT))[1]
             for kind in get_args(Kind)
@@ -143,6 +154,14 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
         "help": help_message(("Anywhere", help_lines))[1],
     }
     yield from ((name, [block.to_dict() for block in blocks]) for name, blocks in made.items())
+
+
+def _checklist() -> Checklist:
+    """Return a long checklist, each of whose items has every button."""
+    item = FollowUp(id="1", incident_id="1", kind="follow_up", text=_filled(2000), created_at=AT)
+    runbook = Runbook(title=_filled(200), url="https://wiki.example.com/runbook")
+    new_issues = {"1": NEW_ISSUE}
+    return Checklist(items=(item,) * 25, runbooks=(runbook,) * 3, roles={"1": "Lead"}, new_issues=new_issues)
 
 
 def _page() -> Page:
