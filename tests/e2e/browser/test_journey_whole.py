@@ -1,4 +1,4 @@
-"""An alert that may be no incident, accepted, paged for, called about and closed: all of it is on its page."""
+"""An alert that may be no incident is accepted, paged for, called about and closed: its page tells it all."""
 
 from __future__ import annotations
 
