@@ -79,7 +79,7 @@ class Commands:
     def _find_command(self, name: str) -> tuple[InstalledApp, SlashCommand]:
         for app in self._state.apps.values():
             command = app.manifest.command(name)
-            if command is not None and "commands" in app.manifest.bot_scopes:
+            if command is not None and "commands" in app.scopes:
                 return app, command
         raise Refused("invalid_command")
 

@@ -207,6 +207,13 @@ class InstalledApp:
     """Access tokens that were renewed, with the time at which each expires."""
     org: str = ""
     """The organization, if it installed the app for all its workspaces."""
+    withheld_scopes: frozenset[str] = frozenset()
+    """Optional scopes that the installing user did not grant (Slack, optional scopes)."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Scopes of the bot token."""
+        return self.manifest.bot_scopes - self.withheld_scopes
 
     def holds(self, token: str) -> bool:
         return token in (self.bot_token, self.app_token) or token in self.old_tokens
