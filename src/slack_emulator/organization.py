@@ -155,7 +155,7 @@ class Organization:
             bot_id=earlier[0].bot_id if earlier else new_id("B"),
             installer=grant.person,
             org=org,
-            withheld_scopes=grant.withheld,
+            withheld_scopes=sorted(grant.withheld),
         )
         self._issue(installed)
         for workspace in where:

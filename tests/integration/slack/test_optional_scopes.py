@@ -22,7 +22,7 @@ invite = ["@oncall"]
 def _sparse(bot: RunningBot) -> None:
     app = bot.slack.app
     assert app.manifest.bot_optional_scopes == set(OPTIONAL_SCOPES)
-    app.withheld_scopes = app.manifest.bot_optional_scopes
+    app.withheld_scopes = sorted(app.manifest.bot_optional_scopes)
 
 
 async def typed(bot: RunningBot, channel: str, text: str) -> str:
