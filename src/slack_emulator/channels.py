@@ -198,13 +198,15 @@ class Conversations:
 
     def set_topic(self, actor: str, channel_id: str, topic: str) -> Channel:
         channel = self._changeable_text(actor, channel_id, topic)
-        channel.topic, channel.topic_set = topic, (actor, int(self._state.now()))
+        channel.topic, channel.topic_creator = topic, actor
+        channel.topic_last_set = int(self._state.now())
         self._said(channel, actor, "topic", topic, f"set the channel topic: {topic}")
         return channel
 
     def set_purpose(self, actor: str, channel_id: str, purpose: str) -> Channel:
         channel = self._changeable_text(actor, channel_id, purpose)
-        channel.purpose, channel.purpose_set = purpose, (actor, int(self._state.now()))
+        channel.purpose, channel.purpose_creator = purpose, actor
+        channel.purpose_last_set = int(self._state.now())
         self._said(channel, actor, "purpose", purpose, f"set the channel description: {purpose}")
         return channel
 

@@ -94,7 +94,7 @@ class Events:
     def _hears(self, app: InstalledApp, name: str, channel: Channel | None) -> bool:
         if channel is not None and app.bot_user_id not in channel.members:
             return False
-        return name in app.manifest.bot_events and has_scope_for(app.manifest, name)
+        return name in app.manifest.bot_events and has_scope_for(app, name)
 
     async def _send(self, app: InstalledApp, event: Json, channel: Channel | None) -> None:
         team, org = self._state.team.id, self._state.org.id if self._state.org else None
@@ -134,6 +134,6 @@ class Events:
             reason = answer.retry_reason
 
 
-def has_scope_for(manifest: Manifest, event: str) -> bool:
+def has_scope_for(app: InstalledApp, event: str) -> bool:
     """True if the app has one of the alternative scopes of an event. An unknown event has none."""
-    return any(needed <= manifest.bot_scopes for needed in SCOPES_OF_EVENT.get(event, ()))
+    return any(needed <= app.scopes for needed in SCOPES_OF_EVENT.get(event, ()))

@@ -23,6 +23,7 @@ from slack_emulator.models import (
 from slack_emulator.payloads import Payloads
 from slack_emulator.response_urls import ResponseUrl, ResponseUrls, is_message
 from slack_emulator.state import State
+from slack_emulator.unfurls import EntityView
 from slack_emulator.views import (
     STATE_FIELDS,
     Views,
@@ -79,7 +80,7 @@ class Commands:
     def _find_command(self, name: str) -> tuple[InstalledApp, SlashCommand]:
         for app in self._state.apps.values():
             command = app.manifest.command(name)
-            if command is not None and "commands" in app.manifest.bot_scopes:
+            if command is not None and "commands" in app.scopes:
                 return app, command
         raise Refused("invalid_command")
 
@@ -281,6 +282,25 @@ class Interactions:
             app, person.id, message.channel, message_ts=message.ts, thread_ts=message.thread_ts
         )
         payload = self._payloads.message_action(app, person, message, [action], values, trigger, url)
+        answer = await self._delivery.deliver(app, "interactive", payload, "block_actions")
+        return Outcome(True) if answer.ok else unanswered(answer, action_id, app)
+
+    async def press_entity(self, person: str, look: EntityView, action_id: str) -> Outcome:
+        """Press a button in the details of a Work Object that the person has open."""
+        try:
+            actor, app = self._state.active_person(person), self._app_of(look.app_id)
+            button = look.action(action_id)
+        except Refused as no:
+            return refusal(no, action_id)
+        action = {
+            "type": "button",
+            "action_id": action_id,
+            "text": {"type": "plain_text", "text": button["text"], "emoji": True},
+            "action_ts": self._state.next_ts(),
+            **({"value": button["value"]} if "value" in button else {}),
+        }
+        trigger = self._views.trigger(app, actor.id, channel=look.message.channel)
+        payload = self._payloads.entity_action(app, actor, look, [action], trigger)
         answer = await self._delivery.deliver(app, "interactive", payload, "block_actions")
         return Outcome(True) if answer.ok else unanswered(answer, action_id, app)
 

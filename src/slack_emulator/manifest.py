@@ -225,6 +225,7 @@ class _Reading:
         features, settings = _part(declared, "features"), _part(declared, "settings")
         self.settings, self.functions = settings, _part(declared, "functions")
         self.bot = _strings(_part(_part(declared, "oauth_config"), "scopes"), "bot")
+        self.bot_optional = _strings(_part(_part(declared, "oauth_config"), "scopes"), "bot_optional")
         self.bot_user = "bot_user" in features
         self.commands = _parts(features, "slash_commands")
         self.shortcuts = _parts(features, "shortcuts")
@@ -240,6 +241,10 @@ class _Reading:
         for index, scope in enumerate(self.bot):
             if scope not in BOT_SCOPES:
                 yield error_line(f"unknown scope: {scope}", f"{at}/{index}")
+        for index, scope in enumerate(self.bot_optional):
+            if scope not in self.bot:
+                said = f"{scope} is not among the scopes of the bot"
+                yield error_line(said, f"/oauth_config/scopes/bot_optional/{index}")
         if "chat:write.public" in self.bot and "chat:write" not in self.bot:
             yield error_line("chat:write.public requires the scope chat:write", at)
         if "chat:write.customize" in self.bot and "chat:write" not in self.bot:
@@ -353,6 +358,8 @@ class Manifest:
     commands: tuple[SlashCommand, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
     bot_scopes: frozenset[str] = frozenset()
+    bot_optional_scopes: frozenset[str] = frozenset()
+    """Those of the bot's scopes that may be withheld at the installation (Slack, `bot_optional`)."""
     user_scopes: frozenset[str] = frozenset()
     bot_events: frozenset[str] = frozenset()
     user_events: frozenset[str] = frozenset()
@@ -441,6 +448,7 @@ def _read(top: _Part) -> dict[str, Any]:
         **_features(features, about.words("name")),
         **_settings(settings),
         "bot_scopes": frozenset(oauth.part("scopes").several("bot")),
+        "bot_optional_scopes": frozenset(oauth.part("scopes").several("bot_optional")),
         "user_scopes": frozenset(oauth.part("scopes").several("user")),
         "redirect_urls": oauth.several("redirect_urls"),
         "functions": top.part("functions").declared,

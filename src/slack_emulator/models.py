@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -85,10 +86,12 @@ class Channel:
     created: int
     members: list[str] = field(default_factory=list)
     topic: str = ""
-    topic_set: tuple[str, int] = ("", 0)
-    """The user who set the topic, and when; empty and 0 if it was never set."""
+    topic_creator: str = ""
+    """The user who set the topic last; empty if it was never set."""
+    topic_last_set: int = 0
     purpose: str = ""
-    purpose_set: tuple[str, int] = ("", 0)
+    purpose_creator: str = ""
+    purpose_last_set: int = 0
     archived: bool = False
     is_general: bool = False
     pins: list[str] = field(default_factory=list)
@@ -207,6 +210,13 @@ class InstalledApp:
     """Access tokens that were renewed, with the time at which each expires."""
     org: str = ""
     """The organization, if it installed the app for all its workspaces."""
+    withheld_scopes: Sequence[str] = ()
+    """Optional scopes that the installing user did not grant (Slack, optional scopes)."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Scopes of the bot token."""
+        return self.manifest.bot_scopes.difference(self.withheld_scopes)
 
     def holds(self, token: str) -> bool:
         return token in (self.bot_token, self.app_token) or token in self.old_tokens

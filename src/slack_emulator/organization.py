@@ -70,6 +70,8 @@ class Grant:
     nonce: str = ""
     openid: bool = False
     wide: bool = False
+    withheld: frozenset[str] = frozenset()
+    """Optional scopes that the user did not grant."""
     used: bool = False
 
 
@@ -153,6 +155,7 @@ class Organization:
             bot_id=earlier[0].bot_id if earlier else new_id("B"),
             installer=grant.person,
             org=org,
+            withheld_scopes=sorted(grant.withheld),
         )
         self._issue(installed)
         for workspace in where:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slack_emulator.models import Channel, InstalledApp, Json, Message, Person, View
 from slack_emulator.serializers import enterprise_of, message_json, view_json
 from slack_emulator.state import State
+from slack_emulator.unfurls import EntityView
 
 TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})
 """Payloads without `team` for an org-wide installation (Slack, org-ready apps: see `user.team_id`)."""
@@ -146,6 +147,26 @@ class Payloads:
         if not ephemeral:
             body["message"] = message_json(self._state, message)
         return body
+
+    def entity_action(
+        self, app: InstalledApp, person: Person, look: EntityView, actions: list[Json], trigger_id: str
+    ) -> Json:
+        """Return the payload of a button in a Work Object's details (Slack, Work Objects: actions)."""
+        container: Json = {
+            "type": "entity_detail",
+            "entity_url": look.url,
+            "external_ref": look.external_ref,
+            "app_unfurl_url": look.app_unfurl_url,
+            "message_ts": look.message.ts,
+            "channel_id": look.message.channel,
+        }
+        if look.message.thread_ts is not None:
+            container["thread_ts"] = look.message.thread_ts
+        return self._interaction("block_actions", app, person) | {
+            "container": container,
+            "trigger_id": trigger_id,
+            "actions": actions,
+        }
 
     def suggestion(
         self, app: InstalledApp, person: Person, block_id: str, action_id: str, query: str, where: Json

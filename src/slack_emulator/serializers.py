@@ -121,17 +121,16 @@ def channel_json(state: State, channel: Channel, viewer: str) -> Json:
         "shared_team_ids": [state.team.id, *channel.shared_in_org, *channel.shared_with],
         "is_member": member,
         "context_team_id": state.team.id,
-        "topic": _described(channel.topic, channel.topic_set),
-        "purpose": _described(channel.purpose, channel.purpose_set),
+        "topic": _described(channel.topic, channel.topic_creator, channel.topic_last_set),
+        "purpose": _described(channel.purpose, channel.purpose_creator, channel.purpose_last_set),
         "previous_names": [],
         "num_members": len(channel.members),
     }
 
 
-def _described(value: str, set_by: tuple[str, int]) -> Json:
+def _described(value: str, creator: str, last_set: int) -> Json:
     """Return a topic or a purpose with its author (Slack, conversation object)."""
-    creator, at = set_by
-    return {"value": value, "creator": creator, "last_set": at}
+    return {"value": value, "creator": creator, "last_set": last_set}
 
 
 def bot_json(state: State, app: InstalledApp) -> Json:

@@ -67,9 +67,28 @@ _ATTRIBUTES = Object(
         "metadata_last_modified": Integer(0),
     },
 )
+_ACTION = Object(
+    {"text": String(), "action_id": String(255)},
+    {
+        "value": String(2000),
+        "style": Enum("primary", "danger"),
+        "url": Url(),
+        "accessibility_label": String(75),
+    },
+)
+_ACTIONS = Object(
+    optional={
+        "primary_actions": Array(_ACTION, 2, min_items=0),
+        "overflow_actions": Array(_ACTION, 5, min_items=0),
+    }
+)
 _PAYLOAD = Object(
     {"attributes": _ATTRIBUTES, "fields": _FIELDS},
-    {"custom_fields": Array(_CUSTOM, 100, min_items=0), "display_order": Array(String(), 100, min_items=0)},
+    {
+        "custom_fields": Array(_CUSTOM, 100, min_items=0),
+        "display_order": Array(String(), 100, min_items=0),
+        "actions": _ACTIONS,
+    },
 )
 _REF = Object({"id": String(255)}, {"type": String(255)})
 _ENTITY: dict[str, Any] = {
@@ -167,9 +186,20 @@ class EntityView:
     app_id: str
     url: str
     external_ref: Json
+    app_unfurl_url: str
+    message: Message
+    """Message with the link from which the details were opened."""
     shown: Json = field(default_factory=dict)
     error: Json = field(default_factory=dict)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def action(self, action_id: str) -> Json:
+        """Return the button with this id. Raises Refused if the app shows none."""
+        actions = self.shown.get("entity_payload", {}).get("actions", {})
+        for button in (*actions.get("primary_actions", ()), *actions.get("overflow_actions", ())):
+            if button["action_id"] == action_id:
+                return dict(button)
+        raise Refused("invalid_action")
 
 
 class Unfurls:
@@ -271,7 +301,7 @@ class Unfurls:
         if found is None or "entity" not in found:
             raise Refused("entity_not_found")
         app, entity = self._state.apps[found["app_id"]], found["entity"]
-        look = EntityView(person, app.app_id, entity["url"], entity["external_ref"])
+        look = EntityView(person, app.app_id, entity["url"], entity["external_ref"], url, message)
         trigger_id = self._views.trigger(app, person, channel=message.channel)
         self._looks[trigger_id] = look
         self.looks.append(look)

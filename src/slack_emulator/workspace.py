@@ -94,6 +94,7 @@ class Workspace:
         self.unread = self.messages.unread
         self.mentions = self.messages.mentions
         self.press = self.interactions.press
+        self.press_entity = self.interactions.press_entity
         self.type_into = self.interactions.type_into
         self.suggest = self.interactions.suggest
         self.submit = self.interactions.submit

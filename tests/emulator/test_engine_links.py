@@ -146,6 +146,29 @@ async def test_who_opens_a_work_object_is_shown_what_the_app_presents_to_them(
     assert look.shown == shown
 
 
+async def test_a_button_of_a_work_object_is_pressed_where_its_details_are(
+    slack: Slack, client: AsyncWebClient
+) -> None:
+    message = await posted(slack, URL)
+    await client.chat_unfurl(channel=message.channel, ts=message.ts, metadata={"entities": [entity()]})
+    look = slack.workspace.unfurls.open(slack.user_id("ben"), message, URL)
+    (heard, *_) = await slack.workspace.begun("event.entity_details_requested")
+    trigger, shown = heard.args["event"]["trigger_id"], entity()
+    del shown["app_unfurl_url"]
+    buttons = [{"text": f"Button {number}", "action_id": f"b{number}", "value": "1"} for number in range(3)]
+    with refused("invalid_metadata"):
+        shown["entity_payload"]["actions"] = {"primary_actions": buttons}
+        await client.entity_presentDetails(trigger, metadata=shown)
+    shown["entity_payload"]["actions"] = {"primary_actions": buttons[:2], "overflow_actions": buttons[2:]}
+    await client.entity_presentDetails(trigger, metadata=shown)
+    assert (await slack.workspace.press_entity(slack.user_id("ben"), look, "b9")).error == "invalid_action"
+    await slack.workspace.press_entity(slack.user_id("ben"), look, "b2")
+    (pressed, *_) = await slack.workspace.begun("block_actions")
+    container, (action,) = pressed.args["container"], pressed.args["actions"]
+    assert (container["type"], container["external_ref"]) == ("entity_detail", {"id": "1"})
+    assert (action["action_id"], action["value"], action["text"]["text"]) == ("b2", "1", "Button 2")
+
+
 async def test_an_app_that_may_not_show_work_objects_is_told_so() -> None:
     whole = declared()
     whole["features"]["rich_previews"]["is_active"] = False

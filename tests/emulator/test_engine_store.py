@@ -29,11 +29,13 @@ async def test_everything_that_lasts_is_there_after_a_restart(tmp_path: Path) ->
         await client.bookmarks_add(channel_id=room, title="Page", type="link", link="https://a.example")
         ana, alerts = slack.user_id("ana"), slack.channel_id("alerts")
         slack.workspace.mark_read(ana, alerts)
+        slack.app.withheld_scopes = ["pins:read"]
+        slack.workspace.state.save(slack.app)
         token, before = slack.bot_token, slack.workspace.history(alerts, ana)
     async with running_slack(manifest(), store=Store(path), clock=fitting_clock()) as slack:
         channel = slack.workspace.channel_by_name("inc-1")
         message = slack.workspace.message(room, ts)
-        assert slack.bot_token == token
+        assert (slack.bot_token, slack.app.withheld_scopes) == (token, ["pins:read"])
         assert (channel.pins, channel.bookmarks[0]["title"]) == ([ts], "Page")
         assert message.reactions == [("fire", [slack.app.bot_user_id])]
         assert slack.workspace.unread(ana, alerts) == 0

@@ -102,6 +102,10 @@ REFUSED: dict[str, tuple[Damage, str]] = {
         lambda m: m["display_information"].update(name="x" * 36),
         "must be less than 36 characters",
     ),
+    "an optional scope that is not the bot's": (
+        lambda m: m["oauth_config"]["scopes"].update(bot_optional=["team:read"]),
+        "team:read is not among the scopes of the bot",
+    ),
     "a long description": (
         lambda m: m["display_information"].update(description="x" * 141),
         "must be less than 141 characters",

@@ -20,7 +20,7 @@ from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Ve
 from tocsin.metrics import Metrics
 from tocsin.settings import Settings
 from tocsin.slack import commands, routes
-from tocsin.slack.manifest import SCOPES
+from tocsin.slack.manifest import OPTIONAL_SCOPES, SCOPES
 
 PLACES = {"message": "on a message", "global": "in the shortcuts menu"}
 HOSTED = ("incident_io_", "devrev_")
@@ -43,7 +43,9 @@ def manual_pages() -> list[Row]:
 
 
 def scopes() -> list[Row]:
-    return [(f"`{scope}`", reason) for scope, reason in SCOPES.items()]
+    """Each scope with its purpose; an admin may leave the optional ones out."""
+    marks = dict.fromkeys(OPTIONAL_SCOPES, "optional: ")
+    return [(f"`{scope}`", f"{marks.get(scope, '')}{reason}") for scope, reason in SCOPES.items()]
 
 
 def settings(kept: Sequence[Row], *prefixes: str) -> list[Row]:

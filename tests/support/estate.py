@@ -83,7 +83,9 @@ class Lobby:
         given = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         action = url.partition("?")[0]
-        form = {**given, "as": who, "decision": "allow", **decided}
+        ticked = dict.fromkeys(re.findall(r'name="(grant [^"]+)" value="1" checked', page.text), "1")
+        form = {**given, **ticked, "as": who, "decision": "allow", **decided}
+        form = {name: value for name, value in form.items() if value}
         sent = await browser.post(action, data=form, headers={"Origin": origin})
         assert sent.status_code == 303, sent.text
         return sent.headers["location"]

@@ -97,7 +97,8 @@ class Consent:
             else f"{app.name} asks for {len(app.manifest.bot_scopes)} permissions.",
             "given": given,
             "choices": self._choices(request, openid),
-            "scopes": [] if openid else sorted(app.manifest.bot_scopes),
+            "scopes": [] if openid else sorted(app.manifest.bot_scopes - app.manifest.bot_optional_scopes),
+            "optional": [] if openid else sorted(app.manifest.bot_optional_scopes),
             "org": None if openid or not app.manifest.org_deploy else self._organization.org,
         }
         page = HTMLResponse(self._env.get_template("consent.html").render(**context))
@@ -140,6 +141,7 @@ class Consent:
     def _decided(self, app: InstalledApp, given: dict[str, str], openid: bool) -> Response:
         answer = {"state": given.get("state", "")}
         team, _, person = given.get("as", "").partition("/")
+        optional = app.manifest.bot_optional_scopes
         workspace = next((w for w in self._organization.workspaces if w.state.team.id == team), None)
         if given.get("decision") != "allow" or workspace is None or person not in workspace.state.people:
             answer["error"] = "access_denied"
@@ -153,6 +155,7 @@ class Consent:
                 born=self._organization.first.clock.now(),
                 nonce=given.get("nonce", ""),
                 openid=openid,
+                withheld=frozenset(scope for scope in optional if f"grant {scope}" not in given),
                 wide=bool(given.get("wide"))
                 and app.manifest.org_deploy
                 and self._organization.org is not None,

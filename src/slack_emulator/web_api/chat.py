@@ -88,7 +88,7 @@ def destination(call: Call, channel: str) -> Channel:
     room = call.visible(channel)
     if room.archived:
         raise Refused("is_archived")
-    if call.bot not in room.members and "chat:write.public" not in call.app.manifest.bot_scopes:
+    if call.bot not in room.members and "chat:write.public" not in call.app.scopes:
         raise Refused("not_in_channel")
     return room
 
@@ -106,7 +106,7 @@ def post_message(call: Call, given: PostMessage) -> Json:
 def customized(call: Call, given: Customized) -> Json:
     """Return the name and icon that the app chose for one message (Slack: needs chat:write.customize)."""
     custom: Json = {k: v for k in ("username", "icon_emoji") if (v := getattr(given, k))}
-    if (custom or given.icon_url) and "chat:write.customize" not in call.app.manifest.bot_scopes:
+    if (custom or given.icon_url) and "chat:write.customize" not in call.app.scopes:
         raise Refused("missing_scope", needed="chat:write.customize", provided=provided(call))
     return custom
 
@@ -187,7 +187,7 @@ def shown(call: Call, message: Message) -> Json:
 
 
 def provided(call: Call) -> str:
-    return ",".join(sorted(call.app.manifest.bot_scopes))
+    return ",".join(sorted(call.app.scopes))
 
 
 METHODS: dict[str, Method[Any]] = {

@@ -65,7 +65,7 @@ async def answer(organization: Organization, request: HttpRequest) -> Response:
     if fault is not None and fault.spoils:
         entry.lost = True
         return broken(fault)
-    scopes = ",".join(sorted(app.manifest.bot_scopes)) if app else ""
+    scopes = ",".join(sorted(app.scopes)) if app else ""
     return JSONResponse(body, headers={"x-oauth-scopes": scopes})
 
 
@@ -202,7 +202,7 @@ def _complaint(field: str, kind: str, words: str) -> str:
 def _require_scope(
     workspace: Workspace, name: str, method: Method[Any], app: InstalledApp, arguments: Arguments | Refused
 ) -> None:
-    granted = app.manifest.bot_scopes
+    granted = app.scopes
     kinds: list[str | None] = [None]
     if not isinstance(arguments, Refused):
         kinds = [*method.kinds(workspace, arguments)] or [None]

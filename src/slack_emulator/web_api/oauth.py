@@ -84,7 +84,7 @@ def _installed(organization: Organization, app: InstalledApp) -> Json:
     body: Json = {
         "app_id": app.app_id,
         "authed_user": {"id": app.installer},
-        "scope": ",".join(sorted(app.manifest.bot_scopes)),
+        "scope": ",".join(sorted(app.scopes)),
         "token_type": "bot",
         "access_token": app.bot_token,
         "bot_user_id": app.bot_user_id,

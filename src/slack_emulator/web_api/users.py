@@ -62,7 +62,7 @@ def _person(call: Call, user: str) -> Json:
     """Return a user as JSON; the email address only with users:read.email (Slack, users.info)."""
     state = call.workspace.state
     body = user_json(state, state.person(user))
-    if "users:read.email" not in call.app.manifest.bot_scopes:
+    if "users:read.email" not in call.app.scopes:
         body["profile"].pop("email", None)
     return body
 

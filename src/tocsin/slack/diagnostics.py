@@ -19,7 +19,7 @@ from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.slack import routes
 from tocsin.slack.commands import COMMAND
-from tocsin.slack.manifest import SCOPES
+from tocsin.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from tocsin.slack.views.samples import messages, modals
 from tocsin.slack.web_api import Answer, request
 from tocsin.workflows.ports import CheckResult
@@ -100,7 +100,10 @@ APPS = "https://api.slack.com/apps"
 
 
 def scopes(access: TokenAccess) -> Iterator[CheckResult]:
-    """Check the granted scopes; the finding on a missing one says what will not work."""
+    """Check the granted scopes; the finding on a missing one says what will not work.
+
+    A missing optional scope is an admin's choice, and no failure.
+    """
     if access.scopes is None:
         said = "Slack did not say which were granted."
         yield CheckResult(name="Scopes", ok=False, said=said, fix="Check SLACK_API_URL.")
@@ -109,8 +112,10 @@ def scopes(access: TokenAccess) -> Iterator[CheckResult]:
     if not missing:
         yield CheckResult(name="Scopes", ok=True, said=f"all {len(SCOPES)} are granted.")
     for scope in missing:
-        said = f"{scope} is not granted; it is for {SCOPES[scope]}."
-        yield CheckResult(name="Scopes", ok=False, said=said, fix=AGAIN)
+        is_optional = scope in OPTIONAL_SCOPES
+        kind = "the optional scope " if is_optional else ""
+        said = f"{kind}{scope} is not granted; it is for {SCOPES[scope]}."
+        yield CheckResult(name="Scopes", ok=is_optional, said=said, fix="" if is_optional else AGAIN)
 
 
 def commands(access: TokenAccess) -> CheckResult:

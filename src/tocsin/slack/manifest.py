@@ -28,6 +28,7 @@ class ManifestInput:
     shortcuts: Iterable[Mapping[str, Any]]
     steps: Mapping[str, Mapping[str, Any]]
     scopes: Iterable[str]
+    optional_scopes: Iterable[str]
     events: Iterable[str]
     redirects: Iterable[str]
 
@@ -70,7 +71,10 @@ def app_manifest(
             "slash_commands": [{**features.command, **({"url": url} if url else {})}],
             **_linked(pages or http),
         },
-        "oauth_config": {**redirects, "scopes": {"bot": list(features.scopes)}},
+        "oauth_config": {
+            **redirects,
+            "scopes": {"bot": list(features.scopes), "bot_optional": list(features.optional_scopes)},
+        },
         "settings": settings,
         **(
             {"functions": {callback: dict(step) for callback, step in features.steps.items()}}
@@ -122,3 +126,15 @@ SCOPES: dict[str, str] = {
     "links:write": "showing the incident below such a link",
     "reactions:read": "keeping what people mark with 📌 in an incident's timeline",
 }
+
+OPTIONAL_SCOPES = (
+    "usergroups:read",
+    "users:read.email",
+    "files:write",
+    "canvases:write",
+    "pins:read",
+    "links:read",
+    "links:write",
+    "reactions:read",
+)
+"""Scopes that an admin may leave out (Slack, optional scopes); only what each is for does not work then."""

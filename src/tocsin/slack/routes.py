@@ -34,7 +34,7 @@ from tocsin.slack.listeners import (
     workflow_step,
 )
 from tocsin.slack.listeners.verbs import CommandSpec, VerbSpec
-from tocsin.slack.manifest import SCOPES, ManifestInput, app_manifest
+from tocsin.slack.manifest import OPTIONAL_SCOPES, SCOPES, ManifestInput, app_manifest
 from tocsin.slack.payloads import (
     BlockAction,
     BlockSuggestion,
@@ -237,6 +237,7 @@ def manifest(
         ],
         steps=STEPS if steps else {},
         scopes=SCOPES,
+        optional_scopes=OPTIONAL_SCOPES,
         events=events,
         redirects=REDIRECTS,
     )

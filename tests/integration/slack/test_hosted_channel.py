@@ -44,6 +44,15 @@ async def test_the_form_asks_what_the_account_asks(stage: Stage) -> None:
     assert [o["text"]["text"] for o in outcome.options or []] == ["Checkout crew", "Search crew"]
 
 
+async def test_the_channel_in_which_people_are_is_not_offered_where_incident_io_opens_its_own(
+    stage: Stage,
+) -> None:
+    view = await stage.bot.type_command("ana", "alerts", "/incident checkout is slow")
+    await pressed(stage.bot, view, "more_fields", "more_fields")
+    assert "mode" in block_ids(view)
+    assert "slack_channel_id" not in block_ids(view)
+
+
 async def test_one_round_trip_lies_between_the_press_and_the_reference(stage: Stage) -> None:
     view = await stage.filled()
     before = len(stage.io.heard)

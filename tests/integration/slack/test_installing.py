@@ -171,6 +171,13 @@ async def test_who_does_not_agree_reads_that_nothing_was_installed(open_lobby: L
     assert "access_denied" in page.text
 
 
+async def test_an_admin_may_leave_out_a_scope_that_is_optional(open_lobby: Lobby) -> None:
+    page = await open_lobby.install(HOME_ADMIN, **{"grant canvases:write": ""})
+    assert heading(page) == "Tocsin is in Lumen Freight"
+    app = open_lobby.of(HOME).slack.app
+    assert app.manifest.bot_scopes - app.scopes == {"canvases:write"}
+
+
 async def test_a_workspace_that_has_uninstalled_is_served_no_more(open_lobby: Lobby) -> None:
     await open_lobby.install(HOME_ADMIN)
     await open_lobby.install(AWAY_ADMIN)

@@ -250,6 +250,25 @@ async def test_who_opens_a_link_reads_what_they_may(bot: RunningBot) -> None:
         assert look.error == ({} if may else {"status": "not_found"})
 
 
+async def test_who_opens_a_link_can_update_the_incident_and_take_its_lead(bot: RunningBot) -> None:
+    incident = await declared(bot)
+    message = await said(bot, "ben", "general", f"see {incident.permalink}")
+    await heeded(bot)
+    ben, opened = bot.slack.person("ben"), bot.opened_so_far
+    look = bot.workspace.unfurls.open(ben, message, str(incident.permalink))
+    await look.answered.wait()
+    buttons = look.shown["entity_payload"]["actions"]["primary_actions"]
+    assert [button["text"] for button in buttons] == ["Update", "Take the lead"]
+    assert (await bot.workspace.press_entity(ben, look, "update_incident")).ok
+    assert "checkout is slow" in words(await bot.opened_form("ben", since=opened))
+    assert (await bot.workspace.press_entity(ben, look, "take_lead")).ok
+    await bot.app.settled()
+    lead = (await newest(bot)).lead
+    assert lead is not None
+    assert lead.slack_user_id == ben
+    assert "Lead" in told(bot, "ben")[-1].text
+
+
 async def test_a_link_in_the_bots_own_posts_is_not_shown_again(bot: RunningBot) -> None:
     await declared(bot)
     assert [r for r in bot.workspace.requests if r.method == "event.link_shared"] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.bot import RunningBot, chosen, ticked
 from support.errands import opened_by, sent, typed_verb
-from support.readings import block_ids, cards, how_many, newest, pressed, settled, told
+from support.readings import block_ids, cards, how_many, newest, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
@@ -70,9 +70,12 @@ async def test_a_channel_that_cannot_be_used_after_all_is_replaced_by_a_new_one(
     view = await opened(bot, "alerts")
     bot.workspace.faults.plan("conversations.join", Fault(error="method_not_supported_for_channel_type"))
     use = ticked(bot.slack.channel("alerts"))
-    await sent(bot, "ana", view, severity_id=chosen("major"), slack_channel_id=use)
+    assert f"Carry on in <#{bot.slack.channel('alerts')}>." in await sent(
+        bot, "ana", view, severity_id=chosen("major"), slack_channel_id=use
+    )
     await settled(bot)
     incident = await newest(bot)
+    assert "could not be used" in words(bot.workspace.stack(bot.slack.person("ana"))[-1])
     assert bot.workspace.channel(incident.slack_channel_id).name == "inc-1-checkout-is-slow"
     assert "could not be used, so it has a channel of its own" in told(bot, "ana")[-1].text
 

@@ -46,6 +46,28 @@ PAGED = (
 )
 
 BROWSER = "only a browser that comes back from Slack; tests/integration/web/test_oauth_states.py has it"
+USED_CHANNEL = (
+    "people here use no channel that is there; tests/integration/slack/test_using_a_channel.py does, "
+    "and tests/integration/workflows/test_restart.py stops one"
+)
+CHANGE_STEP = "no workflow here changes anything; tests/integration/slack/test_workflow_step.py stops one"
+
+USED = {
+    "slack.listeners.use_channel": USED_CHANNEL,
+    "slack.channels:Channels.join": USED_CHANNEL,
+    "slack.channels:Channels.restore_topic": USED_CHANNEL,
+    "slack.shared_channels:SharedChannels.look_up": USED_CHANNEL,
+    "storage.slack_state:SqlSlackStateStore.claim_channel": USED_CHANNEL,
+    "workflows.channels:ChannelOpener._existing": USED_CHANNEL,
+    "workflows.queries:FindIncidents.holder": USED_CHANNEL,
+    "workflows.used_channel": USED_CHANNEL,
+    "slack.listeners.change_step": CHANGE_STEP,
+    "workflows.change:ChangeIncident._answer_step": CHANGE_STEP,
+    "workflows.change:ChangeIncident.answer_again": CHANGE_STEP,
+    "workflows.command:DurableCommand.begin": CHANGE_STEP,
+    "workflows.command:DurableCommand.find_command": CHANGE_STEP,
+    "workflows.step_answers:answer_step": CHANGE_STEP,
+}
 
 REPLICAS = {
     "storage.importing": IMPORTED,
@@ -193,9 +215,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | PAGING,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING,
-    "devrev": DEVREV | NUDGED | REPLICAS | PAGING,
+    "local": LOCAL | REPLICAS | PAGING | USED,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

@@ -361,8 +361,7 @@ async def submit_declare(
         sentence = f"Not saved yet: {error} Press Declare again; it will not be declared twice."
         await ack(response_action="errors", errors={"name": sentence})
     else:
-        private = command.declaration.visibility == "private"
-        await _answer_outcome(ack, submission, outcome, context, private)
+        await _answer_outcome(ack, submission, outcome, context, command.declaration)
 
 
 def _exceeds_limit(submission: ViewSubmission, context: WorkspaceContext) -> bool:
@@ -448,14 +447,18 @@ async def _answer_outcome(
     submission: ViewSubmission,
     outcome: AnyOutcome | None,
     context: WorkspaceContext,
-    private: bool,
+    declaration: Declaration,
 ) -> None:
     if outcome is None:
         await ack(response_action="update", view=saved_modal())
     elif isinstance(outcome, Declared):
-        incident = outcome.incident
+        incident, used = outcome.incident, declaration.slack_channel_id
+        if used is not None and not (incident.slack_channel_id or incident.is_private):
+            # People are in it already, so there is nothing to wait for.
+            incident = incident.model_copy(update={"slack_channel_id": used})
         name = context.declare.channel_name(incident)
-        await ack(response_action="update", view=declared_modal(incident, name, too_late(incident, private)))
+        problems = too_late(incident, declaration.visibility == "private")
+        await ack(response_action="update", view=declared_modal(incident, name, problems))
     elif isinstance(outcome, AlreadyDeclared):
         metadata = DeclareMetadata.from_text(submission.view.private_metadata)
         filled = read_declare(submission.view.values)

@@ -14,6 +14,8 @@ from tocsin.slack.views.details import MOST_DETAILS, detail_fields
 INCIDENT = "slack#/entities/incident"
 TEXT_LIMIT = 3000
 NAME_LIMIT = 200
+MOST_ACTIONS = 2
+"""Buttons of a Work Object that are always shown (Slack, `primary_actions`)."""
 
 HIDDEN = "This incident is not shown here."
 FOLDED: tuple[Block, ...] = (ContextBlock(elements=[MarkdownTextObject(text=HIDDEN, verbatim=True)]),)
@@ -59,7 +61,24 @@ def details(incident: Incident) -> dict[str, Any]:
         for number, (label, value) in enumerate(_further(incident))
     ]
     payload["display_order"] = [*order, *(field["key"] for field in payload["custom_fields"])]
+    if buttons := _actions(incident):
+        payload["actions"] = {"primary_actions": buttons}
     return _entity(incident.id, incident.permalink or "", payload)
+
+
+def _actions(incident: Incident) -> list[dict[str, Any]]:
+    """Return the buttons for the person who opened the Work Object: the first two of the card's own.
+
+    Source: Slack, Work Objects: actions, two at most in the footer; a press is as one on the card.
+    """
+    shown = [
+        one for block in card(incident) if block.type == "actions" for one in block.to_dict()["elements"]
+    ]
+    buttons = [one for one in shown if one["type"] == "button" and "url" not in one and "value" in one]
+    return [
+        {"text": one["text"]["text"], "action_id": one["action_id"], "value": one["value"]}
+        for one in buttons[:MOST_ACTIONS]
+    ]
 
 
 def _further(incident: Incident) -> list[tuple[str, str]]:
