@@ -8,7 +8,7 @@ import sys
 from importlib.resources import files
 
 PAGES = (
-    *("use", "people", "run", "configure", "rules", "incident_io", "devrev"),
+    *("use", "people", "coming", "run", "configure", "rules", "incident_io", "devrev"),
     *("operate", "replicas", "proven", "build"),
 )
 """In the order of a reader who begins with Tocsin and ends by changing it."""
