@@ -183,9 +183,7 @@ class Pages:
         """Look up unknown names; True if more of these people have names now."""
         unknown: dict[str, list[PersonId]] = {}
         for incident in incidents:
-            found = nameless(
-                [*holders(incident), *incident.members, *(entry.by for entry in timeline)]
-            )
+            found = nameless([*holders(incident), *incident.members, *(entry.by for entry in timeline)])
             unknown.setdefault(incident.slack_team_id, []).extend(found)
         return any([await self.introduce(team, people) for team, people in unknown.items() if people])
 

@@ -1,4 +1,4 @@
-"""An alert that may be no incident, accepted, paged for, called about and closed: all of it is on its page."""
+"""An alert that may be no incident, accepted, paged for and closed: its page tells all of it."""
 
 from __future__ import annotations
 

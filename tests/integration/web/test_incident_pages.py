@@ -196,7 +196,9 @@ async def test_the_token_opens_private_incidents_and_marks_them(site) -> None:
 
 async def test_the_page_of_a_private_incident_lists_who_sees_it_and_why(site) -> None:
     private = await site.backend.create(full_declaration(visibility="private"))
-    invitation = IncidentChange(key="invite", by=ANA, at=DAWN, invited=(CHLOE.slack_user_id,), assignees=(CHLOE,))
+    invitation = IncidentChange(
+        key="invite", by=ANA, at=DAWN, invited=(CHLOE.slack_user_id,), assignees=(CHLOE,)
+    )
     await site.backend.change(private.id, invitation)
     await site.backend.remember_people([BEN, CHLOE])
     shown = " ".join(re.sub(r"<[^>]+>", " ", (await site.trusted("/incidents/INC-1")).text).split())
