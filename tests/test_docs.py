@@ -61,6 +61,9 @@ RENEWAL = "renew it with: TOCSIN_RENEW_DOCS=1 .venv/bin/pytest tests/test_docs.p
 LARGEST_README = LARGEST_PAGE = 10_240
 """Bytes."""
 
+EXAMPLES_OF_NAMES = {"checkout"}
+"""First words of names of incidents that the tables of the manual declare."""
+
 SAME_WORDS = 12
 """A run of words as long as this is a fact that stands on two pages."""
 
@@ -239,6 +242,13 @@ def test_the_pages_lead_to_one_another() -> None:
 def test_every_command_that_is_named_exists(page: Path) -> None:
     wrong = [line for line in code(page) for words in _commands_in(line) if not _is_command(words)]
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_word_after_the_command_in_a_table_is_a_verb(page: Path) -> None:
+    cells = (cell for line in read(page).splitlines() if line.startswith("|") for cell in line.split("|"))
+    named = [words for cell in cells for words in re.findall(r"`/incident ([a-z][\w-]*)", cell)]
+    assert [word for word in named if word not in {*commands.SPELLINGS, *EXAMPLES_OF_NAMES}] == []
 
 
 def _commands_in(line: str) -> Iterator[list[str]]:

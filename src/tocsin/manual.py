@@ -8,7 +8,18 @@ import sys
 from importlib.resources import files
 
 PAGES = (
-    *("use", "people", "workflow_builder", "run", "configure", "rules", "tasks", "incident_io", "devrev"),
+    *(
+        "use",
+        "people",
+        "coming",
+        "workflow_builder",
+        "run",
+        "configure",
+        "rules",
+        "tasks",
+        "incident_io",
+        "devrev",
+    ),
     *("operate", "replicas", "proven", "build"),
 )
 """In the order of a reader who begins with Tocsin and ends by changing it."""

@@ -83,6 +83,8 @@ class PagingServices:
     url: str = ""
     heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Every request that was taken: its path, and its body."""
+    reads: Callable[[dict[str, Any]], None] = lambda said: None
+    """Is told of each request as it is taken, for a test that judges what the service may know then."""
     asked: int = 0
     """Requests that came in, questions included."""
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -122,6 +124,7 @@ class PagingServices:
             response = act(request, raw)
             if response.status_code < 300 and request.method == "POST":
                 self.heard.append((request.url.path, json.loads(raw)))
+                self.reads(json.loads(raw))
             return self.answers.popleft()() if self.answers and request.method == "POST" else response
 
         return answer

@@ -1,4 +1,4 @@
-"""An alert that may be no incident is accepted, paged for, called about and closed: its page tells it all."""
+"""An alert that may be no incident, accepted, paged for and closed: its page tells all of it."""
 
 from __future__ import annotations
 

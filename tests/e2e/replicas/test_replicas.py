@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from support.fleet import Fleet, running_fleet
+from support.paging import CONFIG, VARIABLES, PagingServices, running_services
 from support.postgresql import PostgresqlServer
 from support.readings import words
 from support.small_disk import SmallDisk
@@ -25,10 +26,20 @@ pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services() -> AsyncIterator[PagingServices]:
+    async with running_services() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(
-    tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer
+    tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer, services: PagingServices
 ) -> AsyncIterator[Fleet]:
-    async with running_fleet(tmp_path_factory.mktemp("fleet"), modules_postgresql) as running:
+    folder = tmp_path_factory.mktemp("fleet")
+    config = folder / "tocsin.toml"
+    config.write_text(CONFIG.format(url=services.url))
+    paging = {"TOCSIN_CONFIG": str(config), **VARIABLES}
+    async with running_fleet(folder, modules_postgresql, **paging) as running:
         yield running
 
 
@@ -89,6 +100,40 @@ async def test_what_one_replica_declared_and_closed_the_other_lists_within_two_b
     await fleet.quiet()
     fleet.to(1)
     assert "Closed" in await fleet.answer("ana", f"show {reference}")
+
+
+async def test_a_page_that_both_replicas_are_sent_pages_once_and_is_acknowledged_and_ended_at_either(
+    fleet: Fleet, services: PagingServices
+) -> None:
+    workspace, ana = fleet.slack.workspace, fleet.slack.person("ana")
+    fleet.to(0)
+    await fleet.declare("somebody is paged")
+    await fleet.quiet()
+    (room,) = (c.id for c in workspace.state.channels.values() if c.name.endswith("-somebody-is-paged"))
+    await fleet.type_in("ana", room, "page payments cards fail")
+    form = await fleet.until(lambda: next((v for v in workspace.stack(ana) if "now?" in words(v)), None))
+    fleet.to(0, 1)
+    assert (await workspace.submit(ana, form.id)).ok
+    await fleet.quiet()
+    (key,) = services.opened
+    (post,) = (one for one in fleet.posts(room) if ":pager:" in words(one))
+    fleet.to(1)
+    place = {"channel": room, "ts": post.ts}
+    assert (await workspace.press(ana, "acknowledge_page", "acknowledge_page", **place)).ok
+    await fleet.until(lambda: "Acknowledged by" in words(workspace.message(room, post.ts)))
+    assert services.alerts[key].status == "acknowledged"
+    fleet.to(0)
+    await fleet.type_in("ana", room, "close mended")
+    await fleet.until(lambda: "Over" in words(workspace.message(room, post.ts)))
+    await fleet.quiet()
+    told = "SELECT verb FROM incident_timeline_items WHERE verb LIKE %s ORDER BY timestamp"
+    assert [verb for (verb,) in fleet.rows(told, "%page%")] == [
+        "paged",
+        "acknowledged the page of",
+        "ended the page of",
+    ]
+    actions = [event["event_action"] for event in services.sent("/events")]
+    assert actions == ["trigger", "acknowledge", "resolve"]
 
 
 async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet) -> None:

@@ -22,6 +22,15 @@ RETRY_SECONDS = 301.0
 """Slack sends an event that was not acknowledged again after one minute, and after five."""
 
 LAST_ATTEMPT = 3
+SIGNS = (
+    "is in your messages from",
+    "has its document already",
+    "is kept.",
+    "may see",
+    "may not see",
+    "is acknowledged.",
+)
+"""What is said of some things that were done."""
 
 
 class Case:
@@ -210,6 +219,15 @@ class Case:
             await asyncio.sleep(GLANCE)
         self.stage.deeds.append(Deed("nudge", "", self.token, (Try("done"),)))
 
+    async def are_called_off(self, pages: int) -> None:
+        """So many pages are over in its channel, which the bot looks after by itself."""
+        while sum("Over" in f"{post.text} {post.blocks}" for post in self.posts(":pager:")) < pages:
+            await self.stage.lives.alive()
+            await asyncio.sleep(GLANCE)
+        ended = (Try("done"),)
+        for _ in range(pages):
+            self.stage.deeds.append(Deed("over", "", self.token, ended, entries=("ended the page of",)))
+
     async def leaves(self, stage: str) -> None:
         """The day of its channel has come, or the day before; the bot is begun again, and looks at once."""
         await self.stage.lives.quiet()
@@ -303,10 +321,7 @@ def said_of(text: str) -> Told:
         return "not saved"
     reference, colon, _ = text.partition(": ")
     is_done = bool(colon) and "-" in reference and " " not in reference
-    if any(
-        sign in text
-        for sign in ("is in your messages from", "has its document already", "is kept.", "may see")
-    ):
+    if any(sign in text for sign in SIGNS):
         return "done"
     done = (
         "Noted in the timeline",

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.paging import VARIABLES
+
 from reliability.crash.clock import Hurry
 from reliability.crash.switch import Kill
 
@@ -50,7 +52,7 @@ async def warm() -> AsyncIterator[Zygote]:
         "reliability.crash.zygote",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, **VARIABLES, "PYTHONPATH": path},
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from starlette.responses import JSONResponse
 from support.bot import chosen, dated, picked, radio, typed
 
 from reliability.crash.acting import Case, at_home, heeded, held, read
@@ -70,6 +71,7 @@ async def news_on_the_way(stage: Stage) -> None:
         sets={"incident_status_id": "monitoring"},
     )
     await case.typed("ana", "severity", "minor", entries=(SEVERITY,), sets={"severity_id": "minor"})
+    await case.asked("ben", f"unfollow {case.reference}", stage.slack.channel("general"))
 
 
 async def who_does_what(stage: Stage) -> None:
@@ -245,7 +247,7 @@ async def hidden(stage: Stage) -> None:
 
 
 async def let_in(stage: Stage) -> None:
-    """Somebody is brought into a private incident's channel by hand; the lead is asked, and allows it."""
+    """Somebody is brought into a private incident's channel by hand; its lead allows it, or declines."""
     case = await Case.by_command(stage, lead="ben")
     ana, chloe = stage.slack.person("ana"), stage.slack.person("chloe")
     opening = case.form("ana", "private")
@@ -258,7 +260,44 @@ async def let_in(stage: Stage) -> None:
     rooms = [room.id for room in stage.workspace.state.channels.values() if room.kind == "im"]
     messages = [message for room in rooms for message in stage.workspace.state.lasting(room)]
     (question,) = (message for message in messages if "'allow_access'" in str(message.blocks))
-    await case.pressed("ben", "allow", lambda: question, "allow_access", entries=("invited",))
+    verb, entry = stage.rng.choice((("allow", "invited"), ("decline access", "declined access of")))
+    action = f"{verb.partition(' ')[0]}_access"
+    await case.pressed("ben", verb, lambda: question, action, entries=(entry,))
+    await stage.lives.quiet()
+    is_in = chloe in stage.workspace.channel(case.channel).members
+    assert is_in == (verb == "allow"), f"{verb}, and in the channel: {is_in}"
+
+
+async def paged(stage: Stage) -> None:
+    """On-call people are paged once for each press, acknowledge it, and are called off when it is over."""
+    case = await Case.by_command(stage, lead="ben")
+    for target in stage.rng.sample(["payments", "database", "own pager"], 2):
+        if stage.rng.random() < 0.4:
+            stage.paging.answers.append(lambda: JSONResponse({}, 500))
+        opening = case.form("ana", f"page {target}")
+        await case.sent("ana", "page", opening, {"why": typed("it hangs {token}")}, worded="paged")
+        await stage.lives.quiet()
+    entries = ("acknowledged the page of",)
+    await case.pressed(
+        "ben", "acknowledge", lambda: case.posts(":pager:")[-1], "acknowledge_page", entries=entries
+    )
+    await case.typed("ana", "close", "it hangs no more {token}", entries=(STATUS,), worded=RESOLVED)
+    await case.are_called_off(2)
+    assert len(stage.paging.opened) == 2, stage.paging.opened
+    assert {alert.status for alert in stage.paging.alerts.values()} == {"resolved"}
+
+
+async def in_retrospect(stage: Stage) -> None:
+    """Declared when it was over: it has its times, no channel, and a card for its reporter alone."""
+    view = await stage.command("ana", "general", "retro")
+    times = {"impact_started": 1_767_322_000, "fixed": 1_767_325_600}
+    fields = {f"incident_timestamp_values__{name}": dated(at) for name, at in times.items()}
+    case = await Case.declared(stage, view, None, **fields)
+    assert (case.row["mode"], case.row["incident_status_id"]) == ("retrospective", "closed")
+    detected, general = f"{case.reference} detected 2026-01-02 03:04", stage.slack.channel("general")
+    await case.typed("ana", "time", detected, place=general, entries=(TIMED,))
+    await stage.lives.quiet()
+    assert not case.channel
 
 
 async def taken_back(stage: Stage) -> None:
@@ -404,6 +443,8 @@ MANAGING: dict[str, Scenario] = {
         left_alone,
         hidden,
         let_in,
+        paged,
+        in_retrospect,
         taken_back,
         part_of_another,
         accepted_from_triage,

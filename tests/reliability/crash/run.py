@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from support.clock import StillClock
+from support.paging import CONFIG, PagingServices, running_services
 from support.slack import RunningWorkspace
 
 from reliability.crash.backends import LOCAL, Backend
@@ -148,28 +149,36 @@ class Runner:
         workspace = Workspace(clock=clock)
         seed(workspace)
         app = workspace.install(self._manifest)
-        async with served(workspace) as url:
+        async with served(workspace) as url, running_services() as paging:
             slack = RunningWorkspace(workspace, app, url, clock)
             hurry = Hurry(folder / "clock")
             async with self._backend.vendor(Scene(slack, hurry, rng)) as vendor:
                 settings = {**_settings(slack, folder / "data"), **vendor.settings}
                 if not self._backend.hosted:
-                    settings["tocsin_config"] = str(_rules(folder))
+                    settings["tocsin_config"] = str(_rules(folder, paging))
                 hurried = hurry if self._backend.hosted else None
                 lives = Lives(self._zygote, folder, settings, kills, clock.now, hurried)
                 await lives.open()
                 try:
-                    yield Stage(slack, lives, folder, rng, vendor)
+                    yield Stage(slack, lives, folder, rng, vendor, paging)
                 finally:
                     await lives.close()
 
 
-def _rules(folder: Path) -> Path:
-    """With nothing to be done for days, but for who turns the time in the record."""
+RULES = """
+[after]
+archive_after_days = 3
+
+[[nudges.rules]]
+when = "no_lead"
+after = "20 days"
+"""
+"""With nothing to be done for days, but for who turns the time in the record."""
+
+
+def _rules(folder: Path, paging: PagingServices) -> Path:
     path = folder / "tocsin.toml"
-    path.write_text(
-        '[after]\narchive_after_days = 3\n[[nudges.rules]]\nwhen = "no_lead"\nafter = "20 days"\n'
-    )
+    path.write_text(RULES + CONFIG.format(url=paging.url))
     return path
 
 

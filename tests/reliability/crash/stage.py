@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from support.bot import submitted, typed
+from support.paging import PagingServices
 from support.slack import RunningWorkspace
 
 from reliability.crash.lives import Life, Lives, first
@@ -32,9 +33,16 @@ class Stage:
     """One workspace, one data folder, and the bot's lives on it."""
 
     def __init__(
-        self, slack: RunningWorkspace, lives: Lives, folder: Path, rng: Random, vendor: Vendor
+        self,
+        slack: RunningWorkspace,
+        lives: Lives,
+        folder: Path,
+        rng: Random,
+        vendor: Vendor,
+        paging: PagingServices,
     ) -> None:
         self.slack = slack
+        self.paging = paging
         self.vendor = vendor
         self.workspace = slack.workspace
         self.lives = lives

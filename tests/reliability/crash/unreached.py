@@ -27,7 +27,6 @@ UNOPENED = (
 VERBS = "people over a hosted backend only declare here; tests/integration has the rest"
 NO_TRIAGE = "DevRev has no triage"
 SEARCH = "people here search no field; tests/integration has that"
-RETROSPECT = "people here declare nothing in retrospect; tests/integration/slack/test_times.py does"
 MEANWHILE = (
     "only when it becomes private, or somebody leaves, meanwhile; tests/integration/slack has these moments"
 )
@@ -41,9 +40,7 @@ SHARED = (
 )
 IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.py kills it"
 
-PAGED = (
-    "only where the configuration names targets; tests/integration/workflows/test_paging_restart.py stops one"
-)
+PAGED = "only where the configuration names targets; over the local backend a scenario pages them"
 
 BROWSER = "only a browser that comes back from Slack; tests/integration/web/test_oauth_states.py has it"
 USED_CHANNEL = (
@@ -96,7 +93,6 @@ LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
-    "workflows.people:PeopleOfChannel._take_out": MEANWHILE,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
     "workflows.alerts:OperatorAlerts._say": OPERATOR,
     "workflows.alerts:OperatorAlerts.keep_saying": OPERATOR,
@@ -159,7 +155,6 @@ LOCAL = {
     "slack.listeners.choose:_declare_instead": UNOPENED,
     "slack.listeners.declare:open_form": HOSTED,
     "slack.listeners.events:on_uninstalled": INSTALLED,
-    "slack.listeners.times:open_retrospective": RETROSPECT,
     "slack.listeners.declare:suggest_options": HOSTED,
     "slack.workspace:SlackOperator": OPERATOR,
     "slack.authorization:People": READING,
@@ -215,7 +210,7 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | PAGING | USED,
+    "local": LOCAL | REPLICAS | USED,
     "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED,
     "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED,
 }

@@ -42,8 +42,8 @@ def _told(seen: Evidence, intent: Intent, kept: Kept) -> str:
 
 def _missing(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
     channel = seen.channels.get(kept.channel)
-    if seen.history.makes_channel:
-        # Whoever opens the channel fills it, and asks people in.
+    if seen.history.makes_channel or kept.is_retrospective:
+        # Whoever opens the channel fills it, and asks people in; what is over already has none.
         pass
     elif channel is None or (kept.is_private and channel["kind"] != "private"):
         yield "channel"
@@ -82,7 +82,7 @@ def _missing_cards(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
         yield "reporter"
     # Declared by a command in the announcement channel, the card at its source is the announcement.
     at_home = press.origin == announce and press.message is None
-    announced = announce and not at_home and not kept.is_private and not intent.is_test
+    announced = announce and not (at_home or kept.is_private or intent.is_test or kept.is_retrospective)
     if announced and not any(
         c["channel"] == announce and c["thread_ts"] in {None, "", c["ts"]} for c in cards
     ):

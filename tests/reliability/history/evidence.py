@@ -107,6 +107,10 @@ class Kept:
         return bool(self.row["visibility"] != "public")
 
     @property
+    def is_retrospective(self) -> bool:
+        return bool(self.row.get("mode") == "retrospective")
+
+    @property
     def people(self) -> set[str]:
         holders = {role["assignee_slack_user_id"] for role in self.roles}
         return {person for person in holders | {self.row["creator_slack_user_id"]} if person}

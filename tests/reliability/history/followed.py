@@ -38,7 +38,9 @@ def _said_there(seen: Evidence, kept: Kept) -> list[Json]:
 
 
 def _news(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
-    """The incident's channel is told of every change, once."""
+    """The incident's channel is told of every change, once; what was over already has none."""
+    if kept.is_retrospective:
+        return
     there = [
         post
         for post in _said_there(seen, kept)

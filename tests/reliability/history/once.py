@@ -105,6 +105,7 @@ ANSWERS = (
     "Taken out of ",
     "The document of ",
     "What you asked for ",
+    "Saved, not through yet.",
     "Tocsin's journal did not answer in time",
     "Nothing would change",
 )

@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from support.bot import RunningBot, chosen, radio, ticked, typed
+from support.bot import RunningBot, chosen, dated, radio, ticked, typed
 from support.errands import until
 from support.patience import LIMIT
 
 from reliability.secrecy.kept import Kept
 from reliability.secrecy.looked import ANYBODY, Looked
+from reliability.secrecy.troubles import FAULTY, LATE, STALE, TROUBLED
 from slack_emulator.faults import Fault
 from slack_emulator.models import Channel, Json, Message, Outcome, Person, Refused, View
 from slack_emulator.views import elements_of, options_of
@@ -44,33 +45,6 @@ STEP_PLACES = ("general", "alerts", "leads")
 
 SPY = "U0XSPY0001"
 """One of another organisation, who is let into channels."""
-
-FAULTY = 0.3
-"""The share of gestures with which something goes wrong at Slack."""
-
-TROUBLED = (
-    *(
-        "chat.postMessage",
-        "chat.postMessage",
-        "chat.postMessage",
-        "chat.update",
-        "chat.unfurl",
-        "chat.delete",
-    ),
-    *("conversations.create", "conversations.info", "conversations.setTopic", "conversations.invite"),
-    *("files.getUploadURLExternal", "files.completeUploadExternal", "conversations.canvases.create"),
-    *("conversations.rename", "conversations.archive", "bookmarks.add", "users.info", "views.publish"),
-)
-"""What the gate stands before, and what it asks."""
-
-LATE = {"operation_timeout", "app_not_responding"}
-"""A busy machine: what is shown all the same is looked at with everything else."""
-
-STALE = {
-    *("message_not_found", "view_not_found", "invalid_action", "invalid_value", "no_submit"),
-    *("is_archived", "channel_not_found", "not_in_channel"),
-}
-"""Somebody else, or the bot, was quicker."""
 
 Fields = dict[str, dict[str, Any]]
 
@@ -114,7 +88,7 @@ class People:
             reads += [self._open_forms, self._point_at_message, self._read_pages, self._export]
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
         writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
-        writes += [self._mark, self._bring_in, self._expose, self._forge]
+        writes += [self._page] * 3 + [self._mark, self._bring_in, self._decide, self._expose, self._forge]
         writes += [self._declare, self._declare, self._run_step, self._test] * (who in MEMBERS)
         return self.rng.choice(writes)
 
@@ -135,7 +109,9 @@ class People:
         }
         if kept.born_private:
             fields["visibility"] = ticked("private")
-        if self.rng.random() < 0.3:
+        if '"incident_timestamp_values.fixed"' in json.dumps(form.payload):
+            fields["incident_timestamp_values__fixed"] = dated(1_772_000_000)
+        elif self.rng.random() < 0.3:
             fields["status"] = radio("triage")
         try:
             await self.bot.fill(who, form, **fields)
@@ -152,7 +128,8 @@ class People:
         place = self.bot.slack.channel(self.rng.choice(PLACES[:2]))
         workspace = self.bot.workspace
         if way == "command":
-            gesture = workspace.command(self._id(who), place, "/incident")
+            said = self.rng.choice(["/incident", "/incident", "/incident retro"])
+            gesture = workspace.command(self._id(who), place, said)
         elif way == "anywhere":
             gesture = workspace.global_shortcut(self._id(who), "declare")
         else:
@@ -231,7 +208,7 @@ class People:
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
         telling = ("update", "note", "close", "rename", "summary", "call", "action", "follow-up")
-        verbs = [*telling, "lead", "role", "fields", "times", "snooze", "merge", "status"]
+        verbs = [*telling, "lead", "role", "fields", "times", "snooze", "merge", "status", "page"]
         about = self.rng.choice([self._one().reference, ""])
         await self._typed(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
@@ -290,6 +267,18 @@ class People:
         whom = self._id(MEMBERS[(kept.number + 2) % len(MEMBERS)])
         self.looked.brought.add((channel, whom))
         await self.bot.workspace.invite(self._id(who), channel, whom)
+
+    async def _page(self, who: str) -> None:
+        """Whoever is on call is paged, and reads what they may know of it."""
+        kept = self._one()
+        await self._typed(who, f"page {kept.reference} payments Because of {self._word(kept, who)}")
+        await self._fill_what_is_open(who)
+
+    async def _decide(self, who: str) -> None:
+        """Access is asked for, allowed or declined, where somebody was let in by hand."""
+        asked = [one for room in self._rooms(who) for one in self._buttons_in(room, who)]
+        asked = [one for one in asked if "access" in one[2]["action_id"]]
+        await (self._press_one(who, asked) if asked else self._bring_in(who))
 
     async def _expose(self, who: str) -> None:
         """An owner makes a private channel public, or lets another organisation in, and puts that right."""
@@ -376,8 +365,10 @@ class People:
     async def _press(self, who: str) -> None:
         """A button of what they see: of Home, a list, or a card in a channel, also a stale one."""
         found = [*self._buttons_of_home(who), *self._buttons_in(self.rng.choice(self._rooms(who)), who)]
-        if not found:
-            return
+        if found:
+            await self._press_one(who, found)
+
+    async def _press_one(self, who: str, found: list[tuple[Json, Json, Json]]) -> None:
         place, block, element = self.rng.choice(found)
         value = None
         if element["type"] == "overflow":
@@ -529,7 +520,7 @@ class People:
 
     def _value(self, element: Json, word: str) -> Json | None:
         """Something to put into it; None where it is left as it is."""
-        kind, needed = element["type"], element["action_id"] in {"merged_into", "incident_id"}
+        kind, needed = element["type"], element["action_id"] in {"merged_into", "incident_id", "target"}
         if kind == "plain_text_input":
             return {"type": kind, "value": f"Told of {word} {self._number()}"}
         if kind == "users_select" and self.rng.random() < 0.2:

@@ -18,6 +18,7 @@ import httpx
 from support.bot import RunningBot, running_bot
 from support.errands import until
 from support.managing import verbs
+from support.paging import PagingServices, running_services
 from support.patience import LIMIT
 from support.slack import running_workspace
 
@@ -34,6 +35,18 @@ A_DAY = 80
 """So many gestures, and a day has gone by."""
 
 CONFIG = f"""
+[[paging]]
+name = "payments"
+provider = "pagerduty"
+key_variable = "TEST_PAGERDUTY_KEY"
+url = "URL/events"
+
+[[paging]]
+name = "database"
+provider = "opsgenie"
+key_variable = "TEST_OPSGENIE_KEY"
+url = "URL/genie"
+
 [after]
 archive_after_days = 2
 
@@ -59,6 +72,10 @@ field_type = "single_select"
 required = true
 options = {[f"Depot {number:03}" for number in range(150)]}
 """
+
+
+ON_CALL = "on call"
+"""Whoever a paging service calls, who reads the reference of a private incident and nothing else of it."""
 
 
 class Calendar:
@@ -106,22 +123,23 @@ async def canaries(
     No gesture begins after so many minutes. What Home still shows after the patience, in seconds, it shows.
     """
     config = folder / "tocsin.toml"
-    config.write_text(CONFIG)
     calendar, register = Calendar(), Register()
     installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
     async with (
         running_workspace(installed) as slack,
+        running_services() as services,
         running_bot(
             folder / "kept",
             slack,
             behind=lambda backend: behind(Overheard(backend, register)),
             clock=calendar,
-            tocsin_config=config,
+            tocsin_config=_written(config, services),
         ) as bot,
         httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
     ):
         looked = Looked(bot, register)
         register.now = looked.now
+        services.reads = lambda said: looked.shown(said, "paged", ON_CALL)
         people = People(bot, looked, random.Random(seed), http)
         begun = await _lived(people, calendar, gestures, minutes)
         await _looked_at_the_end(people, http, patience)
@@ -134,6 +152,11 @@ async def canaries(
         looked_at=looked.counted,
         leaks=looked.leaks + register.strangers,
     )
+
+
+def _written(config: Path, services: PagingServices) -> Path:
+    config.write_text(CONFIG.replace("URL", services.url))
+    return config
 
 
 async def _lived(people: People, calendar: Calendar, gestures: int, minutes: float) -> int:
