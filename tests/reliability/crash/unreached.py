@@ -45,6 +45,11 @@ PAGED = (
     "only where the configuration names targets; tests/integration/workflows/test_paging_restart.py stops one"
 )
 
+TASKS = (
+    "only where the operator has rules for tasks, or a tracker; tests/integration/slack/test_tasks.py and"
+    " test_issues.py have them, tests/integration/workflows/test_tasks_restart.py stops one"
+)
+
 REPLICAS = {
     "storage.importing": IMPORTED,
     "storage.replicas": SHARED,
@@ -65,6 +70,25 @@ PAGING = {
     "storage.slack_state:SqlSlackStateStore.mark_page": PAGED,
     "storage.slack_state:SqlSlackStateStore.open_pages": PAGED,
     "storage.slack_state:SqlSlackStateStore.pages": PAGED,
+}
+
+TASKED = {
+    "workflows.tasks:AddTasks._add": TASKS,
+    "workflows.tasks:AddTasks._added": TASKS,
+    "workflows.tasks:AddTasks._shown": TASKS,
+    "workflows.tasks:AddTasks._tell": TASKS,
+    "workflows.tasks:AddTasks.workflow": TASKS,
+    "workflows.checklists:Checklists.post": TASKS,
+    "workflows.checklists:Checklists._show": TASKS,
+    "workflows.checklists:Checklists._shown": TASKS,
+    "slack.messages:Messages.show_checklist": TASKS,
+    "slack.listeners.issues:find_linked": TASKS,
+    "slack.listeners.issues:build_issue": TASKS,
+    "slack.listeners.issues:link_issue": TASKS,
+    "slack.listeners.issues:press_link_issue": TASKS,
+    "slack.listeners.issues:submit_issue": TASKS,
+    "slack.listeners.issues:_open_issue": TASKS,
+    "slack.listeners.issues:_linked": TASKS,
 }
 
 LOCAL = {
@@ -190,9 +214,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | PAGING,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING,
-    "devrev": DEVREV | NUDGED | REPLICAS | PAGING,
+    "local": LOCAL | REPLICAS | PAGING | TASKED,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | TASKED,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | TASKED,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 
