@@ -82,6 +82,8 @@ TASKED = {
     "workflows.checklists:Checklists._show": TASKS,
     "workflows.checklists:Checklists._shown": TASKS,
     "slack.messages:Messages.show_checklist": TASKS,
+    "workflows.followups:FollowUps.posted_as": TASKS,
+    "slack.listeners.issues:link_from_reply": TASKS,
     "slack.listeners.issues:find_linked": TASKS,
     "slack.listeners.issues:build_issue": TASKS,
     "slack.listeners.issues:link_issue": TASKS,
