@@ -81,6 +81,7 @@ TASKED = {
     "workflows.checklists:Checklists.post": TASKS,
     "workflows.checklists:Checklists._show": TASKS,
     "workflows.checklists:Checklists._shown": TASKS,
+    "workflows.checklists:Checklists._headline": TASKS,
     "slack.messages:Messages.show_checklist": TASKS,
     "workflows.followups:FollowUps.posted_as": TASKS,
     "slack.listeners.issues:link_from_reply": TASKS,
