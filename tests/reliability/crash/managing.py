@@ -198,7 +198,7 @@ async def to_be_done(stage: Stage) -> None:
     await stage.lives.quiet()
     post = case.posts("drain the node")[0]
     (token,) = (word for word in post.text.split() if word.startswith("zq"))
-    await case.pressed("ana", "take", lambda: post, "take_follow_up", entries=("took the action:",))
+    await case.pressed("ana", "take it", lambda: post, "take_follow_up", entries=("took the action:",))
     await case.pressed("ana", "done", lambda: post, "complete_follow_up", completes=token)
     await case.typed(
         *("ana", "close", "drained {token}"),
