@@ -45,6 +45,7 @@ from tocsin.config import Category, IncidentConfig
 from tocsin.incidents.model import FieldKind
 from tocsin.incidents.permissions import ENDING
 from tocsin.incidents.postmortem import PLACEHOLDERS
+from tocsin.incidents.tracker import template_error
 from tocsin.rules import CONFIG_KEYS, read_rules
 from tocsin.settings import Settings
 from tocsin.slack import commands, routes
@@ -204,6 +205,12 @@ def test_the_example_configuration_can_be_used_as_it_stands() -> None:
         assert all(any(name == one.name for one in form.custom_fields) for name in rule.custom_fields)
     assert [severity.name for severity in form.severities] == ["SEV3", "SEV2", "SEV1"]
     assert [kind.name for kind in form.incident_types] == ["Outage", "Security"]
+
+
+def test_the_example_of_each_tracker_is_an_address_that_can_be_filled_in() -> None:
+    rows = table(DOCS / "tasks.md", "tracker")
+    assert [row[0] for row in rows] == ["GitLab", "Jira", "Linear"]
+    assert [template_error(row[1].strip("`")) for row in rows] == [""] * len(rows)
 
 
 def test_the_plot_is_of_the_run_that_the_manual_has() -> None:

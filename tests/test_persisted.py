@@ -67,6 +67,11 @@ invite = ["@oncall"]
 [[nudges.rules]]
 when = "no_lead"
 after = "10 minutes"
+[[tasks]]
+severities = ["Critical"]
+do = [{ title = "Open the bridge", role = "Communications Lead", runbook = "https://wiki.example.com/1" }]
+[tracker]
+url = "https://tracker.example.com/new?title={title}"
 """
 
 OPENED = (
@@ -403,6 +408,16 @@ async def by_rules(folder: Path) -> dict[str, Any]:
         await slash(bot, "ana", incident.slack_channel_id, "severity critical")
         await settled(bot)
         taken.down("severity")
+        for text in ("follow-up write an alert", "follow-up https://tracker.example.com/7"):
+            await slash(bot, "ana", incident.slack_channel_id, text)
+            await settled(bot)
+            taken.down(text)
+        posted = [
+            m for m in bot.workspace.state.lasting(incident.slack_channel_id) if ":clipboard:" in words(m)
+        ]
+        await press_card(bot, "ana", posted[-1], "take_follow_up")
+        await settled(bot)
+        taken.down("take a task")
         passed = timedelta(minutes=11)
         await bot.app.workflows.nudger.nudge_due()
         taken.down("nudge")

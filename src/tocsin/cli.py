@@ -373,14 +373,17 @@ def manifest(
     ] = True,
 ) -> None:
     """Print the Slack app manifest."""
+    from tocsin.rules import open_config
     from tocsin.slack import routes
 
     if not 0 < len(name) <= routes.LONGEST_NAME:
         raise typer.BadParameter(
             f"Slack takes a name of 1 to {routes.LONGEST_NAME} characters.", param_hint="--name"
         )
-    pages = read_settings().tocsin_public_url
-    declared = routes.manifest(http, name=name, org=org, steps=steps, pages=pages)
+    settings = read_settings()
+    pages, issues = settings.tocsin_public_url, open_config(settings).issue_tracker
+    tracker = issues.host if issues is not None else None
+    declared = routes.manifest(http, name=name, org=org, steps=steps, pages=pages, tracker=tracker)
     print(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=100), end="")
 
 

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from tocsin.app import open_app, open_resources
 from tocsin.data_dir import data_dir, folder_of, only_one
+from tocsin.rules import open_config
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.start import connected
@@ -154,7 +155,7 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         stack.push_async_callback(workspace.close)
         if not workspace.people():
             seed(workspace, advice=ADVICE)
-        installed = workspace.install(Manifest.from_dict(_played(settings.public_url)))
+        installed = workspace.install(Manifest.from_dict(_played(settings)))
         authentication = Authentication(workspace.state.page_token)
         incidents = workspace.channel_by_name("incidents").id
         settings = settings.model_copy(update=_as_installed(installed, settings, incidents))
@@ -174,9 +175,10 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         await _stopped()
 
 
-def _played(url: str) -> dict[str, Any]:
+def _played(settings: Settings) -> dict[str, Any]:
     """Return the manifest of the app in the workspace: Socket Mode, and sign-in with Slack."""
-    declared = routes.manifest(pages=url)
+    url, issues = settings.public_url, open_config(settings).issue_tracker
+    declared = routes.manifest(pages=url, tracker=issues.host if issues is not None else None)
     declared["oauth_config"]["redirect_urls"] = [url + path for path in routes.REDIRECTS]
     return declared
 

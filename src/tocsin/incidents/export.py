@@ -26,7 +26,6 @@ from tocsin.incidents.model import (
     display_name,
 )
 from tocsin.incidents.timestamps import metrics_of, set_times
-from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
 
@@ -419,7 +418,7 @@ def _check(one: FollowUp) -> str:
     word = FOLLOW_UP_WORDS[one.kind].capitalize()
     links = [("Runbook", one.runbook_url)]
     if (issue := one.external_issue_reference) is not None:
-        links.append((issue_label(issue).capitalize(), issue.issue_permalink))
+        links.append((issue.issue_name or "Issue", issue.issue_permalink))
     said = "".join(f" · {as_written(label)}: {as_written(url)}" for label, url in links if url)
     return f"- [{'x' if one.is_done else ' '}] {word}: {as_written(one.text)}{who}{said}"
 

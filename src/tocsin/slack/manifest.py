@@ -34,11 +34,12 @@ class ManifestInput:
 
 
 def app_manifest(
-    features: ManifestInput, *, http: str | None, name: str, org: bool, pages: str | None
+    features: ManifestInput, *, http: str | None, name: str, org: bool, pages: str | None, tracker: str | None
 ) -> dict[str, Any]:
     """Build the manifest for Socket Mode, or for HTTP with `http` as the URL that Slack can reach.
 
-    `pages` is the URL of the incidents' pages, so that links to them are shown in Slack. With `org`, an
+    `pages` is the URL of the incidents' pages, so that links to them are shown in Slack; `tracker` is the
+    host of the issue tracker, so that Slack tells of links to issues in replies to follow-ups. With `org`, an
     organization's admin can install the app once for all workspaces (Slack, app manifest reference:
     `org_deploy_enabled`), which Slack also asks of an app with steps (Slack, custom steps).
     """
@@ -69,7 +70,7 @@ def app_manifest(
             "bot_user": {"display_name": name, "always_online": True},
             "shortcuts": [dict(one) for one in features.shortcuts],
             "slash_commands": [{**features.command, **({"url": url} if url else {})}],
-            **_linked(pages or http),
+            **_linked(pages or http, tracker),
         },
         "oauth_config": {
             **redirects,
@@ -84,18 +85,15 @@ def app_manifest(
     }
 
 
-def _linked(pages: str | None) -> dict[str, Any]:
-    """Return the features for showing links to our pages as incidents.
+def _linked(pages: str | None, tracker: str | None) -> dict[str, Any]:
+    """Return the features for hearing of links to our pages, which are shown as incidents, and to issues.
 
     Source: Slack, unfurl domains; Work Object Previews.
     """
     host = urlsplit(pages or "").hostname
-    if not host:
-        return {}
-    return {
-        "unfurl_domains": [host],
-        "rich_previews": {"is_active": True, "entity_types": [PREVIEWED]},
-    }
+    domains = [domain for domain in (host, tracker) if domain]
+    shown = {"rich_previews": {"is_active": True, "entity_types": [PREVIEWED]}} if host else {}
+    return {**({"unfurl_domains": list(dict.fromkeys(domains))} if domains else {}), **shown}
 
 
 # Scopes of the bot, with the reason for each.

@@ -216,6 +216,7 @@ def manifest(
     org: bool = False,
     steps: bool = True,
     pages: str | None = None,
+    tracker: str | None = None,
 ) -> dict[str, Any]:
     """Return the Slack app manifest, built by `app_manifest`; without `steps` it has no custom steps."""
     events = {*EVENTS, *(INSTALL_EVENTS if http else ())} - (set() if steps else STEP_EVENTS)
@@ -241,7 +242,7 @@ def manifest(
         events=events,
         redirects=REDIRECTS,
     )
-    return app_manifest(declared, http=http, name=name, org=org, pages=pages)
+    return app_manifest(declared, http=http, name=name, org=org, pages=pages, tracker=tracker)
 
 
 # Route labels of the metrics: always one of the routes, whatever other people send.

@@ -14,6 +14,9 @@ from tocsin.workflows.channels import fitting_channel
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore
 from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
 
+HEADLINE_SECONDS = 10
+"""Seconds to wait for a headline: a private channel is known before its headline is posted."""
+
 THING = "checklist"
 """Mark of the checklist among the fingerprints; its `ts` is the value."""
 
@@ -101,8 +104,18 @@ class Checklists:
         again: bool,
     ) -> MessageTs:
         """Post it below the incident's headline, or without a thread where the channel has no headline."""
-        cards = await self._state.cards(incident.id)
-        headline = next((c.ts for c in cards if c.place == "headline" and c.channel == channel), None)
+        headline = await self._headline(incident, channel) if ts is None else None
         return await slack.messages.show_checklist(
             channel, incident, checklist, ts, thread=headline, again=again
         )
+
+    async def _headline(self, incident: Incident, channel: ChannelId) -> MessageTs | None:
+        """Return the headline of the channel, which may just be being posted; None if there is none."""
+        pauses = 0 if self._backend.makes_channel else HEADLINE_SECONDS
+        while True:
+            cards = await self._state.cards(incident.id)
+            found = next((c.ts for c in cards if c.place == "headline" and c.channel == channel), None)
+            if found is not None or pauses == 0:
+                return found
+            pauses -= 1
+            await asyncio.sleep(1)

@@ -29,6 +29,9 @@ LACKED = {"action": "action", "follow_up": "follow-up"}
 """Name in `Form.lacks` of the verb that a backend may lack, by kind of follow-up."""
 
 GONE = "That incident is not here any more."
+POSTED = "follow-up "
+"""Prefix of the mark of an item's message among the fingerprints; the item's id follows."""
+
 NOT_HERE = "That is not to be done in this incident."
 
 
@@ -265,7 +268,7 @@ class _Board:
         self, command: Command, incident: Incident, follow_up: FollowUp, is_new: bool, again: bool
     ) -> None:
         """Post the message of a new one, or edit the one that was posted; then edit the checklist."""
-        slack, thing = self._workspace(command.team), f"follow-up {follow_up.id}"
+        slack, thing = self._workspace(command.team), f"{POSTED}{follow_up.id}"
         fingerprints = await self._state.fingerprints(incident.id)
         posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
         now = await self._backend.find(incident.id) or incident
@@ -298,10 +301,17 @@ class FollowUps:
     ) -> None:
         board = _Board(backend, state, workspace, checklists)
         self._backend = backend
+        self._state = state
         self.checklists = checklists
         self.add = AddFollowUp(backend, engine, workspace, board)
         self.complete = CompleteFollowUp(backend, engine, workspace, board)
         self.change = ChangeFollowUp(backend, engine, workspace, board)
+
+    async def posted_as(self, incident_id: str, channel: ChannelId, ts: MessageTs) -> str | None:
+        """Return the id of the action or follow-up that this message shows; None if it shows none."""
+        posted = (await self._state.fingerprints(incident_id)).items()
+        found = (thing for (place, thing), known in posted if place == channel and known == ts)
+        return next((thing.removeprefix(POSTED) for thing in found if thing.startswith(POSTED)), None)
 
     async def of(self, incident_id: str) -> Sequence[FollowUp]:
         """Return actions and follow-ups, oldest first."""

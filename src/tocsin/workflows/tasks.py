@@ -82,8 +82,12 @@ class AddTasks:
         due = policy.tasks_due(before, incident, form)
         # A backend that keeps no actions says so in their form, and `tocsin doctor` does.
         tasks = tuple(task for task in due if LACKED[task.kind] not in form.lacks)
+        runbooks = policy.runbooks_for(incident, form)
         shown = policy.runbooks_for(before, form) if before is not None else ()
-        if not tasks and policy.runbooks_for(incident, form) == shown:
+        # What is shown in the public channel does not go along to the private one.
+        moves = before is not None and incident.is_private and not before.is_private
+        left = moves and bool(runbooks or policy.tasks_of(incident, form))
+        if not tasks and runbooks == shown and not left:
             return
         command = AddTasksCommand(
             incident_id=incident.id,

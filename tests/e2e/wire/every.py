@@ -14,6 +14,8 @@ severities = [{{ name = "Passing" }}, {{ name = "Minor" }}, {{ name = "Major" }}
 name = "Depot"
 field_type = "single_select"
 options = {[f"Depot {number:03}" for number in range(150)]}
+[tracker]
+url = "https://tracker.example.com/new?title={{title}}"
 [after]
 archive_after_days = 30
 [[nudges.rules]]

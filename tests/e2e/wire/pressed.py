@@ -245,6 +245,39 @@ async def what_is_done_is_ticked_off_with_a_button(way: Journey) -> None:
     assert item.is_done
 
 
+@row("press take_follow_up")
+async def what_nobody_has_is_taken_with_a_button(way: Journey) -> None:
+    incident = await way.opened("a thing to take")
+    await way.types("ana", f"action mind the gap {WRITTEN}", incident)
+    await way.to_do(incident)
+    posted = next(post for post in way.posts(incident) if "mind the gap" in words(post))
+    await way.presses("ana", posted, "take_follow_up")
+    (item,) = await way.to_do(incident)
+    assert item.assignee is not None
+    assert item.assignee.slack_user_id == way.slack.person("ana")
+
+
+@row("press open_issue")
+async def the_trackers_form_is_a_link_that_is_acknowledged(way: Journey) -> None:
+    incident = await way.opened("an issue to open")
+    await way.types("ana", f"follow-up say so {WRITTEN}", incident)
+    before = await way.to_do(incident)
+    posted = next(post for post in way.posts(incident) if "say so" in words(post))
+    await press_card(way.people, "ana", posted, "open_issue")
+    assert await way.to_do(incident) == before
+
+
+@row("press link_issue")
+async def a_button_asks_for_the_link_of_the_issue(way: Journey) -> None:
+    incident = await way.opened("an issue to link")
+    await way.types("ana", f"follow-up tell them {WRITTEN}", incident)
+    await way.to_do(incident)
+    posted = next(post for post in way.posts(incident) if "tell them" in words(post))
+    view = await way.opens("ana", posted, "link_issue")
+    assert view.payload["callback_id"] == "issue"
+    await way.done("ana")
+
+
 # under the question for an update
 
 

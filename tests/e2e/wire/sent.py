@@ -140,6 +140,18 @@ async def something_to_do_is_added_in_a_form(way: Journey) -> None:
     assert found.assignee.slack_user_id == ben
 
 
+@row("view issue")
+async def the_issue_of_a_follow_up_is_chosen_in_a_form(way: Journey) -> None:
+    incident, link = await way.opened("issues in a form"), "https://tracker.example.com/issues/7"
+    for thing in ("first", "second"):
+        await way.types("ana", f"follow-up {thing} {WRITTEN}", incident)
+    view = await way.asks("ana", f"follow-up {link}", incident)
+    wanted = (await way.to_do(incident))[0]
+    await way.sends("ana", view, follow_up_id=chosen(wanted.id))
+    linked = [item.external_issue_reference for item in await way.to_do(incident) if item.id == wanted.id]
+    assert [issue and issue.issue_permalink for issue in linked] == [link]
+
+
 @row("view people")
 async def people_are_chosen_in_a_form_and_brought_in(way: Journey) -> None:
     incident, ben = await way.standing(), way.slack.person("ben")

@@ -11,7 +11,8 @@ from support.declarations import ANA, BEN, DAWN, declaration
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FieldValue, Form, Incident, TimelineEntry
-from tocsin.incidents.requests import DeclareRequest, FollowUpRequest, IncidentChange
+from tocsin.incidents.requests import DeclareRequest, FollowUpChange, FollowUpRequest, IncidentChange
+from tocsin.incidents.tracker import issue_at
 from tocsin.incidents.transitions import Ending, apply_transition, validate_change
 from tocsin.incidents.validation import is_visible_to, validate_declaration
 from tocsin.slack import commands
@@ -144,12 +145,23 @@ async def unnote(desk: Desk) -> bool:
     return "The door was open." not in await desk.said()
 
 
+RUNBOOK, ISSUE = "https://wiki.example.com/alerts", "https://github.com/acme/web/issues/12"
+
+
 def to_do(kind: Any) -> Callable[[Desk], Awaitable[bool]]:
     async def added_and_done(desk: Desk) -> bool:
-        asked = FollowUpRequest(key="todo", by=ANA, at=LATER, kind=kind, text="Add an alert")
+        asked = FollowUpRequest(
+            key="todo", by=ANA, at=LATER, kind=kind, text="Add an alert", runbook_url=RUNBOOK
+        )
         added = await desk.keeps.add_follow_up(desk.incident.id, asked)
+        change = FollowUpChange(key="taken", by=BEN, at=LATER, assignee=BEN, issue_url=ISSUE)
+        for _ in range(2):
+            await desk.keeps.change_follow_up(added.id, change)
         await desk.keeps.complete_follow_up(added.id, BEN, LATER, "done")
         (found,) = await desk.keeps.follow_ups(desk.incident.id)
+        assert found.assignee is not None
+        assert found.assignee.slack_user_id == BEN.slack_user_id
+        assert (found.runbook_url, found.external_issue_reference) == (RUNBOOK, issue_at(ISSUE))
         return (found.kind, found.text, found.is_done) == (kind, "Add an alert", True)
 
     return added_and_done

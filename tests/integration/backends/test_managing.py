@@ -12,7 +12,7 @@ from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import ChannelId, Incident, Person, PersonId, TimelineEntry
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.workflows.ports import Channel, IncidentBackend
 
 LATER = DAWN + timedelta(minutes=5)
@@ -234,6 +234,29 @@ async def test_what_is_done_is_done_once(keeps: IncidentBackend) -> None:
     assert (await said(keeps, incident))[1:] == ["Ben Okafor completed the action: Add an alert"]
     with pytest.raises(Refused):
         await keeps.complete_follow_up("01ARZ3NDEKTSV4RRFFQ69G5FAV", BEN, LATER, "nothing")
+
+
+async def test_a_follow_up_is_taken_and_linked_to_its_issue_once(keeps: IncidentBackend) -> None:
+    incident = await keeps.create(declaration())
+    link = "https://github.com/acme/web/issues/12"
+    added = await keeps.add_follow_up(incident.id, asked_for(issue_url=f"{link}3"))
+    assert added.external_issue_reference is not None
+    assert added.external_issue_reference.issue_name == "#123"
+    for change in (
+        FollowUpChange(key="taken", by=BEN, at=LATER, assignee=BEN),
+        FollowUpChange(key="given", by=BEN, at=LATER, assignee=ANA),
+        FollowUpChange(key="linked", by=ANA, at=LATER, issue_url=link),
+    ):
+        once = await keeps.change_follow_up(added.id, change)
+        assert await keeps.change_follow_up(added.id, change) == once
+    assert once.assignee == ANA
+    assert (await said(keeps, incident))[1:] == [
+        "Ben Okafor took the action: Add an alert",
+        "Ben Okafor assigned the action: Add an alert (Ana Torres)",
+        f"Ana Torres linked the issue of the action: Add an alert {link}",
+    ]
+    with pytest.raises(Refused):
+        await keeps.change_follow_up("01ARZ3NDEKTSV4RRFFQ69G5FAV", change)
 
 
 async def references(keeps: IncidentBackend, **wanted: Any) -> list[str]:

@@ -12,7 +12,7 @@ from integration.devrev.desk import ANA, BEN, SEV0, SEV1, STAGE, DevRevDesk, dec
 from slack_emulator.faults import Fault
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import ChannelId, Incident, PersonId, SourceMessage, TimelineEntry
-from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.workflows.ports import Channel
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
@@ -226,6 +226,8 @@ async def test_what_devrev_cannot_do_is_said_in_a_sentence(desk: DevRevDesk) -> 
     asked = FollowUpRequest(key="k", by=BEN, at=DAWN, text="Add an alert", kind="follow_up")
     with pytest.raises(Refused, match=form.lacks["follow-up"]):
         await desk.backend.add_follow_up(incident.id, asked)
+    with pytest.raises(Refused, match=form.lacks["follow-up"]):
+        await desk.backend.change_follow_up("1", FollowUpChange(key="k", by=BEN, at=DAWN, assignee=BEN))
     assert await desk.backend.follow_ups(incident.id) == ()
 
 

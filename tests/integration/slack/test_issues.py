@@ -10,8 +10,10 @@ from support.bot import RunningBot, chosen, typed
 from support.errands import declared, opened_by, press_card, sent, typed_verb
 from support.readings import settled, value, words
 
+from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message
 from tocsin.incidents.model import FollowUp, Incident
+from tocsin.slack import routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -88,6 +90,22 @@ async def test_a_link_is_asked_about_where_it_may_be_of_several_and_nothing_type
         ("write it down", f"{LINK}3"),
         ("tell them", f"{LINK}4"),
     ]
+
+
+async def test_a_reply_with_a_link_to_the_tracker_links_the_follow_up_it_replies_to(bot: RunningBot) -> None:
+    app = bot.slack.app
+    app.manifest = Manifest.from_dict(routes.manifest(tracker="github.com"))
+    incident = await declared(bot, "logs are full")
+    here = incident.slack_channel_id
+    for text in ("write an alert", "write it down"):
+        await typed_verb(bot, "ana", here, f"/incident follow-up {text}")
+    await settled(bot)
+    thread = message_of(bot, incident, "write it down").ts
+    for number, below in enumerate((None, thread, thread), start=1):
+        await bot.workspace.say(bot.slack.person("ana"), here, f"see {LINK}{number}", below)
+        await bot.workspace.heard("event.link_shared", number)
+        await settled(bot)
+    assert await follow_ups(bot, incident) == [("write an alert", ""), ("write it down", f"{LINK}2")]
 
 
 async def test_the_link_is_added_by_a_button_and_what_is_no_link_is_said_in_the_form(bot: RunningBot) -> None:

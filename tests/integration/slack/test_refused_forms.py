@@ -29,16 +29,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def shared_bot(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[RunningBot, Beginning]]:
-    """The file's bot, with targets that can be paged."""
+    """The file's bot, with a tracker, and with targets that can be paged."""
     folder = tmp_path_factory.mktemp("tocsin")
     config = folder / "tocsin.toml"
     async with running_services() as services:
-        config.write_text(CONFIG.format(url=services.url))
+        config.write_text(TRACKER + CONFIG.format(url=services.url))
         async with running_bot(folder / "data", tocsin_config=config) as bot:
             with closing(Beginning(bot)) as beginning:
                 yield bot, beginning
 
 
+TRACKER = """
+[tracker]
+url = "https://tracker.example.com/new?title={title}"
+"""
 FORMS = {
     "declare": "",
     "update": "update",
@@ -58,6 +62,7 @@ FORMS = {
     "times": "time",
     "people": "invite",
     "follow_up": "action",
+    "issue": "follow-up https://tracker.example.com/1",
     "snooze": "snooze",
     "page": "page payments",
     "choose": "status",
@@ -70,6 +75,8 @@ async def form_of(bot: RunningBot, name: str) -> tuple[View, dict[str, Any]]:
     incident = await declared_before(bot, "checkout is slow")
     await declared_before(bot, "payments down")
     where = bot.slack.channel("general") if name in {"declare", "choose"} else incident.slack_channel_id
+    for text in ("write it down", "write an alert") if name == "issue" else ():
+        await typed_verb(bot, "ana", where, f"/incident follow-up {text}")
     view = await opened_by(bot, "ana", where, f"/incident {FORMS[name]}")
     ana = bot.workspace.person(bot.slack.person("ana"))
     trigger = bot.workspace.views.trigger(bot.slack.app, ana.id)

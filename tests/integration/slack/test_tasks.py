@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.bot import RunningBot, chosen
-from support.errands import declared, headline, press_card, typed_verb
-from support.readings import settled, words
+from support.errands import declared, headline, opened_by, press_card, sent, typed_verb
+from support.readings import newest, settled, words
 
 from slack_emulator.models import Message
 from tocsin.incidents.model import FollowUp, Incident
@@ -78,6 +78,23 @@ async def test_an_incident_gets_its_tasks_in_the_thread_of_its_headline_and_more
         "Post on the status page",
         "Write to customers",
     ]
+
+
+async def test_the_checklist_of_an_incident_that_becomes_private_goes_on_in_its_private_channel(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot, "keys leaked")
+    before = checklist(bot, incident)
+    await sent(bot, "ana", await opened_by(bot, "ana", incident.slack_channel_id, "/incident private"))
+    await settled(bot)
+    now = await newest(bot)
+    assert now.slack_channel_id != incident.slack_channel_id
+    moved = checklist(bot, now)
+    assert moved.thread_ts == headline(bot, now).ts
+    await press_card(bot, "ana", moved, "take_follow_up")
+    await settled(bot)
+    assert f"<@{bot.slack.person('ana')}>" in words(checklist(bot, now))
+    assert checklist(bot, incident) == before
 
 
 async def test_a_task_is_taken_and_done_in_the_checklist_and_goes_to_who_takes_its_role(

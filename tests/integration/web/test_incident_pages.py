@@ -12,7 +12,7 @@ import pytest
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
 from tocsin.incidents.model import ChannelId, Person, PersonId, TimelineEntry
-from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import Channel
 
 CHLOE = Person(slack_user_id=PersonId("U0CHLOE"), name="Chloe Marchetti")
@@ -55,6 +55,22 @@ async def test_the_page_tells_a_responder_what_there_is_to_know(site) -> None:
     words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert "Ben Okafor moved it to Fixing" in words
     assert "Ana Torres declared Checkout is slow (Critical)" in words
+
+
+async def test_the_page_lists_what_is_to_be_done_with_its_runbook_and_its_issue(site) -> None:
+    made = await site.backend.create(full_declaration())
+    assert "Actions and follow-ups" not in (await site.page("/incidents/1")).text
+    wiki, link = "https://wiki.example.com/1", "https://github.com/acme/web/issues/12"
+    asked = {"by": BEN, "at": DAWN, "kind": "follow_up", "text": "Add <b>an alert</b>", "assignee": BEN}
+    added = await site.backend.add_follow_up(
+        made.id, FollowUpRequest(key="1", runbook_url=wiki, issue_url=link, **asked)
+    )
+    text = (await site.page("/incidents/1")).text
+    assert "Add &lt;b&gt;an alert&lt;/b&gt;" in text
+    assert f'<a href="{wiki}" rel="noopener noreferrer">Runbook</a>' in text
+    assert f'<a href="{link}" rel="noopener noreferrer">#12</a>' in text
+    await site.backend.complete_follow_up(added.id, BEN, DAWN, "done")
+    assert '<li class="done">' in (await site.page("/incidents/1")).text
 
 
 async def test_the_page_says_that_nobody_leads_and_nothing_is_written_yet(site) -> None:

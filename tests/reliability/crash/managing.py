@@ -189,7 +189,7 @@ async def kept_in_the_timeline(stage: Stage) -> None:
 
 
 async def to_be_done(stage: Stage) -> None:
-    """An action in words and a follow-up in the form, one of them done before the close."""
+    """An action in words and a follow-up in the form, one of them taken, and done before the close."""
     case = await Case.by_command(stage)
     await case.typed("ana", "action", "drain the node {token}", adds="action")
     await case.sent(
@@ -200,6 +200,7 @@ async def to_be_done(stage: Stage) -> None:
     await stage.lives.quiet()
     post = case.posts("drain the node")[0]
     (token,) = (word for word in post.text.split() if word.startswith("zq"))
+    await case.pressed("ana", "take it", lambda: post, "take_follow_up", entries=("took the action:",))
     await case.pressed("ana", "done", lambda: post, "complete_follow_up", completes=token)
     await case.typed(
         *("ana", "close", "drained {token}"),

@@ -66,6 +66,11 @@ USED = {
     "workflows.step_answers:answer_step": CHANGE_STEP,
 }
 
+TASKS = (
+    "only where the operator has rules for tasks, or a tracker; tests/integration/slack/test_tasks.py and"
+    " test_issues.py have them, tests/integration/workflows/test_tasks_restart.py stops one"
+)
+
 REPLICAS = {
     "storage.importing": IMPORTED,
     "storage.key_value:SqlKeyValueStore.claim": BROWSER,
@@ -87,6 +92,28 @@ PAGING = {
     "storage.slack_state:SqlSlackStateStore.mark_page": PAGED,
     "storage.slack_state:SqlSlackStateStore.open_pages": PAGED,
     "storage.slack_state:SqlSlackStateStore.pages": PAGED,
+}
+
+TASKED = {
+    "workflows.tasks:AddTasks._add": TASKS,
+    "workflows.tasks:AddTasks._added": TASKS,
+    "workflows.tasks:AddTasks._shown": TASKS,
+    "workflows.tasks:AddTasks._tell": TASKS,
+    "workflows.tasks:AddTasks.workflow": TASKS,
+    "workflows.checklists:Checklists.post": TASKS,
+    "workflows.checklists:Checklists._show": TASKS,
+    "workflows.checklists:Checklists._shown": TASKS,
+    "workflows.checklists:Checklists._headline": TASKS,
+    "slack.messages:Messages.show_checklist": TASKS,
+    "workflows.followups:FollowUps.posted_as": TASKS,
+    "slack.listeners.issues:link_from_reply": TASKS,
+    "slack.listeners.issues:find_linked": TASKS,
+    "slack.listeners.issues:build_issue": TASKS,
+    "slack.listeners.issues:link_issue": TASKS,
+    "slack.listeners.issues:press_link_issue": TASKS,
+    "slack.listeners.issues:submit_issue": TASKS,
+    "slack.listeners.issues:_open_issue": TASKS,
+    "slack.listeners.issues:_linked": TASKS,
 }
 
 LOCAL = {
@@ -210,9 +237,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | USED,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED,
-    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED,
+    "local": LOCAL | REPLICAS | USED | TASKED,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

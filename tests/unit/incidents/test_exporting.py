@@ -17,7 +17,7 @@ from support.incidents import ANA, DAWN, incident
 
 from tocsin.incidents import export
 from tocsin.incidents.export import IncidentReport
-from tocsin.incidents.model import FollowUp, Person, PersonId, Status, TimelineEntry
+from tocsin.incidents.model import ExternalIssue, FollowUp, Person, PersonId, Status, TimelineEntry
 
 CLOSED = Status(id="closed", name="Closed", category="closed")
 BEN = Person(slack_user_id=PersonId("U0BEN"), name="Ben Okafor")
@@ -55,6 +55,23 @@ def whole(**changes: Any) -> IncidentReport:
         ),
         follow_ups=(to_do("grow the pool"), to_do("write to customers", done=True, kind="follow_up")),
     )
+
+
+def test_the_issue_and_the_runbook_of_a_follow_up_are_taken_along() -> None:
+    issue = ExternalIssue(
+        provider="jira", issue_name="OPS-1", issue_permalink="https://jira.example.com/OPS-1"
+    )
+    item = to_do("grow the pool").model_copy(
+        update={"external_issue_reference": issue, "runbook_url": "https://wiki.example.com/pool"}
+    )
+    report = whole().model_copy(update={"follow_ups": (item,)})
+    assert (
+        "- [ ] Action: grow the pool · Runbook: <https://wiki.example.com/pool>"
+        " · OPS-1: <https://jira.example.com/OPS-1>" in export.as_document(report)
+    )
+    (record,) = export.report_record(report)["follow_ups"]
+    assert record["external_issue_reference"] == issue.model_dump()
+    assert record["runbook_url"] == item.runbook_url
 
 
 def read(text: str) -> list[Token]:

@@ -10,6 +10,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.context import WorkspaceContext
+from tocsin.slack.listeners.issues import link_from_reply
 from tocsin.slack.listeners.targets import find_incident
 from tocsin.slack.payloads import EventCallback
 
@@ -22,7 +23,7 @@ _REFERENCE = re.compile(r"/incidents/([A-Za-z0-9_-]{1,64})/?(?:[?#].*)?", re.DOT
 
 
 async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Unfurl links to our pages (Slack, link_shared).
+    """Unfurl links to our pages (Slack, link_shared); links to issues are kept with follow-ups.
 
     No preview is shown:
     - of a private incident, not even in its own channel, whose members may not all have a part in it;
@@ -30,6 +31,7 @@ async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> No
     - for a sender who may not read the page;
     - before the message is sent, since Slack does not tell its channel; it sends the event again then.
     """
+    await link_from_reply(callback, context)
     event = callback.event
     channel, ts = event.get("channel"), event.get("message_ts")
     if event.get("source") == "composer" or callback.is_ext_shared_channel or callback.user is None:

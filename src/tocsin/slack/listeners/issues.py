@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from functools import partial
+from uuid import uuid5
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Incident, TeamId
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, TeamId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import FollowUpChange
 from tocsin.incidents.tasks import Checklist
@@ -17,8 +20,8 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.close import FOLLOW_UP_SECONDS
 from tocsin.slack.listeners.replies import begin
 from tocsin.slack.listeners.targets import authorize, find_incident
-from tocsin.slack.listeners.verbs import Invocation, NeedsForm, open_view, submit
-from tocsin.slack.payloads import BlockAction, ViewSubmission
+from tocsin.slack.listeners.verbs import KEYS, Invocation, NeedsForm, open_view, submit
+from tocsin.slack.payloads import BlockAction, EventCallback, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.followups import issue_modal, read_issue
 from tocsin.workflows.command import AnyChange
@@ -104,3 +107,44 @@ async def submit_issue(
 
 async def _linked(follow_up_id: str, url: str, call: Invocation) -> AnyChange | None:
     return await link_issue(call, follow_up_id, url)
+
+
+# Links to the tracker in replies to a follow-up's message.
+
+
+async def link_from_reply(callback: EventCallback, context: WorkspaceContext) -> None:
+    """Link the issue that a person pasted in the thread of a follow-up's message (Slack, link_shared).
+
+    Nothing happens if the follow-up has an issue already, or if the message has several links to the tracker.
+    """
+    place, thread = callback.event.get("channel"), callback.event.get("thread_ts")
+    url = _pasted(callback, context)
+    if url is None or not isinstance(place, str) or not isinstance(thread, str):
+        return
+    channel, follow_ups = ChannelId(place), context.workflows.follow_ups
+    incident = context.open_now.of_channel(channel) or await context.find.here(channel)
+    if incident is None:
+        return
+    follow_up_id = await follow_ups.posted_as(incident.id, channel, MessageTs(thread))
+    waiting = _waiting((await listed(context, incident)).items) if follow_up_id else []
+    if not any(item.id == follow_up_id for item in waiting):
+        return
+    with contextlib.suppress(Refused):
+        await context.check_permission(callback, Verb.FOLLOW_UP, incident)
+        key = str(uuid5(KEYS, f"{callback.team_id}/{callback.event_id}"))
+        by = context.people.meet(callback.by)
+        change = FollowUpChange(key=key, by=by, at=context.clock(), issue_url=url)
+        team, found = TeamId(callback.team_id), follow_up_id or ""
+        await follow_ups.change(
+            ChangeFollowUpCommand(incident_id=incident.id, team=team, follow_up_id=found, change=change)
+        )
+
+
+def _pasted(callback: EventCallback, context: WorkspaceContext) -> str | None:
+    """Return the event's only link to the tracker; None if there is not one."""
+    tracker, links = context.workflows.follow_ups.checklists.tracker, callback.event.get("links")
+    if tracker is None or callback.user is None or not isinstance(links, list):
+        return None
+    found = {link.get("url") for link in links if isinstance(link, dict)}
+    urls = [url for url in found if isinstance(url, str) and tracker.has(url)]
+    return urls[0] if len(urls) == 1 else None
