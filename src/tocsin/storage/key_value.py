@@ -18,7 +18,7 @@ _claims = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )
-"""What is good once, and was taken, such as an OAuth state."""
+"""Names that are good once and were taken, such as those of OAuth states."""
 
 
 class SqlKeyValueStore:
