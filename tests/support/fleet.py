@@ -39,6 +39,8 @@ class Fleet:
     database: str
     folder: Path
     over_sockets: bool = False
+    source: Path | None = None
+    """Sources of the replicas that are added from now on, if not these."""
     replicas: list[Operated] = field(default_factory=list)
     choose: Callable[[], Sequence[int]] = lambda: [0]
     """Which replicas a request goes to; the answer is that of the first."""
@@ -54,7 +56,9 @@ class Fleet:
         folder.mkdir()
         shared = {"TOCSIN_DATABASE_URL": self.database, **more}
         bot = await self._begun.enter_async_context(
-            operated(self.slack, folder, free_port(), http=not self.over_sockets, **shared)
+            operated(
+                self.slack, folder, free_port(), http=not self.over_sockets, source=self.source, **shared
+            )
         )
         self.replicas.append(bot)
         await self.until_ready(number)
@@ -168,10 +172,19 @@ class Fleet:
                         return answer.text
                 await asyncio.sleep(GLANCE_SECONDS)
 
+    def is_quiet(self) -> bool:
+        """True if no workflow is unfinished."""
+        unfinished = "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
+        return not self.rows(unfinished)
+
     async def quiet(self) -> None:
         """Until no workflow is unfinished."""
-        unfinished = "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
-        await self.until(lambda: not self.rows(unfinished))
+        await self.until(self.is_quiet)
+
+    async def close(self) -> None:
+        """Kill the replicas that still run."""
+        await self._begun.aclose()
+        await self._client.aclose()
 
     async def forward(self, request: Request) -> Response:
         body = await request.body()
@@ -202,21 +215,22 @@ async def running_fleet(
     *,
     over_sockets: bool = False,
     database: str = "",
+    source: Path | None = None,
     **more: str,
 ) -> AsyncIterator[Fleet]:
     """So many replicas, all of which can declare, over HTTP or over Socket Mode; killed at the end.
 
-    They share this database, or a new one.
+    They share this database, or a new one, and are of these sources.
     """
     listening = listen("127.0.0.1", 0)
     balancer = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with AsyncExitStack() as stack:
         manifest = Manifest.from_dict(routes.manifest(None if over_sockets else balancer))
         slack = await stack.enter_async_context(running_workspace(manifest))
-        fleet = Fleet(slack, database or server.create_database(), folder, over_sockets)
+        fleet = Fleet(slack, database or server.create_database(), folder, over_sockets, source)
         app = Starlette(routes=[Route("/slack/events", fleet.forward, methods=["POST"])])
         await stack.enter_async_context(serving(app, listening))
-        await stack.enter_async_context(fleet._begun)
+        stack.push_async_callback(fleet.close)
         for _ in range(size):
             await fleet.add(**more)
         yield fleet

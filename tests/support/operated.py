@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -82,7 +83,7 @@ def handled(counted: Mapping[str, float]) -> Counter[str]:
 class Operated:
     """One running process. What it says is appended to the file `log` in its folder."""
 
-    process: Forked
+    process: Forked | asyncio.subprocess.Process
     folder: Path
     url: str
 
@@ -131,11 +132,24 @@ class Operated:
 
 @asynccontextmanager
 async def operated(
-    slack: RunningWorkspace, folder: Path, port: int, *, http: bool = False, **more: str
+    slack: RunningWorkspace,
+    folder: Path,
+    port: int,
+    *,
+    http: bool = False,
+    source: Path | None = None,
+    **more: str,
 ) -> AsyncIterator[Operated]:
-    """The bot until left, then killed if it still runs; yields once it can declare."""
+    """The bot until left, then killed if it still runs; yields once it can declare.
+
+    Its sources are these, where `source` names no others.
+    """
     given = settings(slack, folder, port, http) | more
-    process = forked(["run"], cwd=folder, env=given, out=folder / "log")
+    process: Forked | asyncio.subprocess.Process
+    if source is None:
+        process = forked(["run"], cwd=folder, env=given, out=folder / "log")
+    else:
+        process = await _started(source, folder, given)
     bot = Operated(process, folder, f"http://127.0.0.1:{port}")
     try:
         await (_ready(bot) if http else _connected(bot, slack))
@@ -144,6 +158,18 @@ async def operated(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _started(source: Path, folder: Path, given: dict[str, str]) -> asyncio.subprocess.Process:
+    """`tocsin run` of other sources than these."""
+    with (folder / "log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tocsin", "run"),
+            cwd=folder,
+            env=given | {"PYTHONPATH": str(source)},
+            stdout=log,
+            stderr=log,
+        )
 
 
 async def _connected(bot: Operated, slack: RunningWorkspace) -> None:

@@ -18,7 +18,7 @@ _claims = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )
-"""One-time values that were taken, such as OAuth states."""
+"""Names that are good once and were taken, such as those of OAuth states."""
 
 
 class SqlKeyValueStore:

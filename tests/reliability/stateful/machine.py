@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -298,22 +296,16 @@ class People(RuleBasedStateMachine):
         forms = [f for f in self._open_forms() if not f.submitted]
         if not forms:
             return
-        number = len(self._kept()) + 1
+        number = len(self.scene.kept()) + 1
         name = channel_name(f"INC-{number}", forms[which % len(forms)].title)
         made = self.scene.run(self.workspace.create_channel(self.scene.slack.person("ben"), name))
         self.strangers.add(made.channel)
 
     # what must be true at any time
 
-    def _kept(self) -> list[sqlite3.Row]:
-        path = self.scene.files / "incidents.db"
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file:
-            file.row_factory = sqlite3.Row
-            return file.execute("SELECT * FROM incidents ORDER BY number").fetchall()
-
     @invariant()
     def nothing_is_wrong_so_far(self) -> None:
-        kept = self._kept()
+        kept = self.scene.kept()
         _without_gaps_and_one_for_each_key(kept)
         names = {row["reference"]: row["name"] for row in kept}
         for form in self._open_forms():
@@ -346,7 +338,7 @@ class People(RuleBasedStateMachine):
         assert not wrong, "\n".join(wrong)
 
 
-def _without_gaps_and_one_for_each_key(kept: list[sqlite3.Row]) -> None:
+def _without_gaps_and_one_for_each_key(kept: Sequence[Mapping[str, Any]]) -> None:
     assert [row["reference"] for row in kept] == [f"INC-{n + 1}" for n in range(len(kept))]
     assert len({row["idempotency_key"] for row in kept}) == len(kept)
     tokens = {found[0] for row in kept if (found := re.search(r"zq\d{4}x", row["name"]))}

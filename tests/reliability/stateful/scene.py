@@ -7,7 +7,7 @@ import copy
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,6 +116,13 @@ class Scene:
         self.workspace.faults.clear()
         hung, self.hung = self.hung, asyncio.Event()
         hung.set()
+
+    def kept(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of the incidents, by number."""
+        path = self.files / "incidents.db"
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file:
+            file.row_factory = sqlite3.Row
+            return [dict(row) for row in file.execute("SELECT * FROM incidents ORDER BY number")]
 
     def history(self, presses: Iterable[Press]) -> History:
         return History.of(self.workspace, self.files, presses, kills=self.kills)

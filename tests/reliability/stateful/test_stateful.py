@@ -15,15 +15,18 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from support.bot import submitted
+from support.postgresql import PostgresqlServer
 
 from reliability.stateful.forked import Forked
 from reliability.stateful.machine import WHICH, People
+from reliability.stateful.replicated import Replicated
 from reliability.stateful.scene import OneProcess
 
 LONG = settings.get_current_profile_name() == "long"
 CAMPAIGN = pytest.mark.campaign("pytest tests/reliability/stateful --hypothesis-profile=long -m campaign")
 FEW, SAMPLE, EXAMPLES = (10, 30), (60, 50), (20_000, 100)
 KILLED_FEW, KILLED_SAMPLE, KILLED_EXAMPLES = (2, 20), (10, 30), (500, 50)
+SHARED_FEW, SHARED_SAMPLE, SHARED_EXAMPLES = (2, 25), (4, 30), (300, 50)
 """Examples and the steps of each: always, as a campaign, and as a long one."""
 
 WORKERS = 2
@@ -74,6 +77,31 @@ class WithKills(People):
         self.scene.run(self.scene.kill())
 
 
+class OnReplicas(People):
+    scene: ClassVar[Replicated]
+
+    def begin(self) -> None:
+        self.scene.fresh()
+
+    async def quiet(self) -> None:
+        await self.scene.quiet()
+
+    @rule(die=RARELY, which=WHICH)
+    def a_replica_is_killed(self, die: int, which: int) -> None:
+        if die < 2:
+            self.scene.run(self.scene.kill(which))
+
+    @rule(die=RARELY, which=WHICH)
+    def a_replica_is_replaced(self, die: int, which: int) -> None:
+        if die == 0:
+            self.scene.run(self.scene.replace_one(which))
+
+    @rule(die=RARELY)
+    def the_database_ends_all_sessions(self, die: int) -> None:
+        if die < 5:
+            self.scene.cut_connections()
+
+
 def figures(examples: int, steps: int) -> settings:
     return settings(
         max_examples=examples,
@@ -108,6 +136,17 @@ def with_kills(number: int, chosen: settings) -> int:
         assert not WithKills.wrong, "\n".join(WithKills.wrong)
 
 
+def on_replicas(number: int, server: PostgresqlServer, chosen: settings) -> int:
+    """How often a replica was killed in all the examples; raises what the first wrong one raised."""
+    scene = OnReplicas.scene = Replicated(server)
+    try:
+        run_state_machine_as_test(seed(number)(OnReplicas), settings=chosen)
+        return scene.killed
+    finally:
+        scene.close()
+        assert not OnReplicas.wrong, "\n".join(OnReplicas.wrong)
+
+
 def test_every_declaration_is_made_once_in_a_few_examples() -> None:
     in_one_process(1, figures(*FEW))
 
@@ -115,6 +154,11 @@ def test_every_declaration_is_made_once_in_a_few_examples() -> None:
 @pytest.mark.process
 def test_every_declaration_is_made_once_in_a_few_examples_with_kills() -> None:
     assert with_kills(7, figures(*KILLED_FEW)) >= 1
+
+
+@pytest.mark.process
+def test_every_declaration_is_made_once_by_two_replicas_in_a_few_steps(postgresql: PostgresqlServer) -> None:
+    assert on_replicas(4, postgresql, figures(*SHARED_FEW)) >= 1
 
 
 @CAMPAIGN
@@ -134,3 +178,11 @@ def test_every_declaration_is_made_once_whatever_people_and_slack_do() -> None:
 def test_every_declaration_is_made_once_however_often_the_bot_is_killed() -> None:
     examples, steps = KILLED_EXAMPLES if LONG else KILLED_SAMPLE
     assert with_kills(8, figures(examples, steps)) >= examples
+
+
+@CAMPAIGN
+@pytest.mark.process
+def test_every_declaration_is_made_once_whichever_replica_is_asked_killed_or_replaced(
+    postgresql: PostgresqlServer,
+) -> None:
+    assert on_replicas(9, postgresql, figures(*(SHARED_EXAMPLES if LONG else SHARED_SAMPLE))) >= 1
