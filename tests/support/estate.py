@@ -18,7 +18,7 @@ from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
 from slack_emulator.organization import Organization
-from support.bot import GLANCE_SECONDS, RunningBot
+from support.bot import GLANCE_SECONDS, RunningBot, copied_into, first_journal
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from tocsin.app import open_app, open_resources
@@ -148,6 +148,7 @@ async def lobby(
             "tocsin_teams": f"{HOME}, {AWAY}, {ORG.id}",
         }
         read = read_settings(**{**given, **settings})
+        copied_into(folder, await first_journal())
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
