@@ -7,7 +7,7 @@ Or to how it was when incidents had been declared that many tests of a file begi
 from __future__ import annotations
 
 import asyncio
-import copy
+import pickle
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -27,7 +27,7 @@ class Beginning:
         self._bot = bot
         self._next: dict[str, tuple[Beginning, Incident]] = {}
         state = bot.workspace.state
-        self._said = copy.deepcopy((state.channels, state.messages))
+        self._said = pickle.dumps((state.channels, state.messages, state.people))
         self._kept = {name: sqlite3.connect(":memory:", check_same_thread=False) for name in FILES}
         for name, kept in self._kept.items():
             with closing(sqlite3.connect(bot.folder / name)) as file:
@@ -39,7 +39,8 @@ class Beginning:
         await app.settled()
         for person in workspace.people():
             workspace.views.close_all(person.id)
-        workspace.state.channels, workspace.state.messages = copy.deepcopy(self._said)
+        state = workspace.state
+        state.channels, state.messages, state.people = pickle.loads(self._said)
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)
         for context in app.contexts.open:

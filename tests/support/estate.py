@@ -18,12 +18,13 @@ from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
 from slack_emulator.organization import Organization
-from support.bot import GLANCE_SECONDS, RunningBot
+from support.bot import GLANCE_SECONDS, RunningBot, copied_into, first_journal
+from support.declarations import declaration
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from tocsin.app import open_app, open_resources
 from tocsin.data_dir import folder_of
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
@@ -32,6 +33,7 @@ from tocsin.start import connected
 __all__ = [
     "AWAY",
     "AWAY_ADMIN",
+    "CANARY",
     "GUEST",
     "HOME",
     "HOME_ADMIN",
@@ -39,8 +41,12 @@ __all__ = [
     "Lobby",
     "heading",
     "lobby",
+    "private_incident",
+    "public_pages",
     "served_estate",
 ]
+
+CANARY = "Canary 7f3a"
 
 
 @dataclass
@@ -150,6 +156,7 @@ async def lobby(
             "tocsin_teams": f"{HOME}, {AWAY}, {ORG.id}",
         }
         read = read_settings(**{**given, **settings})
+        copied_into(folder, await first_journal())
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
@@ -162,3 +169,25 @@ async def lobby(
         yield running
         for browser in running.browsers:
             await browser.aclose()
+
+
+@asynccontextmanager
+async def public_pages(folder: Path) -> AsyncIterator[Lobby]:
+    """The pages on an address that others can reach, with the app in both workspaces."""
+    async with lobby(folder, tocsin_host="0.0.0.0") as running:
+        await running.install(HOME_ADMIN)
+        await running.install(AWAY_ADMIN)
+        yield running
+
+
+async def private_incident(street: Lobby, team: str = HOME, lead: str | None = None) -> None:
+    """INC-1, declared by Ana in one of the workspaces."""
+    roles = {"lead": lead} if lead else {}
+    await street.bot.backend.create(
+        declaration(
+            name=CANARY,
+            visibility="private",
+            reporter=Person(slack_user_id=PersonId("U0ANA00001"), name="Ana"),
+            incident_role_assignments=roles,
+        ).model_copy(update={"slack_team_id": team})
+    )

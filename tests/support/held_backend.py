@@ -38,6 +38,18 @@ class HeldBackend:
         self.may_find = asyncio.Event()
         self.may_find.set()
 
+    def let_go(self) -> None:
+        """Answer everything from now on."""
+        for answer in (self.go_on, self.may_change, self.may_find):
+            answer.set()
+
+    def hold_again(self) -> None:
+        """Be as at the beginning."""
+        for what in (self.asked, self.go_on, self.found):
+            what.clear()
+        self.refusal = None
+        self.failing, self.failing_changes = [], []
+
     async def form(self) -> Form:
         await self.form_may_come.wait()
         return await self._behind.form()
@@ -97,6 +109,4 @@ async def held_bot(
 
     async with running_bot(folder, slack, behind) as bot:
         yield Held(bot, backends[0])
-        backends[0].go_on.set()
-        backends[0].may_change.set()
-        backends[0].may_find.set()
+        backends[0].let_go()

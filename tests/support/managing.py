@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from support.bot import RunningBot, chosen, picked, ticked
-from support.readings import newest, settled
+from support.readings import cards, newest, settled, words
 from tocsin.incidents.model import Incident, Person, PersonId, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.workflows.change import ChangeCommand
@@ -66,3 +66,9 @@ async def an_incident(
     assert outcome.ok, outcome
     await settled(bot)
     return await newest(bot)
+
+
+def everywhere(bot: RunningBot, room: str) -> list[str]:
+    """What the incident's card says in its channel, where it was declared and where it was announced."""
+    general, incidents = bot.slack.channel("general"), bot.slack.channel("incidents")
+    return [words(cards(bot, channel)[0]) for channel in (room, general, incidents)]

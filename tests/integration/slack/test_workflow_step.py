@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asking_backend import AskingBackend
-from support.bot import RunningBot, running_bot
-from support.errands import declared
-from support.readings import cards, how_many, newest, told, words
-from support.slack import running_workspace
+from support.bot import RunningBot
+from support.readings import cards, how_many, words
+from support.workflow_step import CALLBACK, begun, direct, ended, from_a_webhook, posts_in
 
 from slack_emulator.faults import Fault
-from slack_emulator.manifest import Manifest
-from slack_emulator.models import Message, Person
-from slack_emulator.workflow_steps import StepRun
-from tocsin.incidents.errors import Refused
-from tocsin.slack import routes
-from tocsin.workflows.ports import IncidentBackend
+from slack_emulator.models import Person
 
-CALLBACK = "declare_incident"
-
-
-@pytest.fixture
-async def bot(tmp_path: Path) -> AsyncIterator[RunningBot]:
-    async with running_bot(tmp_path) as running:
-        yield running
-
-
-def begun(bot: RunningBot, **inputs: Any) -> StepRun:
-    given = {"name": "checkout is slow", "reporter": bot.slack.person("ana"), "severity": "major", **inputs}
-    return bot.workspace.steps.begin(bot.slack.app, CALLBACK, given)
-
-
-async def ended(run: StepRun) -> StepRun:
-    async with asyncio.timeout(60):
-        await run.ended.wait()
-    return run
-
-
-def from_a_webhook(bot: RunningBot, **variables: Any) -> StepRun:
-    """A workflow that takes these inputs from what started it, unread."""
-    given = {"name": "checkout is slow", "reporter": bot.slack.person("ana"), "severity": "major"}
-    return bot.workspace.steps.begin(bot.slack.app, CALLBACK, given, variables=variables)
-
-
-def posts_in(bot: RunningBot, channel: str) -> list[Message]:
-    return cards(bot, bot.slack.channel(channel))
-
-
-async def direct(bot: RunningBot, person: str) -> str:
-    """What the bot wrote to this person alone."""
-    await bot.app.settled()
-    return "\n".join(f"{message.text} {words(message.blocks)}" for message in told(bot, person))
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_step_declares_and_gives_reference_permalink_and_channel(bot: RunningBot) -> None:
@@ -128,21 +86,6 @@ async def test_what_is_wrong_is_said_to_the_workflow_and_to_nobody_else(
     assert await bot.backend.incidents() == []
 
 
-async def test_what_the_backend_refuses_is_said_to_the_workflow_and_to_nobody_else(tmp_path: Path) -> None:
-    made: list[AskingBackend] = []
-
-    def asking(behind: IncidentBackend) -> AskingBackend:
-        made.append(AskingBackend(behind))
-        return made[0]
-
-    async with running_bot(tmp_path, behind=asking) as bot:
-        made[0].refusal = Refused("Keeper is closed on Sundays.")
-        run = await ended(begun(bot, fields="Parts: part-1"))
-        assert (run.state, run.error) == ("failed", "Keeper is closed on Sundays.")
-        await bot.app.settled()
-        assert bot.calls("chat.postMessage") == []
-
-
 @pytest.mark.parametrize(
     ("person", "said"),
     [
@@ -178,47 +121,18 @@ async def test_a_private_one_is_not_declared_while_slack_does_not_say_who_asks(b
     assert "Slack could not be asked" in run.error
 
 
-async def test_what_was_begun_is_answered_by_the_next_process(tmp_path: Path) -> None:
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
-        slack.workspace.faults.plan("functions.completeSuccess", *[Fault(status=500)] * 8)
-        async with running_bot(tmp_path, slack) as bot:
-            run = begun(bot)
-            await bot.workspace.heard("functions.completeSuccess")
-        assert run.state == "running"
-        slack.workspace.faults.clear()
-        async with running_bot(tmp_path, slack) as bot:
-            await ended(run)
-            assert run.outputs["reference"] == (await newest(bot)).reference
-            assert await how_many(bot) == 1
-
-
-async def test_a_change_that_was_begun_is_answered_by_the_next_process(tmp_path: Path) -> None:
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
-        slack.workspace.faults.plan("functions.completeSuccess", *[Fault(status=500)] * 8)
-        async with running_bot(tmp_path, slack) as bot:
-            await declared(bot, "checkout is slow")
-            given = {"incident": "INC-1", "person": slack.person("ana"), "message": "a query"}
-            run = slack.workspace.steps.begin(slack.app, "close_incident", given)
-            await slack.workspace.heard("functions.completeSuccess")
-        assert run.state == "running"
-        slack.workspace.faults.clear()
-        async with running_bot(tmp_path, slack) as bot:
-            async with asyncio.timeout(60):
-                await run.ended.wait()
-            assert run.outputs["reference"] == "INC-1"
-            assert not (await newest(bot)).incident_status.is_open
-
-
 async def test_a_step_of_another_version_is_refused_in_words(bot: RunningBot) -> None:
     run = begun(bot)
     await ended(run)
-    declared = dict(bot.slack.app.manifest.functions)
-    declared["declare_old"] = declared[CALLBACK]
-    object.__setattr__(bot.slack.app.manifest, "functions", declared)
-    old = bot.workspace.steps.begin(
-        bot.slack.app, "declare_old", {"name": "x", "reporter": bot.slack.person("ana")}
-    )
-    assert "another version" in (await ended(old)).error
+    functions = bot.slack.app.manifest.functions
+    functions["declare_old"] = functions[CALLBACK]
+    try:
+        old = bot.workspace.steps.begin(
+            bot.slack.app, "declare_old", {"name": "x", "reporter": bot.slack.person("ana")}
+        )
+        assert "another version" in (await ended(old)).error
+    finally:
+        del functions["declare_old"]
 
 
 async def test_nothing_that_was_typed_into_a_step_is_a_mention(bot: RunningBot) -> None:
@@ -309,18 +223,6 @@ async def test_a_private_channel_that_the_reporter_does_not_see_gets_no_card(
     assert run.outputs["reference"] in told
     assert "you and Tocsin do not both see that channel" in told
     assert "leads" not in told
-
-
-async def test_a_guest_who_may_declare_gets_the_card_of_a_channel_they_are_not_in(tmp_path: Path) -> None:
-    rules = tmp_path / "tocsin.toml"
-    rules.write_text("[permissions]\nguests_may_declare = true\n")
-    async with running_bot(tmp_path / "kept", tocsin_config=rules) as bot:
-        gus = bot.slack.person("gus")
-        for channel, posted in (("alerts", 0), ("haulpartner", 1)):
-            await ended(begun(bot, reporter=gus, channel=bot.slack.channel(channel)))
-            await bot.app.settled()
-            assert len(posts_in(bot, channel)) == posted
-        assert "you and Tocsin do not both see that channel" in await direct(bot, "gus")
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=429), Fault(until=asyncio.Event())])

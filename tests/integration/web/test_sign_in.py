@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import closing
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
+from support.beginning import Beginning
 from support.declarations import declaration
-from support.estate import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, Lobby, heading, lobby
+from support.estate import (
+    AWAY,
+    AWAY_ADMIN,
+    CANARY,
+    GUEST,
+    HOME,
+    HOME_ADMIN,
+    Lobby,
+    heading,
+    private_incident,
+    public_pages,
+)
 
-from slack_emulator.models import Enterprise
-from tocsin.incidents.model import Person, PersonId
 from tocsin.web.middleware import own_origins
-from tocsin.web.oauth import MOST_UNCONFIRMED, UNCONFIRMED_SECONDS, is_local
+from tocsin.web.oauth import MOST_UNCONFIRMED, is_local
+
+shared = pytest.mark.asyncio(loop_scope="module")
 
 ANA, BEN, CHLOE = (f"{HOME}/U0{rest}" for rest in ("ANA00001", "BEN00002", "CHLOE003"))
-CANARY = "Canary 7f3a"
 
 
-@pytest_asyncio.fixture
-async def street(tmp_path: Path) -> AsyncIterator[Lobby]:
-    """The pages on an address that others can reach, with the app in both workspaces."""
-    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as running:
-        await running.install(HOME_ADMIN)
-        await running.install(AWAY_ADMIN)
-        yield running
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Lobby, Beginning]]:
+    async with public_pages(tmp_path_factory.mktemp("tocsin") / "data") as running:
+        with closing(Beginning(running.bot)) as beginning:
+            yield running, beginning
 
 
-async def private_incident(street: Lobby, team: str = HOME, lead: str | None = None) -> None:
-    """INC-1, declared by Ana in one of the workspaces."""
-    roles = {"lead": lead} if lead else {}
-    await street.bot.backend.create(
-        declaration(
-            name=CANARY,
-            visibility="private",
-            reporter=Person(slack_user_id=PersonId("U0ANA00001"), name="Ana"),
-            incident_role_assignments=roles,
-        ).model_copy(update={"slack_team_id": team})
-    )
+@pytest_asyncio.fixture(loop_scope="module")
+async def street(shared_street: tuple[Lobby, Beginning]) -> AsyncIterator[Lobby]:
+    """The file’s pages that others can reach, with the app just installed in both workspaces."""
+    running, beginning = shared_street
+    await beginning.again()
+    yield running
+    for browser in running.browsers:
+        await browser.aclose()
+    running.browsers.clear()
 
 
+@shared
 async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street: Lobby) -> None:
     await street.bot.backend.create(declaration(name=CANARY))
     pages = [await street.browser().get(path) for path in ("/incidents", "/incidents/1", "/incidents/9")]
@@ -54,6 +63,7 @@ async def test_who_is_not_signed_in_is_shown_the_way_in_and_nothing_else(street:
     assert (await street.browser().get("/metrics")).status_code == 401
 
 
+@shared
 async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: Lobby) -> None:
     await street.bot.backend.create(declaration(name="Checkout is slow", slack_team_id=HOME))
     browser, back = await street.sign_in(CHLOE, "/incidents/1")
@@ -66,12 +76,14 @@ async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: 
     assert "access-control-allow-origin" not in page.headers
 
 
+@shared
 async def test_members_of_every_workspace_that_is_served_may_read(street: Lobby) -> None:
     await street.bot.backend.create(declaration())
     browser, _ = await street.sign_in(AWAY_ADMIN)
     assert (await browser.get("/incidents")).status_code == 200
 
 
+@shared
 async def test_a_guest_is_refused_in_a_sentence(street: Lobby) -> None:
     browser, back = await street.sign_in(GUEST)
     assert back.status_code == 403
@@ -79,24 +91,7 @@ async def test_a_guest_is_refused_in_a_sentence(street: Lobby) -> None:
     assert (await browser.get("/incidents")).status_code == 401
 
 
-async def test_people_of_a_workspace_that_is_not_served_are_refused(street: Lobby) -> None:
-    away = street.of(AWAY)
-    street.estate.uninstall(away.workspace, street.app.app_id)
-    await away.workspace.heard("event.app_uninstalled")
-    _, back = await street.sign_in(AWAY_ADMIN)
-    assert back.status_code == 403
-    assert "does not serve the workspace" in back.text
-
-
-async def test_an_organization_is_not_taken_for_a_workspace_of_the_same_id(tmp_path: Path) -> None:
-    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0", tocsin_teams=HOME) as street:
-        await street.install(HOME_ADMIN)
-        street.estate.org = Enterprise(HOME, "Named like a workspace")
-        _, back = await street.sign_in(AWAY_ADMIN)
-        assert back.status_code == 403
-        assert "does not serve the workspace" in back.text
-
-
+@shared
 async def test_a_private_incident_is_for_its_reporter_and_role_holders(street: Lobby) -> None:
     await private_incident(street, lead="U0BEN00002")
     for who in (ANA, BEN):
@@ -105,6 +100,7 @@ async def test_a_private_incident_is_for_its_reporter_and_role_holders(street: L
         assert CANARY in (await browser.get("/incidents")).text
 
 
+@shared
 async def test_to_other_members_a_private_incident_is_as_one_that_does_not_exist(street: Lobby) -> None:
     await private_incident(street)
     browser, _ = await street.sign_in(CHLOE)
@@ -113,24 +109,25 @@ async def test_to_other_members_a_private_incident_is_as_one_that_does_not_exist
     assert CANARY not in (await browser.get("/incidents")).text
 
 
+@shared
 async def test_an_id_of_another_workspace_opens_no_private_incident(street: Lobby) -> None:
     """Slack: an id says who somebody is within their workspace only."""
     away = street.of(AWAY).workspace.state
-    twin = away.people["U0MAX00002"]
-    twin.id = "U0ANA00001"
-    away.save(twin)
+    away.save(replace(away.people["U0MAX00002"], id="U0ANA00001"))
     await private_incident(street)
     browser, back = await street.sign_in(f"{AWAY}/U0ANA00001")
     assert back.status_code == 303
     assert (await browser.get("/incidents/INC-1")).status_code == 404
 
 
+@shared
 async def test_the_token_of_the_operator_still_opens_everything(street: Lobby) -> None:
     await private_incident(street)
     headers = {"Authorization": f"Bearer {street.bot.app.resources.api_token}"}
     assert CANARY in (await street.browser().get("/incidents/INC-1", headers=headers)).text
 
 
+@shared
 async def test_a_sign_in_is_good_once_and_in_its_own_browser(street: Lobby) -> None:
     browser, victim = street.browser(), street.browser()
     begun = await browser.get("/sign-in")
@@ -144,6 +141,7 @@ async def test_a_sign_in_is_good_once_and_in_its_own_browser(street: Lobby) -> N
     assert "not begun in this browser, or is over" in again.text
 
 
+@shared
 async def test_a_code_of_another_sign_in_is_not_taken(street: Lobby) -> None:
     """OpenID Connect Core, 3.1.3.7: the nonce ties the identity to the browser that asked."""
     attacker, victim = street.browser(), street.browser()
@@ -155,6 +153,7 @@ async def test_a_code_of_another_sign_in_is_not_taken(street: Lobby) -> None:
     assert (await victim.get("/incidents")).status_code == 401
 
 
+@shared
 async def test_who_signs_out_is_out_wherever_the_cookie_went(street: Lobby) -> None:
     browser, _ = await street.sign_in(CHLOE)
     copied = dict(browser.cookies)
@@ -178,6 +177,7 @@ async def test_who_signs_out_is_out_wherever_the_cookie_went(street: Lobby) -> N
         {"Sec-Fetch-Site": "cross-site", "Origin": "{own}"},
     ],
 )
+@shared
 async def test_no_other_page_signs_anybody_out(street: Lobby, headers: dict[str, str]) -> None:
     browser, _ = await street.sign_in(CHLOE)
     sent = {name: value.format(own=street.url) for name, value in headers.items()}
@@ -197,6 +197,7 @@ async def test_no_other_page_signs_anybody_out(street: Lobby, headers: dict[str,
         {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     ],
 )
+@shared
 async def test_the_page_itself_signs_out_whatever_a_browser_says_of_it(
     street: Lobby, headers: dict[str, str]
 ) -> None:
@@ -206,6 +207,7 @@ async def test_the_page_itself_signs_out_whatever_a_browser_says_of_it(
     assert (await browser.get("/incidents")).status_code == 401
 
 
+@shared
 async def test_who_has_no_session_is_told_to_drop_no_cookie(street: Lobby) -> None:
     assert "set-cookie" not in (await street.browser().post("/sign-out")).headers
 
@@ -223,28 +225,7 @@ def test_our_pages_are_called_as_browsers_call_them(port: int, public_url: str |
     assert origin in own_origins(port, public_url)
 
 
-@pytest.mark.parametrize(
-    ("begin", "done", "method"),
-    [
-        ("/sign-in", "/sign-in/done", "openid.connect.token"),
-        ("/slack/install", "/slack/oauth_redirect", "oauth.v2.access"),
-    ],
-)
-async def test_who_comes_back_with_nothing_that_slack_knows_asks_slack_only_so_often(
-    street: Lobby, begin: str, done: str, method: str
-) -> None:
-    asked = len(street.of(HOME).calls(method))
-    statuses, browser = [], street.browser()
-    for _ in range(MOST_UNCONFIRMED + 5):
-        state = parse_qs(urlsplit((await browser.get(begin)).headers["location"]).query)["state"][0]
-        statuses.append((await browser.get(f"{done}?code=made-up&state={state}")).status_code)
-    assert len(street.of(HOME).calls(method)) - asked == MOST_UNCONFIRMED
-    assert set(statuses[MOST_UNCONFIRMED:]) == {503}
-    street.clock.turn(UNCONFIRMED_SECONDS + 1)
-    _, back = await street.sign_in(CHLOE)
-    assert back.status_code == 303
-
-
+@shared
 async def test_any_number_of_members_may_sign_in(street: Lobby) -> None:
     browser = street.browser()
     for _ in range(MOST_UNCONFIRMED + 5):
@@ -252,29 +233,12 @@ async def test_any_number_of_members_may_sign_in(street: Lobby) -> None:
         assert (await street.agree(browser, begun.headers["location"], CHLOE)).status_code == 303
 
 
-async def test_a_session_ends_after_a_working_day(street: Lobby) -> None:
-    browser, _ = await street.sign_in(CHLOE)
-    assert (await browser.get("/incidents")).status_code == 200
-    street.clock.turn(12 * 3600 + 1)
-    assert (await browser.get("/incidents")).status_code == 401
-
-
+@shared
 async def test_a_session_that_was_made_up_opens_nothing(street: Lobby) -> None:
     await street.sign_in(CHLOE)
     for made_up in ("", "x", f"{HOME}.U0CHLOE003.", f"{HOME}.U0CHLOE003.x", "a.b.c", f"{HOME}.U0CHLOE003"):
         headers = {"Cookie": f"tocsin-session={made_up}"}
         assert (await street.browser().get("/incidents", headers=headers)).status_code == 401
-
-
-async def test_on_loopback_a_private_incident_opens_for_its_reporter_who_signs_in(tmp_path: Path) -> None:
-    async with lobby(tmp_path / "data") as running:
-        await running.install(HOME_ADMIN)
-        await private_incident(running)
-        hidden, unknown = [await running.browser().get(f"/incidents/INC-{n}") for n in (1, 9)]
-        assert (hidden.status_code, hidden.content) == (404, unknown.content)
-        assert "Sign in with Slack" in hidden.text
-        browser, back = await running.sign_in(ANA, "/incidents/INC-1")
-        assert CANARY in (await browser.get(back.headers["location"])).text
 
 
 @pytest.mark.parametrize(

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from support.bot import RunningBot, running_bot
+from support.bot import RunningBot
 from support.held_backend import Held
-from support.managing import an_incident, asked, changed, order, somebody, verbs
+from support.managing import an_incident, asked, changed, everywhere, order, somebody, verbs
 from support.readings import cards, own_channel, settled, told, words
-from support.slack import running_workspace
 
 from slack_emulator.faults import Fault
-from slack_emulator.manifest import Manifest
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentFilter
-from tocsin.slack import routes
 from tocsin.storage.workflow_engine import fetch_pending
 from tocsin.workflows.command import Changed, NotChanged
 from tocsin.workflows.followups import AddFollowUpCommand, CompleteFollowUpCommand
 from tocsin.workflows.timeline import NoteCommand
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-def everywhere(bot: RunningBot, room: str) -> list[str]:
-    """What the incident's card says in its channel, where it was declared and where it was announced."""
-    general, incidents = bot.slack.channel("general"), bot.slack.channel("incidents")
-    return [words(cards(bot, channel)[0]) for channel in (room, general, incidents)]
+
+@pytest.fixture
+def bot(shared_bot: RunningBot) -> RunningBot:
+    return shared_bot
+
+
+@pytest.fixture
+def held(shared_held: Held) -> Held:
+    return shared_held
 
 
 async def test_a_change_shows_on_every_card_and_in_the_channels_topic(bot: RunningBot) -> None:
@@ -369,22 +371,3 @@ async def test_a_change_that_waits_is_listed_with_who_asked_and_what_it_waits_fo
     held.backend.may_change.set()
     await settled(held.bot)
     assert await fetch_pending(held.bot.engine.url) == []
-
-
-async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_start(tmp_path: Path) -> None:
-    never = asyncio.Event()
-    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
-        async with running_bot(tmp_path, slack) as bot:
-            incident = await an_incident(bot)
-            slack.workspace.faults.plan("chat.update", *(Fault(until=never) for _ in range(3)))
-            asked_for = order(bot, incident, "ana", incident_status_id="fixing", message="On it.")
-            assert isinstance(await verbs(bot).change(asked_for), Changed)
-            await bot.workspace.begun("chat.update", 3)
-        never.set()
-        async with running_bot(tmp_path, slack) as bot:
-            async with asyncio.timeout(60):
-                await bot.app.settled()
-            assert isinstance(await verbs(bot).change(asked_for), Changed)
-            assert all("Fixing" in card for card in everywhere(bot, incident.slack_channel_id))
-            for channel in (incident.slack_channel_id, bot.slack.channel("incidents")):
-                assert sum("On it." in words(message) for message in cards(bot, channel)) == 1

@@ -12,6 +12,14 @@ from support.readings import cards, newest, own_channel, post, settled, told, wo
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def bot(shared_bot: RunningBot) -> RunningBot:
+    return shared_bot
+
+
 METHODS = (
     "conversations.create",
     "conversations.invite",

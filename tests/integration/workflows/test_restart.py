@@ -11,7 +11,7 @@ import pytest
 from support.bot import chosen, resumed, running_bot
 from support.declarations import Ticking
 from support.held_backend import held_bot
-from support.managing import an_incident, changed, order, verbs
+from support.managing import an_incident, changed, everywhere, order, verbs
 from support.operated import free_port, operated, settings
 from support.readings import (
     cards,
@@ -32,6 +32,7 @@ from slack_emulator.models import Channel, Message, View
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.slack import routes
+from tocsin.workflows.command import Changed
 
 
 @pytest.fixture
@@ -208,3 +209,22 @@ async def test_a_stop_while_it_is_announced_by_a_rule_is_made_good_once_after_th
         announced = [words(card) for card in cards(bot, slack.channel("alerts"))]
         assert sum(incident.reference in said for said in announced) == 1
         assert slack.person("darius") in own_channel(bot, incident).members
+
+
+async def test_a_change_that_a_stop_cut_short_is_shown_and_told_once_after_the_start(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
+        async with running_bot(tmp_path, slack) as bot:
+            incident = await an_incident(bot)
+            slack.workspace.faults.plan("chat.update", *(Fault(until=never) for _ in range(3)))
+            asked_for = order(bot, incident, "ana", incident_status_id="fixing", message="On it.")
+            assert isinstance(await verbs(bot).change(asked_for), Changed)
+            await bot.workspace.begun("chat.update", 3)
+        never.set()
+        async with running_bot(tmp_path, slack) as bot:
+            async with asyncio.timeout(60):
+                await bot.app.settled()
+            assert isinstance(await verbs(bot).change(asked_for), Changed)
+            assert all("Fixing" in card for card in everywhere(bot, incident.slack_channel_id))
+            for channel in (incident.slack_channel_id, bot.slack.channel("incidents")):
+                assert sum("On it." in words(message) for message in cards(bot, channel)) == 1

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import pytest_asyncio
 from support.bot import picked, ticked
 from support.readings import cards, newest, own_channel, post, settled
 from support.slack import RunningWorkspace, running_workspace
@@ -22,6 +23,8 @@ from tocsin.slack import routes
 from tocsin.slack.installations import Installation
 from tocsin.slack.web_api import WebApi, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WRITES = (
     "conversations.create",
@@ -52,6 +55,11 @@ FAULTS = {
     "ok with the wrong types": Fault(body='{"ok":true,"channel":7,"ts":null}', after_effect=True),
     "a refusal without a reason": Fault(body='{"ok":false}', after_effect=True),
 }
+
+
+@pytest.fixture
+def day(shared_day: Run) -> Run:
+    return shared_day
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
@@ -101,7 +109,7 @@ async def test_a_limit_is_waited_out_by_everybody_and_costs_few_calls(day: Run, 
     assert asked[method] <= 3 + 2
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def slack() -> AsyncIterator[RunningWorkspace]:
     async with running_workspace(Manifest.from_dict(routes.manifest())) as slack:
         yield slack

@@ -157,6 +157,11 @@ def test_what_is_no_verb_is_counted_as_a_declaration(text: str) -> None:
     assert counted(text) == "command declare"
 
 
+@pytest.mark.parametrize(("typed", "read"), CASES["read"].items())
+def test_a_text_is_read_as_people_read_it(typed: str, read: str) -> None:
+    assert as_read(typed, {"U0BEN00002": "Ben Okafor"}) == read
+
+
 FORM = IncidentConfig().form()
 
 
