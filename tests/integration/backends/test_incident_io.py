@@ -32,7 +32,7 @@ from tocsin.backends.incident_io.mapping import incident_of, to_refused
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.model import CatalogEntry, FieldValue, SourceMessage
-from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import loop_time
@@ -559,32 +559,6 @@ async def test_a_follow_up_whose_answer_was_lost_is_not_made_twice(both: Both, k
     done = await backend.complete_follow_up(added.id, ANA, DAWN, "done")
     assert done.is_done
     assert [f.id for f in await backend.follow_ups(made.id)] == [added.id]
-
-
-async def test_links_are_in_the_description_for_people_at_incident_io_unless_it_knows_the_issue(
-    both: Both,
-) -> None:
-    backend, server = both
-    made = await backend.create(declaration())
-    wiki, link = "https://wiki.example.com/1", "https://github.com/acme/web/issues/12"
-    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind="follow_up", text="Write it", runbook_url=wiki)
-    added = await backend.add_follow_up(made.id, wanted)
-    (kept,) = server.account.follow_ups
-    kept["description"] += "\n\nAsk Chloe first."
-    await backend.change_follow_up(added.id, FollowUpChange(key="l", by=ANA, at=DAWN, issue_url=link))
-    assert kept["description"] == f"Ask Chloe first.\n\nRunbook: {wiki}\nIssue: {link}"
-    kept["external_issue_reference"] = {
-        "provider": "jira",
-        "issue_name": "OPS-1",
-        "issue_permalink": "https://acme.atlassian.net/browse/OPS-1",
-    }
-    (found,) = await backend.follow_ups(made.id)
-    assert found.text == "Write it"
-    assert found.external_issue_reference is not None
-    assert found.external_issue_reference.issue_name == "OPS-1"
-    stranger = BEN.model_copy(update={"slack_user_id": "U0NOBODY", "name": "Nia Nobody"})
-    with pytest.raises(Refused, match="Nia Nobody is not known at incident"):
-        await backend.change_follow_up(added.id, FollowUpChange(key="t", by=ANA, at=DAWN, assignee=stranger))
 
 
 @pytest.mark.parametrize("kind", ["action", "follow_up"])

@@ -1,0 +1,55 @@
+"""Links of follow-ups at incident.io: where people there read them, and whose issue counts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.declarations import ANA, BEN, DAWN, Ticking, declaration
+from support.incident_io.account import Account
+from support.incident_io.server import IncidentIoServer, running_incident_io
+
+from tocsin.backends.incident_io import IncidentIo
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
+from tocsin.storage.database import Database
+from tocsin.storage.key_value import SqlKeyValueStore
+
+Both = tuple[IncidentIo, IncidentIoServer]
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[Both]:
+    memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+    async with running_incident_io(Account()) as server:
+        backend = IncidentIo(server.url, "a-key", store=memory, clock=Ticking(), seconds=2.0)
+        yield backend, server
+        await backend.close()
+    memory.database.close()
+
+
+async def test_links_are_in_the_description_for_people_at_incident_io_unless_it_knows_the_issue(
+    both: Both,
+) -> None:
+    backend, server = both
+    made = await backend.create(declaration())
+    wiki, link = "https://wiki.example.com/1", "https://github.com/acme/web/issues/12"
+    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind="follow_up", text="Write it", runbook_url=wiki)
+    added = await backend.add_follow_up(made.id, wanted)
+    (kept,) = server.account.follow_ups
+    kept["description"] += "\n\nAsk Chloe first."
+    await backend.change_follow_up(added.id, FollowUpChange(key="l", by=ANA, at=DAWN, issue_url=link))
+    assert kept["description"] == f"Ask Chloe first.\n\nRunbook: {wiki}\nIssue: {link}"
+    kept["external_issue_reference"] = {
+        "provider": "jira",
+        "issue_name": "OPS-1",
+        "issue_permalink": "https://acme.atlassian.net/browse/OPS-1",
+    }
+    (found,) = await backend.follow_ups(made.id)
+    assert found.text == "Write it"
+    assert found.external_issue_reference is not None
+    assert found.external_issue_reference.issue_name == "OPS-1"
+    stranger = BEN.model_copy(update={"slack_user_id": "U0NOBODY", "name": "Nia Nobody"})
+    with pytest.raises(Refused, match="Nia Nobody is not known at incident"):
+        await backend.change_follow_up(added.id, FollowUpChange(key="t", by=ANA, at=DAWN, assignee=stranger))
