@@ -232,7 +232,8 @@ class Campaign:
             if wish.is_done and not 1 <= noted[wish.text] <= wish.tries:
                 begun = self._fleet.rows(
                     "SELECT status, application_version, executor_id, error FROM dbos.workflow_status"
-                    " WHERE inputs LIKE %s",
+                    " WHERE workflow_uuid IN"
+                    " (SELECT workflow_uuid FROM dbos.workflow_input WHERE inputs LIKE %s)",
                     f"%{wish.text}%",
                 )
                 said = f"{wish.text} was noted {noted[wish.text]} times in {wish.tries} tries"
