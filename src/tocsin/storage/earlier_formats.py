@@ -81,7 +81,12 @@ def _has_earlier_ones(engine: sa.Engine) -> bool:
 def being_taken_over(client: DBOSClient, executor: str | None = None) -> list[WorkflowStatus]:
     """Return the workflows that a killed process was taking over: they are unfinished, too."""
     cancelled = _listed(client, executor, [CANCELLED])
-    return [one for one in cancelled if _BEING_TAKEN_OVER in (one.attributes or {})]
+    return [one for one in cancelled if is_being_taken_over(one)]
+
+
+def is_being_taken_over(workflow: WorkflowStatus) -> bool:
+    """True if a process cancelled the workflow to begin it again, and was killed or cut off before it did."""
+    return _BEING_TAKEN_OVER in (workflow.attributes or {})
 
 
 def _listed(client: DBOSClient, executor: str | None, status: list[str]) -> list[WorkflowStatus]:

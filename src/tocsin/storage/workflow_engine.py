@@ -32,6 +32,7 @@ from tocsin.storage.earlier_formats import (
     WORKFLOW_FORMAT,
     being_taken_over,
     has_workflows,
+    is_being_taken_over,
     take_over,
 )
 from tocsin.storage.installations import uninstalled
@@ -377,9 +378,13 @@ class DbosEngine:
         """Go on with the workflows of replicas that are not alive, also of those of an earlier version."""
         with self._told("read"):
             begun = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
+            cancelled = await DBOS.list_workflows_async(
+                status="CANCELLED", app_version=EARLIER_FORMATS, load_input=False, load_output=False
+            )
         known = [*EARLIER_FORMATS, WORKFLOW_FORMAT]
         owners = {one.executor_id for one in begun if one.app_version in known and one.status == "PENDING"}
         owners |= {one.executor_id for one in begun if one.app_version in EARLIER_FORMATS}
+        owners |= {one.executor_id for one in cancelled if is_being_taken_over(one)}
         if gone := sorted({owner for owner in owners if owner} - set(alive)):
             log.warning("takes over the workflows of replicas that are gone", replicas=gone)
             for executor in gone:

@@ -20,6 +20,7 @@ from support.small_disk import SmallDisk
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
+from tocsin.storage.earlier_formats import WORKFLOW_FORMAT
 from tocsin.storage.postgresql import barred_engine
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
@@ -134,6 +135,27 @@ async def test_a_page_that_both_replicas_are_sent_pages_once_and_is_acknowledged
     ]
     actions = [event["event_action"] for event in services.sent("/events")]
     assert actions == ["trigger", "acknowledge", "resolve"]
+
+
+async def test_a_workflow_of_an_earlier_version_that_was_half_taken_over_is_not_forgotten(
+    fleet: Fleet,
+) -> None:
+    fleet.to(0)
+    await fleet.declare("half taken over")
+    await fleet.quiet()
+    # The leader died, or lost the database, after it had cancelled the workflow, which it then begins again.
+    ((key,),) = fleet.rows(
+        "UPDATE dbos.workflow_status SET status = 'CANCELLED', application_version = 'stories-1',"
+        " executor_id = 'gone', attributes = %s WHERE workflow_uuid IN"
+        " (SELECT workflow_uuid FROM dbos.workflow_input WHERE inputs LIKE %s) RETURNING workflow_uuid",
+        '{"tocsin_being_taken_over": true}',
+        "%half taken over%",
+    )
+    asked = "SELECT status, application_version FROM dbos.workflow_status WHERE workflow_uuid = %s"
+    await fleet.until(lambda: fleet.rows(asked, key) == [("SUCCESS", WORKFLOW_FORMAT)])
+    ((reference, _),) = [found for found in fleet.incidents() if found[1] == "half taken over"]
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    assert len(fleet.posts(room)) == 1
 
 
 async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,12 @@ REPLICAS = 3
 PEOPLE = ("ana", "ben", "chloe", "darius", "priya")
 GESTURES_BETWEEN = 12
 """Gestures from one trouble to the next: enough for a replica to be back, few enough to meet all of them."""
+GESTURES_WHILE_UPGRADING = 5
 TRIES = 30
 FORM_SECONDS = 5.0
+TROUBLES = ("kill -9", "asleep", "connections cut", "database restart")
+UPGRADING = ("upgrade", "kill -9", "upgrade", "connections cut", *["upgrade"] * (REPLICAS - 2))
+"""What happens first, in this order, where an old version is replaced by this one."""
 ASLEEP_SECONDS = 12.0
 """Longer than the others wait before they take a silent replica for dead."""
 
@@ -51,15 +55,25 @@ class _Wish:
     text: str
     tries: int = 0
     is_done: bool = False
+    answer: str = ""
+    """The last one that was none."""
 
 
 class Campaign:
     """People at their gestures, and troubles between these, from one seed."""
 
-    def __init__(self, fleet: Fleet, server: PostgresqlServer, seed: int) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        server: PostgresqlServer,
+        seed: int,
+        first: Sequence[str] = (),
+        between: int = GESTURES_BETWEEN,
+    ) -> None:
         self._fleet = fleet
         self._server = server
         self._random = random.Random(seed)
+        self._first, self._between = list(first), between
         self._declarations: list[_Wish] = []
         self._changes: list[_Wish] = []
         self._asleep: set[int] = set()
@@ -88,7 +102,7 @@ class Campaign:
     async def _person(self, name: str, wishes: Iterator[tuple[int, str]]) -> None:
         for number, kind in wishes:
             self._gestures += 1
-            if self._gestures % GESTURES_BETWEEN == 0:
+            if self._gestures % self._between == 0:
                 await self._trouble()
             if kind == "declare" or not self._done():
                 await self._declare(name, _Wish(f"wish {number} of {name}"))
@@ -109,9 +123,12 @@ class Campaign:
                     view = await self._fleet.open_form(wish.text, name)
         while not wish.is_done and wish.tries < TRIES:
             wish.tries += 1
-            answered = (await workspace.submit(who, view.id)).ok
+            outcome = await workspace.submit(who, view.id)
+            # Where an answer was lost the form may say by now that it is declared, and has nothing to press.
+            is_answered = outcome.ok or outcome.error == "no_submit"
             # Who declares very often is asked first.
-            wish.is_done = answered and not asks_whether_sure(view)
+            wish.is_done = is_answered and not asks_whether_sure(view)
+            wish.answer = f"{outcome.error} {outcome.errors}"
         await workspace.dismiss(who, whole_stack=True)
 
     async def _change(self, name: str, wish: _Wish) -> None:
@@ -125,8 +142,9 @@ class Campaign:
             wish.tries += 1
             before = len(self._fleet.answers)
             outcome = await workspace.command(who, channel_id, f"/incident update {wish.text}")
-            refused = any("please try again" in body for _, _, body in self._fleet.answers[before:])
+            refused = any("please try again" in body.lower() for _, _, body in self._fleet.answers[before:])
             wish.is_done = outcome.ok and not refused
+            wish.answer = f"{self._fleet.answers[before:]}"
 
     def _channel_of(self, wish: _Wish) -> list[str]:
         """The channel of the incident, empty without one; no answer at all while the database is down."""
@@ -140,7 +158,7 @@ class Campaign:
             await self._make_trouble()
 
     async def _make_trouble(self) -> None:
-        kind = self._random.choice(["kill -9", "asleep", "connections cut", "database restart"])
+        kind = self._first.pop(0) if self._first else self._random.choice(TROUBLES)
         up = [n for n, one in enumerate(self._fleet.replicas) if one.process.returncode is None]
         up = [number for number in up if number not in self._asleep]
         if kind in {"kill -9", "asleep"} and len(up) < 2:
@@ -149,6 +167,8 @@ class Campaign:
         if kind == "kill -9":
             await self._fleet.kill(self._random.choice(up))
             await self._fleet.add()
+        elif kind == "upgrade":
+            await self._upgrade()
         elif kind == "asleep":
             sleeper = self._random.choice(up)
             self._asleep.add(sleeper)
@@ -163,6 +183,13 @@ class Campaign:
         else:
             await asyncio.to_thread(self._server.stop)
             await asyncio.to_thread(self._server.start)
+
+    async def _upgrade(self) -> None:
+        """A replica of this version begins, and the oldest one that runs is told to stop."""
+        self._fleet.source = None
+        oldest = next(one for one in self._fleet.replicas if one.process.returncode is None)
+        await self._fleet.add()
+        await oldest.stopped()
 
     def _wake(self, number: int) -> None:
         self._fleet.replicas[number].process.send_signal(signal.SIGCONT)
@@ -182,7 +209,7 @@ class Campaign:
         origins = self._cards(self._fleet.slack.channel("general"))
         for wish in self._declarations:
             if not wish.is_done:
-                yield f"{wish.text} was not declared after {wish.tries} tries"
+                yield f"{wish.text} was not declared after {wish.tries} tries: {wish.answer}"
             elif found[wish.text] != 1:
                 yield f"{wish.text} is {found[wish.text]} incidents"
             if wish.is_done and (announced[wish.text], origins[wish.text]) != (1, 1):
@@ -203,7 +230,14 @@ class Campaign:
         noted = Counter(str(text) for (text,) in texts)
         for wish in self._changes:
             if wish.is_done and not 1 <= noted[wish.text] <= wish.tries:
-                yield f"{wish.text} was noted {noted[wish.text]} times in {wish.tries} tries"
+                begun = self._fleet.rows(
+                    "SELECT status, application_version, executor_id, error FROM dbos.workflow_status"
+                    " WHERE workflow_uuid IN"
+                    " (SELECT workflow_uuid FROM dbos.workflow_input WHERE inputs LIKE %s)",
+                    f"%{wish.text}%",
+                )
+                said = f"{wish.text} was noted {noted[wish.text]} times in {wish.tries} tries"
+                yield f"{said}: {begun} {wish.answer}"
 
     def _cards(self, channel_id: str) -> Counter[str]:
         """How many cards each wish has in this channel."""
@@ -220,3 +254,13 @@ async def campaign(
 ) -> Report:
     async with running_fleet(folder, server, REPLICAS) as fleet:
         return await Campaign(fleet, server, seed).run(declarations, changes)
+
+
+async def rolling_upgrade(
+    folder: Path, server: PostgresqlServer, before: Path, *, declarations: int, changes: int, seed: int
+) -> Report:
+    """The same, where replicas of the sources `before` are first replaced by some of these, one by one."""
+    async with running_fleet(folder, server, REPLICAS, source=before) as fleet:
+        return await Campaign(fleet, server, seed, UPGRADING, between=GESTURES_WHILE_UPGRADING).run(
+            declarations, changes
+        )
