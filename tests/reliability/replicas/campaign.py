@@ -17,6 +17,8 @@ from support.fleet import Fleet, running_fleet
 from support.postgresql import PostgresqlServer
 from support.readings import words
 
+from slack_emulator.models import View
+
 REPLICAS = 3
 PEOPLE = ("ana", "ben", "chloe", "darius", "priya")
 GESTURES_BETWEEN = 12
@@ -115,12 +117,7 @@ class Campaign:
     async def _declare(self, name: str, wish: _Wish) -> None:
         workspace, who = self._fleet.slack.workspace, self._fleet.slack.person(name)
         self._declarations.append(wish)
-        view = None
-        while view is None:
-            # The replica may have died between its answer and the form: then people type it again.
-            with suppress(AssertionError, TimeoutError):
-                async with asyncio.timeout(FORM_SECONDS):
-                    view = await self._fleet.open_form(wish.text, name)
+        view = await self._form(name, wish)
         while not wish.is_done and wish.tries < TRIES:
             wish.tries += 1
             outcome = await workspace.submit(who, view.id)
@@ -129,7 +126,17 @@ class Campaign:
             # Who declares very often is asked first.
             wish.is_done = is_answered and not asks_whether_sure(view)
             wish.answer = f"{outcome.error} {outcome.errors}"
+            if outcome.error == "view_not_found":
+                # A form that was asked for twice has come late, in the place of this one.
+                view = await self._form(name, wish)
         await workspace.dismiss(who, whole_stack=True)
+
+    async def _form(self, name: str, wish: _Wish) -> View:
+        while True:
+            # The replica may have died between its answer and the form: then people type it again.
+            with suppress(AssertionError, TimeoutError):
+                async with asyncio.timeout(FORM_SECONDS):
+                    return await self._fleet.open_form(wish.text, name)
 
     async def _change(self, name: str, wish: _Wish) -> None:
         workspace, who = self._fleet.slack.workspace, self._fleet.slack.person(name)
