@@ -27,7 +27,7 @@ class Beginning:
         self._bot = bot
         self._next: dict[str, tuple[Beginning, Incident]] = {}
         state = bot.workspace.state
-        self._said = pickle.dumps((state.channels, state.messages, state.people))
+        self._said = pickle.dumps((state.channels, state.messages))
         self._kept = {name: sqlite3.connect(":memory:", check_same_thread=False) for name in FILES}
         for name, kept in self._kept.items():
             with closing(sqlite3.connect(bot.folder / name)) as file:
@@ -40,7 +40,7 @@ class Beginning:
         for person in workspace.people():
             workspace.views.close_all(person.id)
         state = workspace.state
-        state.channels, state.messages, state.people = pickle.loads(self._said)
+        state.channels, state.messages = pickle.loads(self._said)
         workspace.faults.clear()
         await asyncio.to_thread(self._restore)
         for context in app.contexts.open:

@@ -127,9 +127,12 @@ async def test_somebody_who_cannot_be_invited_is_named_and_the_others_are_in(bot
     darius = bot.slack.person("darius")
     # In the minutes since Slack was asked about them.
     people = bot.workspace.state.people
-    people[darius] = replace(people[darius], deleted=True)
-    picked = {"type": "users_select", "selected_user": darius}
-    await declare(bot, incident_role_assignments__lead=picked)
+    known, picked = people[darius], {"type": "users_select", "selected_user": darius}
+    people[darius] = replace(known, deleted=True)
+    try:
+        await declare(bot, incident_role_assignments__lead=picked)
+    finally:
+        people[darius] = known
     room = own_channel(bot, await newest(bot))
     assert bot.slack.person("ana") in room.members
     assert f"<@{darius}> could not be brought into the channel" in told(bot, "ana")[-1].text
