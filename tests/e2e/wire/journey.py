@@ -224,6 +224,8 @@ class Journey:
                     file.execute(told, [past, incident.id])
                 file.commit()
             for incident in left_alone:
+                # The bot may have looked at it before its time was turned; this lets it look again at once.
+                await self.types("ana", "snooze off", incident)
                 found = await until(self.people, lambda incident=incident: self._nudge(incident))
                 self._nudged.append((incident, found))
         named = (one for one in self._nudged if one[0].severity and one[0].severity.id == severity)

@@ -15,7 +15,6 @@ PERMITS = "only where rules limit who may declare; tests/integration/slack/test_
 RULES = (
     "only where the operator has rules for announcements; tests/integration/slack/test_announcing.py has them"
 )
-FULL = "only when the disk takes nothing; tests/reliability/faults has it"
 INSTALLED = (
     "only where several workspaces install it; tests/integration/slack/test_several_workspaces.py has them"
 )
@@ -151,7 +150,6 @@ LOCAL = {
     "backends.local.sqlite:IncidentFile.close": CLOSING,
     "storage.workflow_engine:DbosEngine.close": CLOSING,
     "storage.workflow_engine:DbosEngine.settled": READING,
-    "storage.barrier:WriteBarrier": FULL,
     "storage.workflow_engine:fetch_pending": DOCTOR,
     "storage.workflow_engine:_begun": DOCTOR,
     "storage.diagnostics": DOCTOR,

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from support.paging import running_services
 from support.patience import LIMIT
 
 from reliability.crash.lives import Lives, first, warm
@@ -41,6 +42,7 @@ class Forked(Scene):
     async def _prepare(self) -> None:
         """One start on an empty folder: its migrated files are copied for every example."""
         self._zygote = await self._stack.enter_async_context(warm())
+        self._paging = await self._stack.enter_async_context(running_services())
         self.files.mkdir(mode=0o700)
         await self._live([])
         await self.lives.quiet()
@@ -49,7 +51,7 @@ class Forked(Scene):
 
     async def _live(self, kills: list[Kill]) -> None:
         self.lives = Lives(self._zygote, self.folder, self.settings, kills, self.slack.clock.now)
-        self._stage = Stage(self.slack, self.lives, self.folder, Random(0), OwnFile())
+        self._stage = Stage(self.slack, self.lives, self.folder, Random(0), OwnFile(), self._paging)
         await self.lives.open()
 
     def fresh(self, hits: Iterable[int]) -> None:
