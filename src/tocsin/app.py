@@ -1,16 +1,15 @@
 """The composition root: everything that Tocsin is made of, built once from its settings.
 
-`open_resources` opens files and databases, and `open_app` builds every object from them without asking Slack
-for anything; `tocsin.start` then starts it all.
+`tocsin.resources` opens files and databases, `open_app` builds every object from them without asking Slack
+for anything, and `tocsin.start` then starts it all.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,29 +18,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
 from tocsin.data_dir import (
-    data_dir,
-    journal_url,
-    lasting_secret,
-    now,
-    only_one,
-    open_backend,
-    open_database,
     secret,
 )
 from tocsin.health import Health
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
-from tocsin.incidents.paging import PageTarget
 from tocsin.incidents.permissions import Membership
-from tocsin.metrics import Metrics
-from tocsin.paging import open_targets
-from tocsin.rules import Config, open_config
-from tocsin.settings import Settings, read_secret
+from tocsin.resources import Resources
+from tocsin.settings import Settings
 from tocsin.slack import routes
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
-from tocsin.slack.context import Help, Tasks, WorkspaceContext, WorkspaceContexts
+from tocsin.slack.context import Help, WorkspaceContext, WorkspaceContexts
 from tocsin.slack.exposure import Exposure
 from tocsin.slack.gate import DisclosureGate
 from tocsin.slack.http import EVENTS, HttpReceiver
@@ -53,19 +42,12 @@ from tocsin.slack.shared_channels import SharedChannels
 from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.slack.web_api import WebApi, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
-from tocsin.storage.database import Database
-from tocsin.storage.earlier_formats import FORMAT
 from tocsin.storage.installations import SqlInstallationStore
-from tocsin.storage.key_value import SqlKeyValueStore
-from tocsin.storage.postgresql import is_postgresql
-from tocsin.storage.replicas import Replicas
 from tocsin.storage.slack_state import SqlSlackStateStore
-from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
-from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
@@ -74,7 +56,6 @@ from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
-from tocsin.workflows.ports import Clock, IncidentBackend
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
@@ -85,66 +66,6 @@ log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
 PeopleOf = Callable[[SlackWorkspace], People]
 SharedChannelsOf = Callable[[SlackWorkspace], SharedChannels]
-
-
-@dataclass
-class Resources:
-    """Files, databases and the backend: everything that is opened before Slack is asked for anything."""
-
-    settings: Settings
-    config: Config
-    database: Database
-    backend: IncidentBackend
-    engine: DbosEngine
-    key_value: SqlKeyValueStore
-    replicas: Replicas
-    alerts: OperatorAlerts
-    api_token: str
-    state_key: str
-    """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
-    targets: tuple[PageTarget, ...] = ()
-    """Teams and services that can be paged."""
-    clock: Clock = now
-    metrics: Metrics = field(default_factory=Metrics)
-    tasks: Tasks = field(default_factory=Tasks)
-
-
-@asynccontextmanager
-async def open_resources(
-    settings: Settings, folder: Path, *, playing: bool = False
-) -> AsyncIterator[Resources]:
-    """Open the files and databases in this data folder, and the backend. Raises ConfigurationError.
-
-    With `playing`, for the playground, pages go only to services on this machine.
-    """
-    async with AsyncExitStack() as stack:
-        url = journal_url(settings, folder)
-        if not is_postgresql(url):
-            stack.enter_context(only_one(data_dir(folder)))
-        config = open_config(settings)
-        database = open_database(url)
-        stack.callback(database.close)
-        key_value, replicas = SqlKeyValueStore(database), Replicas(database, FORMAT)
-        alerts = OperatorAlerts(key_value)
-        backend = await open_backend(settings, folder, store=key_value, operator=alerts)
-        stack.push_async_callback(backend.close)
-        secrets = partial(read_secret, env_file=None) if playing else read_secret
-        targets = await stack.enter_async_context(
-            open_targets(config.paging, secrets, now, here_only=playing)
-        )
-        yield Resources(
-            settings=settings,
-            config=config,
-            database=database,
-            backend=backend,
-            engine=DbosEngine(database, replicas),
-            key_value=key_value,
-            replicas=replicas,
-            alerts=alerts,
-            api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
-            state_key=await lasting_secret(key_value, folder, "trip-key"),
-            targets=targets,
-        )
 
 
 @dataclass(frozen=True)

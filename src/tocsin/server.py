@@ -19,8 +19,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from starlette.types import ASGIApp
 
-from tocsin.app import open_app, open_resources
+from tocsin.app import open_app
 from tocsin.data_dir import data_dir, folder_of, only_one
+from tocsin.resources import open_resources
 from tocsin.rules import open_config
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Message, Scope
 from benchmarks import bare
 from benchmarks.wire import SECRET, command
 from tocsin import logs
-from tocsin.app import open_app, open_resources
+from tocsin.app import open_app
+from tocsin.resources import open_resources
 from tocsin.settings import read_settings
 from tocsin.slack import commands
 from tocsin.slack.http import HttpReceiver

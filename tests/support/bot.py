@@ -18,8 +18,9 @@ from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from support.autojump import passing
 from support.slack import RunningWorkspace, running_workspace
-from tocsin.app import App, open_app, open_resources
+from tocsin.app import App, open_app
 from tocsin.data_dir import folder_of
+from tocsin.resources import open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes

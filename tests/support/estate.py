@@ -22,9 +22,10 @@ from support.bot import GLANCE_SECONDS, RunningBot, copied_into, first_journal
 from support.declarations import declaration
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
-from tocsin.app import open_app, open_resources
+from tocsin.app import open_app
 from tocsin.data_dir import folder_of
 from tocsin.incidents.model import Incident, Person, PersonId
+from tocsin.resources import open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes

@@ -23,7 +23,8 @@ from support.readings import newest, settled, words
 from support.slack import running_workspace
 
 from slack_emulator.manifest import Manifest
-from tocsin.app import open_app, open_resources
+from tocsin.app import open_app
+from tocsin.resources import open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes

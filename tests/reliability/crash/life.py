@@ -18,8 +18,9 @@ import uvloop
 
 from reliability.crash.clock import BOT_TIME, Hurried, Hurry
 from reliability.crash.switch import Kill, Switch
-from tocsin.app import open_app, open_resources
+from tocsin.app import open_app
 from tocsin.data_dir import folder_of
+from tocsin.resources import open_resources
 from tocsin.settings import read_settings
 from tocsin.start import connected
 from tocsin.storage.workflow_engine import DbosEngine

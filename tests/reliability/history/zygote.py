@@ -101,8 +101,9 @@ async def _serve(request: dict[str, Any]) -> None:
     listening_to_parent = asyncio.create_task(_listen(reader, asked))
     plant(_planted(request["bug"], request["death"]))
 
-    from tocsin.app import open_app, open_resources
+    from tocsin.app import open_app
     from tocsin.data_dir import folder_of
+    from tocsin.resources import open_resources
     from tocsin.server import listen, serving
     from tocsin.settings import read_settings
     from tocsin.start import connected

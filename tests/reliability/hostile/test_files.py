@@ -14,10 +14,10 @@ from support.declarations import Ticking, full_declaration
 from support.terminal import Terminal
 
 from reliability.hostile.sizes import sizes
-from tocsin.app import open_resources
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.data_dir import open_database
+from tocsin.resources import open_resources
 from tocsin.settings import ConfigurationError, read_settings
 
 

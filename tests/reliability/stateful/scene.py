@@ -27,8 +27,9 @@ from slack_emulator.models import Outcome
 from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
-from tocsin.app import App, open_app, open_resources
+from tocsin.app import App, open_app
 from tocsin.data_dir import folder_of
+from tocsin.resources import open_resources
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import DeclarationLimiter

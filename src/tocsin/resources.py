@@ -1,0 +1,93 @@
+"""Files, databases and the backend: everything that is opened before Slack is asked for anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tocsin.data_dir import (
+    data_dir,
+    journal_url,
+    lasting_secret,
+    now,
+    only_one,
+    open_backend,
+    open_database,
+)
+from tocsin.incidents.paging import PageTarget
+from tocsin.metrics import Metrics
+from tocsin.paging import open_targets
+from tocsin.rules import Config, open_config
+from tocsin.settings import Settings, read_secret
+from tocsin.slack.context import Tasks
+from tocsin.storage.database import Database
+from tocsin.storage.earlier_formats import FORMAT
+from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.storage.postgresql import is_postgresql
+from tocsin.storage.replicas import Replicas
+from tocsin.storage.workflow_engine import DbosEngine
+from tocsin.workflows.alerts import OperatorAlerts
+from tocsin.workflows.ports import Clock, IncidentBackend
+
+
+@dataclass
+class Resources:
+    """Files, databases and the backend: everything that is opened before Slack is asked for anything."""
+
+    settings: Settings
+    config: Config
+    database: Database
+    backend: IncidentBackend
+    engine: DbosEngine
+    key_value: SqlKeyValueStore
+    replicas: Replicas
+    alerts: OperatorAlerts
+    api_token: str
+    state_key: str
+    """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
+    targets: tuple[PageTarget, ...] = ()
+    """Teams and services that can be paged."""
+    clock: Clock = now
+    metrics: Metrics = field(default_factory=Metrics)
+    tasks: Tasks = field(default_factory=Tasks)
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, folder: Path, *, playing: bool = False
+) -> AsyncIterator[Resources]:
+    """Open the files and databases in this data folder, and the backend. Raises ConfigurationError.
+
+    With `playing`, for the playground, pages go only to services on this machine.
+    """
+    async with AsyncExitStack() as stack:
+        url = journal_url(settings, folder)
+        if not is_postgresql(url):
+            stack.enter_context(only_one(data_dir(folder)))
+        config = open_config(settings)
+        database = open_database(url)
+        stack.callback(database.close)
+        key_value, replicas = SqlKeyValueStore(database), Replicas(database, FORMAT)
+        alerts = OperatorAlerts(key_value)
+        backend = await open_backend(settings, folder, store=key_value, operator=alerts)
+        stack.push_async_callback(backend.close)
+        secrets = partial(read_secret, env_file=None) if playing else read_secret
+        targets = await stack.enter_async_context(
+            open_targets(config.paging, secrets, now, here_only=playing)
+        )
+        yield Resources(
+            settings=settings,
+            config=config,
+            database=database,
+            backend=backend,
+            engine=DbosEngine(database, replicas),
+            key_value=key_value,
+            replicas=replicas,
+            alerts=alerts,
+            api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
+            state_key=await lasting_secret(key_value, folder, "trip-key"),
+            targets=targets,
+        )
