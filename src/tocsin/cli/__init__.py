@@ -14,8 +14,8 @@ import typer
 import yaml
 
 from tocsin import logs
-from tocsin.cli.common import FAILED, MISUSED
 from tocsin.cli.incidents import incidents_cli
+from tocsin.cli.reading import FAILED, MISUSED
 from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
 __all__ = ["FAILED", "MISUSED", "cli", "main"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tocsin.cli.common import FAILED, AsCsv, AsJson, ask_backend, folder_to_read, one_form
+from tocsin.cli.reading import FAILED, AsCsv, AsJson, ask_backend, folder_to_read, one_form
 from tocsin.incidents.errors import TocsinError
 from tocsin.settings import read_settings
 

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, the forms of an answer, and the backend opened to be read."""
+"""Reading on the command line: exit codes, forms of an answer, and the backend opened for reading only."""
 
 from __future__ import annotations
 
