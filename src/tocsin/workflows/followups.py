@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, display_name
@@ -31,6 +33,8 @@ LACKED = {"action": "action", "follow_up": "follow-up"}
 GONE = "That incident is not here any more."
 POSTED = "follow-up "
 """Prefix of the mark of an item's message among the fingerprints; the item's id follows."""
+SHOWN = "shown follow-up "
+"""Prefix of the mark that has what an edited message shows, so that none is edited for nothing."""
 
 NOT_HERE = "That is not to be done in this incident."
 
@@ -243,14 +247,17 @@ class _Board:
     def __init__(
         self,
         backend: IncidentBackend,
+        engine: WorkflowEngine,
         state: SlackStateStore,
         workspace: WorkspaceOf,
         checklists: Checklists,
     ) -> None:
         self._backend = backend
+        self._engine = engine
         self._state = state
         self._workspace = workspace
         self._checklists = checklists
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def show(self, steps: Steps, command: Command, done: Changed, *, is_new: bool = False) -> None:
         if done.follow_up is not None and done.incident.slack_channel_id:
@@ -267,24 +274,70 @@ class _Board:
     async def _show(
         self, command: Command, incident: Incident, follow_up: FollowUp, is_new: bool, again: bool
     ) -> None:
-        """Post the message of a new one, or edit the one that was posted; then edit the checklist."""
-        slack, thing = self._workspace(command.team), f"{POSTED}{follow_up.id}"
-        fingerprints = await self._state.fingerprints(incident.id)
-        posted = next(((place, ts) for (place, known), ts in fingerprints.items() if known == thing), None)
-        now = await self._backend.find(incident.id) or incident
-        new_issue = self._checklists.new_issue_url(now, follow_up)
-        if posted is not None:
-            channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
-            await slack.messages.update_follow_up(channel, ts, incident, follow_up, new_issue)
-        elif is_new and not follow_up.is_done:
-            fitting = await fitting_channel(slack, self._state, now)
-            if fitting is not None:
-                key = f"{command.key}:follow-up"
-                ts = await slack.messages.post_follow_up(
-                    fitting, incident, follow_up, new_issue, key=key, again=again
-                )
-                await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+        """Post the message of a new one, or edit the one that was posted; then edit the checklist.
+
+        Each workflow shows the follow-up as it is at that moment, in turns: the next change may be made
+        before the message of the first one is posted. Another replica's change may come between the look and
+        the message, so that it is looked at again afterwards.
+        """
+        async with self._turns.setdefault(follow_up.id, asyncio.Lock()):
+            fingerprints = await self._state.fingerprints(incident.id)
+            place = next(
+                (
+                    (place, ts)
+                    for (place, thing), ts in fingerprints.items()
+                    if thing == POSTED + follow_up.id
+                ),
+                None,
+            )
+            shown = await self._read(follow_up)
+            if place is None and is_new and not follow_up.is_done:
+                place = await self._post(command, incident, shown, again)
+            elif place is not None:
+                known = fingerprints.get((place[0], SHOWN + follow_up.id))
+                # An earlier process may have sent something older after this was stored.
+                known = None if self._engine.is_resumed() else known
+                await self._edit(command, incident, shown, place, known)
+            while place is not None and (current := await self._read(follow_up)) != shown:
+                shown = current
+                await self._edit(command, incident, shown, place, None)
         await self._checklists.refresh(incident.id)
+
+    async def _read(self, follow_up: FollowUp) -> FollowUp:
+        """Return an action or follow-up as it is now."""
+        known = await self._backend.follow_ups(follow_up.incident_id)
+        return next((one for one in known if one.id == follow_up.id), follow_up)
+
+    async def _post(
+        self, command: Command, incident: Incident, shown: FollowUp, again: bool
+    ) -> tuple[str, str] | None:
+        """Post the message; return its channel and `ts`, or None where there is no fitting channel."""
+        slack, now = self._workspace(command.team), await self._backend.find(incident.id) or incident
+        fitting = await fitting_channel(slack, self._state, now)
+        if fitting is None:
+            return None
+        new_issue, key = self._checklists.new_issue_url(now, shown), f"{command.key}:follow-up"
+        ts = await slack.messages.post_follow_up(fitting, incident, shown, new_issue, key=key, again=again)
+        await self._state.save_fingerprint(incident.id, fitting, POSTED + shown.id, ts)
+        return fitting, ts
+
+    async def _edit(
+        self,
+        command: Command,
+        incident: Incident,
+        shown: FollowUp,
+        place: tuple[str, str],
+        known: str | None,
+    ) -> None:
+        """Edit the message, unless it is `known` to show the same, and store what it shows now."""
+        now = await self._backend.find(incident.id) or incident
+        new_issue = self._checklists.new_issue_url(now, shown)
+        face = f"{shown.is_done} {shown.assignee} {shown.external_issue_reference} {new_issue}"
+        if face != known:
+            channel, ts = ChannelId(place[0]), MessageTs(place[1])
+            messages = self._workspace(command.team).messages
+            await messages.update_follow_up(channel, ts, incident, shown, new_issue)
+            await self._state.save_fingerprint(incident.id, channel, SHOWN + shown.id, face)
 
 
 class FollowUps:
@@ -299,7 +352,7 @@ class FollowUps:
         workspace: WorkspaceOf,
         checklists: Checklists,
     ) -> None:
-        board = _Board(backend, state, workspace, checklists)
+        board = _Board(backend, engine, state, workspace, checklists)
         self._backend = backend
         self._state = state
         self.checklists = checklists

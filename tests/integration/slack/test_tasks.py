@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from support.bot import RunningBot, chosen
-from support.errands import declared, headline, opened_by, press_card, sent, typed_verb
+from support.errands import declared, headline, opened_by, press_card, press_in_view, sent, typed_verb
 from support.readings import newest, settled, words
 
+from slack_emulator.faults import Fault
 from slack_emulator.models import Message
 from tocsin.incidents.model import FollowUp, Incident
 
@@ -120,3 +121,38 @@ async def test_a_task_is_taken_and_done_in_the_checklist_and_goes_to_who_takes_i
     verbs = [(e.verb, e.by and e.by.name) for e in await bot.backend.timeline(incident.id)]  # type: ignore[attr-defined]
     assert ("added an action:", None) in verbs
     assert ("took the action:", "Ana Ferreira") in verbs
+
+
+def shown(bot: RunningBot, incident: Incident, text: str) -> Message:
+    """The one message about an action."""
+    posted = [m for m in bot.workspace.state.lasting(incident.slack_channel_id) if text in words(m)]
+    (found,) = [message for message in posted if not words(message).startswith(":clipboard:")]
+    return found
+
+
+async def test_an_action_that_is_done_while_an_edit_has_to_be_sent_again_is_shown_as_done(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot, "search is slow", severity_id=chosen("minor"))
+    await typed_verb(bot, "ana", incident.slack_channel_id, "/incident action drain the node")
+    await settled(bot)
+    posted = shown(bot, incident, "drain the node")
+    bot.workspace.faults.plan("chat.update", Fault(status=503, after_effect=True))
+    await press_card(bot, "ana", posted, "take_follow_up")
+    await press_card(bot, "ana", posted, "complete_follow_up")
+    await settled(bot)
+    assert words(shown(bot, incident, "drain the node")).startswith(":white_check_mark: Action done:")
+
+
+async def test_an_action_that_is_done_before_its_message_could_be_posted_is_shown_as_done(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot, "search is slow", severity_id=chosen("minor"))
+    await settled(bot)
+    bot.workspace.faults.plan("chat.postMessage", Fault(status=503))
+    await typed_verb(bot, "ana", incident.slack_channel_id, "/incident action drain the node")
+    listed = await opened_by(bot, "ana", incident.slack_channel_id, "/incident action")
+    assert "drain the node" not in words(list(bot.workspace.state.lasting(incident.slack_channel_id)))
+    await press_in_view(bot, "ana", listed, "complete_follow_up")
+    await settled(bot)
+    assert words(shown(bot, incident, "drain the node")).startswith(":white_check_mark: Action done:")
