@@ -33,7 +33,7 @@ async def services() -> AsyncIterator[PagingServices]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def fleet(
+async def modules_fleet(
     tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer, services: PagingServices
 ) -> AsyncIterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
@@ -44,12 +44,20 @@ async def fleet(
         yield running
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def fleet(modules_fleet: Fleet) -> Fleet:
+    """The file's replicas, all of which can declare, whatever an earlier test did to them."""
+    modules_fleet.slack.workspace.faults.clear()
+    await modules_fleet.whole()
+    return modules_fleet
+
+
 async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet: Fleet) -> None:
     fleet.to(0)
-    view = await fleet.open_form("delivered twice")
+    view = await fleet.open_form("delivered twice", "chloe")
     fleet.to(0, 1)
     before = len(fleet.answers)
-    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+    outcome = await fleet.submit(view, "chloe")
     assert outcome.ok, outcome
     await fleet.quiet()
     named = [reference for reference, name in fleet.incidents() if name == "delivered twice"]
@@ -226,12 +234,12 @@ async def test_while_the_database_is_gone_the_form_opens_and_says_that_nothing_i
     try:
         view = await fleet.open_form("while the database is gone")
         assert "cannot be" in await fleet.until_not_ready(alive)
-        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        outcome = await fleet.submit(view)
         assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
     finally:
         modules_postgresql.start()
     await fleet.until_ready(alive)
-    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+    outcome = await fleet.submit(view)
     assert outcome.ok, outcome
     await fleet.quiet()
     named = [reference for reference, name in fleet.incidents() if name == "while the database is gone"]
@@ -280,7 +288,7 @@ async def test_while_the_database_takes_no_changes_nothing_is_lost_and_nothing_n
     try:
         goes_on.set()
         assert "read-only" in await fleet.until_not_ready(alive)
-        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        outcome = await fleet.submit(view)
         assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
     finally:
         server.execute("ALTER SYSTEM RESET default_transaction_read_only")
@@ -300,7 +308,7 @@ async def test_while_the_disk_of_the_database_is_full_nothing_is_lost_and_nothin
         view = await fleet.open_form("while it is full")
         fleet.describe("ana", view, random.Random(1).randbytes(1400).hex())
         small_disk.fill()
-        outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), view.id)
+        outcome = await fleet.submit(view)
         assert "Press Declare again; it will not be declared twice" in " ".join(outcome.errors.values())
         goes_on.set()
         assert "No space left on device" in await fleet.until_not_ready(0)
@@ -312,7 +320,7 @@ async def _all_goes_on(fleet: Fleet, number: int, form: View, acknowledged: str,
     """What was acknowledged is finished, and what was refused is declared at the next press."""
     await fleet.until_ready(number)
     await fleet.quiet()
-    outcome = await fleet.slack.workspace.submit(fleet.slack.person("ana"), form.id)
+    outcome = await fleet.submit(form)
     assert outcome.ok, outcome
     await fleet.quiet()
     named = {name: reference for reference, name in fleet.incidents() if name in {acknowledged, refused}}
