@@ -14,6 +14,7 @@ from tocsin.backends.local.choices import update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
+from tocsin.backends.local.reading import LocalReader
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
@@ -49,6 +50,7 @@ class LocalBackend:
         self._form = config.form()
         self._public_url = public_url
         self._clock = clock
+        self.reader = LocalReader(database, self._read)
 
     @classmethod
     async def open(
