@@ -306,9 +306,8 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
         create.remember_person(db, assignee, written(now))
         db.execute(
             """INSERT INTO follow_ups (id, incident_id, idempotency_key, kind, text, assignee_slack_user_id,
-                assignee_name, assignee_email, created_at, runbook_url, issue_url, description, updated_at,
-                creator_slack_user_id, creator_name, creator_email)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                assignee_name, assignee_email, created_at, runbook_url, issue_url, description, updated_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 ulid(now),
                 incident_id,
@@ -323,9 +322,6 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
                 request.issue_url,
                 request.description,
                 written(request.at),
-                request.by.slack_user_id,
-                request.by.name,
-                request.by.email,
             ],
         )
         _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
@@ -451,7 +447,6 @@ def follow_up_in(kept: dict[str, Any]) -> FollowUp:
         slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]
     )
     # A file that is only read may be an earlier version's.
-    creator = Person(**{part: kept.get(f"creator_{part}") or None for part in Person.model_fields})
     is_done = row["done_at"] is not None
     status = kept.get("status")
     return FollowUp(
@@ -463,7 +458,6 @@ def follow_up_in(kept: dict[str, Any]) -> FollowUp:
         assignee=assignee if any(assignee.model_dump().values()) else None,
         status=status if status in _STATUS_WORDS else "completed" if is_done else "outstanding",
         is_done=is_done,
-        creator=creator if creator != Person() else None,
         created_at=row["created_at"],
         updated_at=row["updated_at"] if kept.get("updated_at") else row["done_at"] or row["created_at"],
         done_at=row["done_at"],

@@ -287,10 +287,7 @@ def automations(db: Database) -> None:
 
 BY_KEYS = (
     "ALTER TABLE follow_ups ADD COLUMN description TEXT NOT NULL DEFAULT ''",
-    *(
-        f"ALTER TABLE follow_ups ADD COLUMN {column} TEXT"
-        for column in ("status", "updated_at", "creator_slack_user_id", "creator_name", "creator_email")
-    ),
+    *(f"ALTER TABLE follow_ups ADD COLUMN {column} TEXT" for column in ("status", "updated_at")),
     """CREATE TABLE incident_attachments (
         id TEXT PRIMARY KEY,
         incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
