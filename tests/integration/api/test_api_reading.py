@@ -184,7 +184,8 @@ def everything(world: World) -> list[str]:
     return paths
 
 
-async def test_no_answer_has_a_word_of_a_private_incident_unless_the_key_may_see_it(read: Read) -> None:
+async def keep_secret(read: Read) -> None:
+    """Ask for everything, with a key that may see the private incident and one that may not."""
     sees = await read.api.key("sees", "view", "private")
     paths, shown = everything(read.world), 0
     for path in paths:
@@ -195,6 +196,10 @@ async def test_no_answer_has_a_word_of_a_private_incident_unless_the_key_may_see
         assert '"total_record_count":3' not in told, path
         shown += SECRET in (await read.api.ask(path, sees)).text
     assert shown > 10
+
+
+async def test_no_answer_has_a_word_of_a_private_incident_unless_the_key_may_see_it(read: Read) -> None:
+    await keep_secret(read)
 
 
 async def test_a_hidden_incident_is_answered_as_one_that_is_not_there(read: Read) -> None:
