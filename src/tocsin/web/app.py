@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -26,7 +25,6 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
@@ -183,8 +181,4 @@ def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette sends this answer outside the middleware, so it needs the middleware's headers here.
-    if request.url.path.startswith(PREFIXES):
-        answer = broken(str(uuid4()))
-        answer.headers.update(HEADERS)
-        return answer
     return PlainTextResponse("Something went wrong here; the log says what.\n", 500, headers=HEADERS)
