@@ -54,6 +54,7 @@ _OF_INCIDENTS = (
     "incident_changes",
     "incident_updates",
     "follow_ups",
+    "incident_attachments",
 )
 
 _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {

@@ -19,7 +19,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
-from tocsin.backends.local.schema import CALLS, LISTS, MEMBER, MEMBERS, TABLES, TASKS, TIMESTAMPS, UPDATED
+from tocsin.backends.local.schema import (
+    AUTOMATIONS,
+    BY_KEYS,
+    CALLS,
+    LISTS,
+    MEMBER,
+    MEMBERS,
+    TABLES,
+    TASKS,
+    TIMESTAMPS,
+    UPDATED,
+)
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.postgresql import error_code, may_pass
 
@@ -133,6 +144,8 @@ _MIGRATIONS = {
     "timestamps": TIMESTAMPS,
     "tasks": TASKS,
     "updates": UPDATED,
+    "automations": AUTOMATIONS,
+    "changes_by_keys": BY_KEYS,
 }
 
 
