@@ -27,6 +27,7 @@ from tocsin.workflows.briefing import change_briefings
 from tocsin.workflows.channels import (
     NEWS,
     POSTING,
+    attempts_to_tell,
     fitting_channel,
     is_told,
     withdraw_news,
@@ -208,7 +209,11 @@ class ChangeEffects:
         if notice.in_channel and is_told(notice.incident, notice.change.by, notice.change.at):
             steps.append(
                 self._steps.run_once(
-                    "tell the channel", self._notify_channel, notice, on_failure="The channel was not told"
+                    "tell the channel",
+                    self._notify_channel,
+                    notice,
+                    on_failure="The channel was not told",
+                    attempts=attempts_to_tell(notice.incident),
                 )
             )
         if notice.change.message and not notice.incident.is_private:

@@ -15,7 +15,7 @@ from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person,
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore
-from tocsin.workflows.retry import StepFailure
+from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, StepFailure
 from tocsin.workflows.slack_client import SlackClient
 from tocsin.workflows.used_channel import UsedChannels, leave_channel
 
@@ -399,6 +399,11 @@ def is_told(incident: Incident, by: Person, at: datetime) -> bool:
     """
     comes = by.slack_user_id is None and not incident.is_retrospective and at - incident.created_at <= NEW_FOR
     return bool(incident.slack_channel_id) or comes
+
+
+def attempts_to_tell(incident: Incident) -> int:
+    """Return the lost answers after which a channel is not told any more; one that is to come has a day."""
+    return SLACK_ATTEMPTS if incident.slack_channel_id else ALL_DAY
 
 
 async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:

@@ -10,7 +10,7 @@ from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Per
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
 from tocsin.incidents.transitions import validate_follow_up, validate_follow_up_change
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import fitting_channel, is_told
+from tocsin.workflows.channels import attempts_to_tell, fitting_channel, is_told
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
@@ -264,6 +264,7 @@ class _Board:
                 done.follow_up,
                 is_new,
                 on_failure="The channel was not told",
+                attempts=attempts_to_tell(done.incident),
             )
 
     async def _show(

@@ -215,10 +215,11 @@ async def test_what_a_program_adds_and_changes_before_there_is_a_channel_is_told
     shared_bot: RunningBot,
 ) -> None:
     bot, requests = shared_bot, shared_bot.app.key_requests()
-    bot.workspace.faults.plan("conversations.create", *[Fault(status=503)] * 3)
+    bot.workspace.faults.plan("conversations.create", *[Fault(status=503)] * 14)
     incident = await requests.declare(CI, "1", asked())
     await requests.add_follow_up(CI, incident, UNWRITTEN.model_copy(update={"text": "page the DBA"}))
     await requests.update(CI, incident, "u", ApiChange(message="we rolled back", severity_id="critical"))
+    await bot.engine.finish(3600.0)
     await settled(bot)
     posts = [words(post) for post in cards(bot, (await now(bot, incident)).slack_channel_id)]
     for text in ("page the DBA", "we rolled back"):
