@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import NAMESPACE_OID, uuid5
 from weakref import WeakValueDictionary
 
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import OutcomeUnknown, Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, display_name
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
-from tocsin.incidents.transitions import check_issue, validate_follow_up
+from tocsin.incidents.transitions import validate_follow_up, validate_follow_up_change
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.channels import attempts_to_tell, fitting_channel, is_told
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
@@ -86,7 +87,7 @@ class CompleteFollowUpCommand(Command):
 
 
 class ChangeFollowUpCommand(Command):
-    """A request to take an action or follow-up, or to link the issue of one."""
+    """A request to change an action or follow-up: to take it, say, or to link its issue."""
 
     follow_up_id: str
     change: FollowUpChange
@@ -186,7 +187,7 @@ class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
 
 
 class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
-    """Workflow that gives an action or follow-up to a person, or links its issue."""
+    """Workflow that changes an action or follow-up: gives it to a person, say, or links its issue."""
 
     verb = VERB_CHANGE
     command_type = ChangeFollowUpCommand
@@ -211,7 +212,6 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
     async def _change(self, command: ChangeFollowUpCommand) -> AnyChange:
         change = command.change
         try:
-            check_issue(change.issue_url)
             incident = await self._backend.find(command.incident_id)
             if incident is None:
                 return NotChanged(sentence=GONE)
@@ -219,20 +219,22 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
             found = next((one for one in known if one.id == command.follow_up_id), None)
             if found is None:
                 return NotChanged(sentence=NOT_HERE)
-            if change.assignee is not None and (why := _why_not_taken(found, change.assignee)):
+            if change.assignee is not None and (why := _why_not_taken(found, change.assignee, change.by)):
                 return NotChanged(sentence=why)
-            changed = await self._backend.change_follow_up(found.id, change)
+            changed = await self._backend.change_follow_up(found.id, validate_follow_up_change(change))
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
-        did = "its issue is linked" if change.issue_url else "taken"
+        did = "its issue is linked" if change.issue_url else "taken" if change.assignee else "changed"
         return _changed(incident, did, changed)
 
     async def after(self, command: ChangeFollowUpCommand, done: Changed) -> None:
         await self._board.show(self._steps, command, done)
 
 
-def _why_not_taken(found: FollowUp, person: Person) -> str:
-    """Return the reason why a person cannot take it; empty if they can, or have it already."""
+def _why_not_taken(found: FollowUp, person: Person, by: Person) -> str:
+    """Return the reason why a person cannot take it; empty if they can, have it already, or are given it."""
+    if person.slack_user_id != by.slack_user_id:
+        return ""
     if found.is_done:
         return "That is done already."
     holder = found.assignee
@@ -260,7 +262,8 @@ class _Board:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def show(self, steps: Steps, command: Command, done: Changed, *, is_new: bool = False) -> None:
-        if done.follow_up is not None and done.incident.slack_channel_id:
+        told = is_told(done.incident, command.by, command.asked_at)
+        if done.follow_up is not None and told:
             await steps.run_once(
                 "show the follow-up",
                 self._show,
@@ -269,6 +272,7 @@ class _Board:
                 done.follow_up,
                 is_new,
                 on_failure="The channel was not told",
+                attempts=attempts_to_tell(done.incident),
             )
 
     async def _show(
@@ -304,17 +308,24 @@ class _Board:
         await self._checklists.refresh(incident.id)
 
     async def _read(self, follow_up: FollowUp) -> FollowUp:
-        """Return an action or follow-up as it is now."""
+        """Return an action or follow-up as it is now, also one that was deleted."""
         known = await self._backend.follow_ups(follow_up.incident_id)
-        return next((one for one in known if one.id == follow_up.id), follow_up)
+        gone = follow_up.model_copy(update={"status": "deleted", "is_done": True})
+        return next((one for one in known if one.id == follow_up.id), gone)
 
     async def _post(
         self, command: Command, incident: Incident, shown: FollowUp, again: bool
     ) -> tuple[str, str] | None:
-        """Post the message; return its channel and `ts`, or None where there is no fitting channel."""
+        """Post the message; return its channel and `ts`.
+
+        Returns None where there is no fitting channel, and for what was deleted before anybody saw it. Raises
+        OutcomeUnknown while the incident has no channel.
+        """
         slack, now = self._workspace(command.team), await self._backend.find(incident.id) or incident
         fitting = await fitting_channel(slack, self._state, now)
-        if fitting is None:
+        if not now.slack_channel_id:
+            raise OutcomeUnknown(f"{now.reference} has no channel yet, so nothing was said there")
+        if fitting is None or (shown.status == "deleted" and not again):
             return None
         new_issue, key = self._checklists.new_issue_url(now, shown), f"{command.key}:follow-up"
         ts = await slack.messages.post_follow_up(fitting, incident, shown, new_issue, key=key, again=again)
@@ -332,7 +343,7 @@ class _Board:
         """Edit the message, unless it is `known` to show the same, and store what it shows now."""
         now = await self._backend.find(incident.id) or incident
         new_issue = self._checklists.new_issue_url(now, shown)
-        face = f"{shown.is_done} {shown.assignee} {shown.external_issue_reference} {new_issue}"
+        face = str(uuid5(NAMESPACE_OID, f"{shown.model_dump_json()} {new_issue}"))
         if face != known:
             channel, ts = ChannelId(place[0]), MessageTs(place[1])
             messages = self._workspace(command.team).messages
