@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from tocsin.incidents.model import (
+    Automation,
     ChannelId,
     FieldValue,
     FrozenModel,
@@ -79,11 +80,18 @@ class Declaration(FrozenModel):
     """Id of the Enterprise organization; empty if the workspace belongs to none."""
     source: SourceMessage | None = None
     reporter: Person
+    automation: Automation | None = None
+    """Automation that declares it, if no person does; the reporter is empty then."""
     call_url: str | None = None
     """Link of its call, by the rules; `HUDDLE` for the huddle of its channel."""
     assignees: tuple[Person, ...] = ()
     """People who get a role at declaration, with the names that are known."""
     at: datetime
+
+    @property
+    def declared_by(self) -> Person:
+        """The reporter, or the automation in words."""
+        return self.reporter if self.automation is None else Person(name=self.automation.label)
 
     @property
     def request(self) -> DeclareRequest:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tocsin.incidents.model import (
+    AlertSummary,
     Card,
     ChannelId,
     FieldOption,
@@ -139,6 +140,10 @@ class IncidentBackend(Protocol):
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Store the incident's own Slack channel."""
+        ...
+
+    async def set_alerts(self, incident_id: str, alerts: AlertSummary) -> Incident:
+        """Store the summary of the incident's alerts, which its card shows; no change of the incident."""
         ...
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:

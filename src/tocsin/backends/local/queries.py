@@ -14,6 +14,8 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
     SOMEBODY,
+    AlertSummary,
+    Automation,
     CustomField,
     FieldEntry,
     FieldKind,
@@ -256,6 +258,7 @@ _PERHAPS = (
     "value_text", "value_link", "value_numeric",
 )  # fmt: skip
 _KINDS = frozenset(get_args(FieldKind))
+_AUTOMATIONS = frozenset(get_args(Automation.model_fields["kind"].annotation))
 _AS_TEXT = frozenset({"source_message_timestamp"})
 
 
@@ -431,9 +434,10 @@ def _by_incident(db: SqlConnection, query: str, ids: Sequence[str]) -> defaultdi
 
 
 def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url: str) -> Incident:
+    automation = _automation(row)
     creator = Person(slack_user_id=row["creator_slack_user_id"], name=row["by_name"], email=row["by_email"])
     return Incident(
-        **{field: row[field] for field in Incident.model_fields if field in row},
+        **{field: row[field] for field in Incident.model_fields if field in row and field != "alerts"},
         permalink=f"{public_url.rstrip('/')}/incidents/{quote(row['reference'], safe='')}",
         severity=_severity(row),
         incident_status=Status(
@@ -445,12 +449,31 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         ),
         incident_type=_type(row),
         source=_source(row),
-        creator=creator,
+        creator=creator if automation is None else Person(),
+        automation=automation,
+        alerts=_alerts(row),
         incident_role_assignments=tuple(
             RoleAssignment(role=Role(**role), assignee=_person(role, "assignee")) for role in roles
         ),
         custom_field_entries=tuple(_entries(entries)),
     )
+
+
+def _automation(row: Row) -> Automation | None:
+    kind = row.get("creator_kind") or ""
+    if kind not in _AUTOMATIONS:
+        return None
+    return Automation.model_validate(
+        {"kind": kind, "id": row["creator_id"] or "", "name": row["by_name"] or ""}
+    )
+
+
+def _alerts(row: Row) -> AlertSummary | None:
+    try:
+        return AlertSummary.model_validate_json(row["alerts"]) if row.get("alerts") else None
+    except ValueError:
+        # Somebody edited the row by hand.
+        return None
 
 
 def _severity(row: Row) -> Severity | None:

@@ -272,6 +272,29 @@ def tasks(db: Database) -> None:
         db.execute(statement)
 
 
+AUTOMATIONS = (
+    "ALTER TABLE incidents ADD COLUMN creator_kind TEXT",
+    "ALTER TABLE incidents ADD COLUMN creator_id TEXT",
+)
+"""Alerts, workflows and API keys that declared incidents; their name is the creator's."""
+
+
+@migrations()
+def automations(db: Database) -> None:
+    for statement in AUTOMATIONS:
+        db.execute(statement)
+
+
+ALERTS = ("ALTER TABLE incidents ADD COLUMN alerts TEXT",)
+"""Summary of an incident's alerts, as JSON."""
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    for statement in ALERTS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
