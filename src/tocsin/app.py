@@ -17,6 +17,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
+from tocsin.alerting import Alerting, build_alerting
 from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import (
     secret,
@@ -102,6 +103,7 @@ class App:
     oauth: OAuth | None
     """None where the bot token of one workspace is in the settings."""
     health: Health
+    alerting: Alerting
 
     async def settled(self) -> None:
         """Return once no request is being worked on and no workflow is unfinished."""
@@ -132,7 +134,7 @@ class App:
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
-            routes=_build_api(parts).routes(),
+            routes=[self.alerting.events.route, *_build_api(parts).routes()],
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -221,6 +223,7 @@ def _build(
         receiver=receiver,
         oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
+        alerting=build_alerting(parts, registry, declare, workflows, forms),
     )
 
 

@@ -41,7 +41,7 @@ class AlertEvent(FrozenModel):
     description: str = ""
     source_url: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
-    """What rules ask for: the source's labels, tags or metadata, as flat text."""
+    """The source's labels, tags or metadata as flat text, which rules ask for."""
     group: str = ""
     """The source's own grouping, such as Alertmanager's `groupKey`; empty if it has none."""
     started_at: datetime | None = None
@@ -114,7 +114,7 @@ class AlertRule(FrozenModel):
 
 
 class AlertRoute(FrozenModel):
-    """What the rules say of one alert; stored with it, so that a change of the rules changes nothing."""
+    """Decision of the rules on one alert; stored with it, so that a change of the rules changes nothing."""
 
     rule: AlertRule
     values: tuple[str, ...] = ()
@@ -190,6 +190,8 @@ class AlertGroup(FrozenModel):
     """True while that batch is being attached."""
     ended: bool = False
     """True if further alerts begin another group."""
+    is_closing: bool = False
+    """True if its incident is to be declined, because all of its alerts are resolved."""
 
 
 class AlertBatch(FrozenModel):
@@ -205,7 +207,7 @@ class AlertBatch(FrozenModel):
 
 
 RESOLVED_FOR = timedelta(minutes=5)
-"""Time for which all alerts must be resolved before an incident that nobody accepted is declined."""
+"""Time for which all alerts must be resolved before an incident in triage is declined."""
 
 MOST_OPEN = 10
 """Groups of one rule with an incident each; alerts of further groups are attached to the newest of them."""

@@ -139,6 +139,7 @@ class IncidentCreation:
         return StoredExtras(
             reporter=declaration.reporter,
             automation=declaration.automation,
+            alerts=declaration.alerts,
             team=declaration.slack_team_id,
             source=declaration.source,
             call_url=declaration.call_url,

@@ -274,6 +274,7 @@ def _stored_parts(declaration: Declaration, sent: PendingCreate) -> StoredDeclar
         team=declaration.slack_team_id,
         call_url=declaration.call_url,
         automation=declaration.automation,
+        alerts=declaration.alerts,
     )
 
 
