@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tocsin.incidents.alert_payloads import AlertSource
+from tocsin.incidents.alerts import Alert
 from tocsin.incidents.model import TeamId
 from tocsin.resources import Resources
 from tocsin.slack.registry import WorkspaceRegistry, channel_in
 from tocsin.storage.alerts import SqlAlertStore
 from tocsin.web.alert_events import AlertEvents
+from tocsin.web.alert_pages import AlertReader
 from tocsin.web.sns import SnsMessages
 from tocsin.workflows.alert_groups import (
     VERB,
@@ -39,6 +41,19 @@ class Alerting:
     groups: AlertGroups
     attach: AttachAlerts
     events: AlertEvents
+
+    @property
+    def reader(self) -> AlertReader:
+        """What pages read."""
+
+        async def page(after: str | None, limit: int) -> Sequence[Alert]:
+            return await self.store.alerts(after=after, limit=limit)
+
+        async def of_incident(incident_id: str, limit: int) -> Sequence[Alert]:
+            return await self.store.alerts(incident_id=incident_id, limit=limit)
+
+        names = {source.id: source.name for source in self.sources}
+        return AlertReader(page, of_incident, names, {one.id: one.team for one in self.sources})
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""

@@ -134,6 +134,7 @@ class App:
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
+            alerts=self.alerting.reader,
             routes=[self.alerting.events.route, *_build_api(parts).routes()],
         )
 

@@ -265,7 +265,7 @@ class SqlAlertStore(AlertStore):
 
     async def summary(self, incident_id: str) -> AlertSummary:
         a = _alerts.c
-        mine = a.group_id.in_(sa.select(_groups.c.id).where(_groups.c.incident_id == incident_id))
+        mine = _of_incident(incident_id)
         counted = sa.select(a.status, sa.func.count()).where(mine).group_by(a.status)
         newest = sa.select(a.title).where(mine).order_by(a.status, a.id.desc()).limit(SHOWN * LATEST)
 
@@ -301,13 +301,10 @@ class SqlAlertStore(AlertStore):
         """
         a, c = _alerts.c, _groups.c
         asked = _WITH_GROUP.order_by(a.id.desc()).limit(limit)
-        wanted = (
-            (a.source, source),
-            (a.status, status),
-            (a.deduplication_key, deduplication_key),
-            (c.incident_id, incident_id),
-        )
+        wanted = ((a.source, source), (a.status, status), (a.deduplication_key, deduplication_key))
         asked = asked.where(*(column == value for column, value in wanted if value is not None))
+        if incident_id is not None:
+            asked = asked.where(_of_incident(incident_id))
         if after is not None:
             asked = asked.where(a.id < after)
         return await self._read(asked.where(c.incident_id.is_not(None)) if attached else asked)
@@ -422,6 +419,10 @@ def _is_wanted(route: AlertRoute) -> bool:
 
 def _key_of(row: Mapping[str, Any]) -> tuple[str, int]:
     return row["deduplication_key"], row["episode"]
+
+
+def _of_incident(incident_id: str) -> sa.ColumnElement[bool]:
+    return _alerts.c.group_id.in_(sa.select(_groups.c.id).where(_groups.c.incident_id == incident_id))
 
 
 def _find(connection: sa.Connection, group_key: str, group_id: str | None) -> sa.Row[Any] | None:

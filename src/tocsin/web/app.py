@@ -26,6 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
+from tocsin.web.alert_pages import MOST_OF_INCIDENT, AlertPages, AlertReader
 from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
@@ -66,6 +67,7 @@ def web_app(
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
+    alerts: AlertReader | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
@@ -79,13 +81,25 @@ def web_app(
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
-    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
+    reader = alerts or AlertReader()
+    pages = Pages(
+        backend,
+        access,
+        _templates(),
+        clock,
+        slack_url,
+        introduce,
+        sign_in,
+        lambda incident_id: reader.of_incident(incident_id, MOST_OF_INCIDENT),
+        reader.names,
+    )
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
             Route("/incidents", pages.require_access(pages.incidents)),
             Route("/incidents/{reference}", pages.require_access(pages.incident)),
+            Route("/alerts", pages.require_access(AlertPages(pages, reader).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),
