@@ -44,7 +44,7 @@ class Alerting:
 
     @property
     def reader(self) -> AlertReader:
-        """What pages read."""
+        """The reader of alerts for the pages."""
 
         async def page(after: str | None, limit: int) -> Sequence[Alert]:
             return await self.store.alerts(after=after, limit=limit)

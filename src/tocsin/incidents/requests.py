@@ -16,6 +16,7 @@ from tocsin.incidents.model import (
     Automation,
     ChannelId,
     FieldValue,
+    FollowUpStatus,
     FrozenModel,
     Mode,
     Person,
@@ -24,6 +25,7 @@ from tocsin.incidents.model import (
     StartStatus,
     TeamId,
     Visibility,
+    key_actor,
 )
 
 NAME_LIMIT = 200
@@ -70,6 +72,8 @@ class Declaration(FrozenModel):
     mode: Mode = "standard"
     status: StartStatus | None = None
     """`triage` if it starts there; otherwise it starts as an incident."""
+    incident_status_id: str | None = None
+    """Open status in which it starts, if another than the first one; not used if it starts in triage."""
     slack_channel_id: ChannelId | None = None
     """Channel that the incident uses, if it gets none of its own."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
@@ -94,7 +98,10 @@ class Declaration(FrozenModel):
     @property
     def declared_by(self) -> Person:
         """The reporter, or the automation in words."""
-        return self.reporter if self.automation is None else Person(name=self.automation.label)
+        by = self.automation
+        if by is None:
+            return self.reporter
+        return key_actor(by.name) if by.kind == "api_key" else Person(name=by.label)
 
     @property
     def request(self) -> DeclareRequest:
@@ -165,6 +172,7 @@ class FollowUpRequest(FrozenModel):
     kind: Literal["action", "follow_up"] = "action"
     text: str
     assignee: Person | None = None
+    description: str = ""
     runbook_url: str | None = None
     issue_url: str | None = None
 
@@ -176,6 +184,11 @@ class FollowUpChange(FrozenModel):
     by: Person
     at: datetime
     assignee: Person | None = None
+    unassigned: bool = False
+    """True if it is to have no assignee any more."""
+    text: str | None = None
+    description: str | None = None
+    status: FollowUpStatus | None = None
     issue_url: str | None = None
 
 

@@ -36,6 +36,14 @@ class AlertReader:
     teams: Mapping[str, TeamId] = field(default_factory=dict)
     """Workspaces of the sources; empty for a source of the only one."""
 
+    async def listed(self, incident_id: str) -> Sequence[Alert]:
+        """Return the newest alerts of an incident, for its page."""
+        return await self.of_incident(incident_id, MOST_OF_INCIDENT)
+
+
+NO_ALERTS = AlertReader()
+"""Reader where nothing takes in alerts."""
+
 
 @dataclass(frozen=True)
 class SeenAlert:
@@ -47,7 +55,7 @@ class SeenAlert:
 
     @property
     def became(self) -> str:
-        """What became of it, in words, where it has no incident."""
+        """The reason in words for which it has no incident."""
         if self.alert.failure:
             return self.alert.failure
         if self.alert.do == "nothing":

@@ -26,7 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.alert_pages import MOST_OF_INCIDENT, AlertPages, AlertReader
+from tocsin.web.alert_pages import NO_ALERTS, AlertPages, AlertReader
 from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
@@ -67,31 +67,20 @@ def web_app(
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
-    alerts: AlertReader | None = None,
+    alerts: AlertReader = NO_ALERTS,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
     Public incidents are open to this machine if `public`; everything else needs the token or a sign-in.
     `ready` returns the reasons for which the process cannot serve now, none if it can. `slack_url` returns
-    the address of a workspace once it is known; its channels open under `/archives/`. `introduce` looks up
-    people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
-    installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
-    handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
-    paths that are served under any host name, such as those that ask for a key.
+    the address of a workspace, once it is known. `introduce` looks up people's names before a page shows
+    them. `sign_in` lets people in with Slack, `install` serves the OAuth installation, `events` handles
+    Slack's requests. `routes` are served beside these; `any_host` are paths for any host name.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
-    reader = alerts or AlertReader()
     pages = Pages(
-        backend,
-        access,
-        _templates(),
-        clock,
-        slack_url,
-        introduce,
-        sign_in,
-        lambda incident_id: reader.of_incident(incident_id, MOST_OF_INCIDENT),
-        reader.names,
+        backend, access, _templates(), clock, slack_url, introduce, sign_in, alerts.listed, alerts.names
     )
     return Starlette(
         routes=[
@@ -99,7 +88,7 @@ def web_app(
             Route("/", _home),
             Route("/incidents", pages.require_access(pages.incidents)),
             Route("/incidents/{reference}", pages.require_access(pages.incident)),
-            Route("/alerts", pages.require_access(AlertPages(pages, reader).alerts)),
+            Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),

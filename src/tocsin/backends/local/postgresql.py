@@ -22,6 +22,7 @@ from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlCo
 from tocsin.backends.local.schema import (
     ALERTS,
     AUTOMATIONS,
+    BY_KEYS,
     CALLS,
     LISTS,
     MEMBER,
@@ -29,6 +30,7 @@ from tocsin.backends.local.schema import (
     TABLES,
     TASKS,
     TIMESTAMPS,
+    UPDATED,
 )
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.postgresql import error_code, may_pass
@@ -142,7 +144,9 @@ _MIGRATIONS = {
     "memberships": _MEMBERS,
     "timestamps": TIMESTAMPS,
     "tasks": TASKS,
+    "updates": UPDATED,
     "automations": AUTOMATIONS,
+    "changes_by_keys": BY_KEYS,
     "alerts": ALERTS,
 }
 

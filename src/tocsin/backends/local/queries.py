@@ -355,7 +355,7 @@ ORDER BY t.rank, t.id
 """
 
 _TIMELINE = """
-SELECT l.timestamp, l.verb, l.text, l.actor_slack_user_id,
+SELECT l.id, l.idempotency_key, l.timestamp, l.verb, l.text, l.actor_slack_user_id,
     COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
     given.name AS given_name
 FROM incident_timeline_items l
@@ -411,7 +411,14 @@ def _time(row: Row) -> TimestampValue:
 def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
     """Return the timeline, oldest first."""
     return [
-        TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
+        TimelineEntry(
+            at=row["timestamp"],
+            by=_person(row, "actor"),
+            verb=row["verb"],
+            text=_text(row),
+            id=row["id"],
+            key=row["idempotency_key"],
+        )
         for row in map(readable, db.query(_TIMELINE, [incident_id]))
     ]
 
@@ -460,12 +467,11 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
 
 
 def _automation(row: Row) -> Automation | None:
-    kind = row.get("creator_kind") or ""
+    # A file that is only read may be an earlier version's, without these columns.
+    kind: Any = row.get("creator_kind")
     if kind not in _AUTOMATIONS:
         return None
-    return Automation.model_validate(
-        {"kind": kind, "id": row["creator_id"] or "", "name": row["by_name"] or ""}
-    )
+    return Automation(kind=kind, id=row["creator_id"] or "", name=row["by_name"] or "")
 
 
 def _alerts(row: Row) -> AlertSummary | None:
