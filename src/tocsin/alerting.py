@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tocsin.incidents.alert_payloads import AlertSource
-from tocsin.incidents.alerts import Alert
+from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.model import TeamId
 from tocsin.resources import Resources
 from tocsin.slack.registry import WorkspaceRegistry, channel_in
 from tocsin.storage.alerts import SqlAlertStore
 from tocsin.web.alert_events import AlertEvents
-from tocsin.web.alert_pages import AlertReader
 from tocsin.web.sns import SnsMessages
 from tocsin.workflows.alert_groups import (
     VERB,
@@ -44,16 +43,8 @@ class Alerting:
 
     @property
     def reader(self) -> AlertReader:
-        """The reader of alerts for the pages."""
-
-        async def page(after: str | None, limit: int) -> Sequence[Alert]:
-            return await self.store.alerts(after=after, limit=limit)
-
-        async def of_incident(incident_id: str, limit: int) -> Sequence[Alert]:
-            return await self.store.alerts(incident_id=incident_id, limit=limit)
-
-        names = {source.id: source.name for source in self.sources}
-        return AlertReader(page, of_incident, names, {one.id: one.team for one in self.sources})
+        """The reader of alerts for pages and the API."""
+        return AlertReader(self.store.alerts, self.store.find, self.sources)
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
         """Return the durable workflows to register with the engine, by persisted name."""

@@ -23,6 +23,7 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
+from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
@@ -150,7 +151,10 @@ class App:
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
             alerts=self.alerting.reader,
-            routes=[self.alerting.events.route, *_build_api(parts, self.key_requests).routes()],
+            routes=[
+                self.alerting.events.route,
+                *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
+            ],
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -497,11 +501,11 @@ def _build_paging(
     return Paging(parts.engine, dispatcher, current.open_now.find)
 
 
-def _build_api(parts: Resources, requests: Callable[[], KeyRequests]) -> ApiServer:
+def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:
     """Return the server of the API; where a hosted backend keeps the incidents, it only says so."""
     services = None
     if isinstance(parts.backend, LocalBackend):
-        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests)
+        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests, alerts)
     return ApiServer(
         ENDPOINTS,
         services,

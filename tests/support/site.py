@@ -14,9 +14,10 @@ from prometheus_client import CollectorRegistry, Counter
 from support.declarations import DAWN, Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
+from tocsin.incidents.alert_payloads import AlertSource
+from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.alerts import Alert
 from tocsin.server import listen, serving
-from tocsin.web.alert_pages import AlertReader
 from tocsin.web.app import web_app
 from tocsin.web.middleware import own_hosts
 
@@ -50,13 +51,12 @@ class Site:
 def reading(alerts: Sequence[Alert]) -> AlertReader:
     """These alerts, newest first, as a database has them."""
 
-    async def page(after: str | None, limit: int) -> Sequence[Alert]:
-        return [alert for alert in alerts if after is None or alert.id < after][:limit]
+    async def page(after: str | None, limit: int, incident_id: str | None = None) -> Sequence[Alert]:
+        found = [alert for alert in alerts if incident_id in (None, alert.incident_id)]
+        return [alert for alert in found if after is None or alert.id < after][:limit]
 
-    async def of_incident(incident_id: str, limit: int) -> Sequence[Alert]:
-        return [alert for alert in alerts if alert.incident_id == incident_id][:limit]
-
-    return AlertReader(page, of_incident, {"prometheus": "Prometheus"} if alerts else {})
+    sources = [AlertSource(id="prometheus", name="Prometheus")] if alerts else []
+    return AlertReader(page, sources=sources)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -286,11 +286,11 @@ class SqlAlertStore(AlertStore):
 
     async def alerts(
         self,
-        *,
         after: str | None = None,
         limit: int = 50,
-        source: str | None = None,
-        status: str | None = None,
+        *,
+        sources: Collection[str] | None = None,
+        statuses: Collection[str] | None = None,
         deduplication_key: str | None = None,
         incident_id: str | None = None,
         attached: bool = False,
@@ -301,8 +301,11 @@ class SqlAlertStore(AlertStore):
         """
         a, c = _alerts.c, _groups.c
         asked = _WITH_GROUP.order_by(a.id.desc()).limit(limit)
-        wanted = ((a.source, source), (a.status, status), (a.deduplication_key, deduplication_key))
-        asked = asked.where(*(column == value for column, value in wanted if value is not None))
+        for column, among in ((a.source, sources), (a.status, statuses)):
+            if among is not None:
+                asked = asked.where(column.in_(among))
+        if deduplication_key is not None:
+            asked = asked.where(a.deduplication_key == deduplication_key)
         if incident_id is not None:
             asked = asked.where(_of_incident(incident_id))
         if after is not None:
@@ -520,8 +523,3 @@ def _alert(row: sa.Row[Any]) -> Alert:
         incident_id=row.incident_id or "",
         failure=row.failure,
     )
-
-
-def sources_of(alerts: Iterable[Alert]) -> tuple[str, ...]:
-    """Return the sources of these alerts, each once."""
-    return tuple(dict.fromkeys(alert.source for alert in alerts))

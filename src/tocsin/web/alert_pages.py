@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.alerts import Alert
 from tocsin.incidents.errors import TocsinError
-from tocsin.incidents.model import Incident, TeamId
+from tocsin.incidents.model import Incident
 from tocsin.web.auth import Viewer
 from tocsin.web.pages import PAGE, Pages, wants_json
-
-MOST_OF_INCIDENT = 100
-"""Alerts that an incident's page lists; the others are counted on its card."""
-
-
-async def _none(after: str | None, limit: int) -> Sequence[Alert]:
-    return ()
-
-
-async def _none_of(incident_id: str, limit: int) -> Sequence[Alert]:
-    return ()
-
-
-@dataclass(frozen=True)
-class AlertReader:
-    """Reading of alerts: a page of all, newest first, and those of an incident; and the sources by id."""
-
-    page: Callable[[str | None, int], Awaitable[Sequence[Alert]]] = _none
-    of_incident: Callable[[str, int], Awaitable[Sequence[Alert]]] = _none_of
-    names: Mapping[str, str] = field(default_factory=dict)
-    teams: Mapping[str, TeamId] = field(default_factory=dict)
-    """Workspaces of the sources; empty for a source of the only one."""
-
-    async def listed(self, incident_id: str) -> Sequence[Alert]:
-        """Return the newest alerts of an incident, for its page."""
-        return await self.of_incident(incident_id, MOST_OF_INCIDENT)
-
-
-NO_ALERTS = AlertReader()
-"""Reader where nothing takes in alerts."""
 
 
 @dataclass(frozen=True)

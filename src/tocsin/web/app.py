@@ -20,13 +20,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
+from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.alert_pages import NO_ALERTS, AlertPages, AlertReader
+from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 
+import httpx
 import pytest
 from support.alerts import TOKEN, VARIABLE, accepted, attached, body_of, fired, kept, keyed, sent
 from support.bot import RunningBot
@@ -16,6 +17,7 @@ from support.slash import slash
 from tocsin.incidents.alerts import RESOLVED_FOR
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
+from tocsin.storage.keys import SqlKeyStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -302,3 +304,51 @@ async def test_the_token_may_be_in_the_address_and_a_malformed_body_is_refused_b
     assert answer.json()["type"] == "payload_too_large"
     assert [alert.title for alert in await kept(bot)] == ["Disk is full"]
     await attached(bot)
+
+
+async def test_a_key_reads_alerts_sources_and_incidents_they_are_attached_to_but_no_private_ones(
+    bot: RunningBot,
+) -> None:
+    await accepted(bot, "monitoring", fired("public", metadata={"team": "blue"}))
+    await accepted(bot, "monitoring", fired("dev is down", metadata={"env": "dev"}))
+    await accepted(bot, "monitoring", fired("the safe is open", metadata={"env": "secret"}))
+    await attached(bot)
+    keys = SqlKeyStore(bot.app.resources.database)
+    some = await keys.create("some", frozenset({"view"}), bot.app.resources.clock())
+    every = await keys.create("every", frozenset({"view", "private"}), bot.app.resources.clock())
+
+    async def asked(path: str, key: str = some) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+            return await client.get(path, headers={"Authorization": f"Bearer {key}"})
+
+    def titles(answer: httpx.Response) -> list[str]:
+        return [one["title"] for one in answer.json()["alerts"]]
+
+    assert titles(await asked("/v2/alerts")) == ["dev is down", "public"]
+    assert titles(await asked("/v2/alerts", every)) == ["the safe is open", "dev is down", "public"]
+    assert titles(await asked("/v2/alerts?deduplication_key[is]=public")) == ["public"]
+    assert titles(await asked("/v2/alerts?alert_source[not_in]=monitoring")) == []
+    assert titles(await asked("/v2/alerts?status[one_of]=resolved")) == []
+    assert (await asked("/v2/alerts?status[like]=x")).status_code == 422
+    first = (await asked("/v2/alerts?page_size=1")).json()
+    after = first["pagination_meta"]["after"]
+    assert titles(await asked(f"/v2/alerts?page_size=1&after={after}")) == ["public"]
+    secret = (await asked("/v2/alerts", every)).json()["alerts"][0]["id"]
+    assert (await asked(f"/v2/alerts/{secret}")).status_code == 404
+    assert (await asked(f"/v2/alerts/{secret}", every)).json()["alert"]["attributes"][0] == {
+        "attribute": {"id": "env", "name": "env", "type": "String", "array": False, "required": False},
+        "value": {"label": "secret", "literal": "secret"},
+    }
+    (link,) = (await asked("/v2/incident_alerts")).json()["incident_alerts"]
+    assert (link["alert"]["title"], link["incident"]["reference"]) == ("public", "INC-1")
+    assert len((await asked("/v2/incident_alerts", every)).json()["incident_alerts"]) == 2
+    of_one = await asked(f"/v2/incident_alerts?incident_id={link['incident']['id']}", every)
+    assert [one["alert"]["title"] for one in of_one.json()["incident_alerts"]] == ["public"]
+    listed = (await asked("/v2/alert_sources")).json()["alert_sources"]
+    assert [(one["id"], one["source_type"]) for one in listed][:2] == [
+        ("monitoring", "http"),
+        ("prometheus", "alertmanager"),
+    ]
+    assert TOKEN not in str(listed)
+    assert (await asked("/v2/alert_sources/prometheus")).json()["alert_source"]["name"] == "prometheus"
+    assert (await asked("/v2/alert_sources/nosuch")).status_code == 404
