@@ -27,6 +27,7 @@ from tocsin.rules import open_config
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.start import connected
+from tocsin.web.api.errors import PREFIXES
 from tocsin.web.http_protocol import LimitedProtocol
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare inc
 OUR_PATHS = (
     *("/incidents", "/alerts", "/static/incidents", "/sign-in", "/sign-out"),
     *("/healthz", "/readyz", "/metrics", "/slack/"),
+    *PREFIXES,
 )
 PROBES = frozenset({"/healthz", "/readyz"})
-ALERTS = path_of("")
 
 screen = Console(highlight=False, soft_wrap=True)
 
@@ -232,19 +233,19 @@ def _store(folder: Path, *, fresh: bool) -> Store:
 
 
 def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
-    """Serve pages and workspace on one port, both only with the workspace's token; probes need none."""
+    """Serve pages and workspace on one port, both only with the workspace's token.
+
+    Probes need none, and the API asks for a key of its own.
+    """
     from slack_emulator.ui import TokenRequired
 
     guarded = TokenRequired(pages, authentication)
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
-        if path in PROBES or path.startswith(ALERTS):
-            # A source has a token of its own.
-            await pages(scope, receive, send)
-            return
         ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
-        await (guarded if ours else workspace)(scope, receive, send)
+        is_open = path in PROBES or path.startswith(PREFIXES)
+        await (pages if is_open else guarded if ours else workspace)(scope, receive, send)
 
     return front
 
