@@ -60,7 +60,8 @@ _pending = sa.Index(
     "tocsin_alerts_pending",
     _alerts.c.group_key,
     _alerts.c.group_id,
-    sqlite_where=_alerts.c.is_pending,
+    # SQLite uses the index only for the condition as queries write it.
+    sqlite_where=_alerts.c.is_pending == sa.true(),
     postgresql_where=_alerts.c.is_pending,
 )
 _aged = sa.Index("tocsin_alerts_by_age", _alerts.c.updated_at)

@@ -285,10 +285,10 @@ class AttachAlerts:
                 if isinstance(shown, StepFailure):
                     log.warning("not done", doing=name, because=shown.why or shown.trouble)
         closes = group is not None and group.rule.close_when_resolved and bool(found.incident_id)
-        await retry_forever("finish with alerts", self._finish, command, closes)
+        await retry_forever("finish with alerts", self._finish_batch, command, closes)
         self._tell()
 
-    async def _finish(self, command: BatchCommand, closes: bool) -> None:
+    async def _finish_batch(self, command: BatchCommand, closes: bool) -> None:
         await self._store.finish(command.group_id, command.batch, self._clock(), closes=closes)
 
     async def _summarize(self, command: BatchCommand, incident_id: str) -> None:
