@@ -428,4 +428,4 @@ def _known(place: Sequence[Any]) -> list[str]:
         "alert_sources": AlertTemplateTable if "template" in place else AlertSourceTable,
         "alert_rules": AlertRuleTable,
     }
-    return list(tables[str(place[0])].model_fields)
+    return list(tables[str(place[0])].model_fields) if place else []
