@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tocsin.incidents.alert_payloads import AlertSource
 from tocsin.incidents.alerts import Alert
@@ -13,7 +14,7 @@ MOST_OF_INCIDENT = 100
 """Alerts that an incident's page lists; the others are counted on its card."""
 
 
-async def _none(after: str | None, limit: int) -> Sequence[Alert]:
+async def _none(after: str | None, limit: int, **wanted: Any) -> Sequence[Alert]:
     return ()
 
 
