@@ -47,6 +47,7 @@ MOST_PROTOCOLS = 15
 
 FRONT = {
     "__main__",
+    "alerting",
     "app",
     "cli",
     "data_dir",
@@ -79,7 +80,8 @@ MAY_IMPORT = {
     "slack.views": {"incidents"},
     "slack_emulator": set[str](),
     "config": {"incidents", "settings"},
-    "rules": {"incidents", "settings", "config"},
+    "rules": {"incidents", "settings", "config", "alert_tables"},
+    "alert_tables": {"incidents", "settings", "workflows.ports"},
     "settings": set[str](),
     "manual": set[str](),
     "logs": set[str](),

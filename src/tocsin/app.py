@@ -17,11 +17,13 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
+from tocsin.alerting import Alerting, build_alerting
 from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import (
     secret,
 )
 from tocsin.health import Health
+from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import PersonId, TeamId
@@ -104,6 +106,7 @@ class App:
     oauth: OAuth | None
     """None where the bot token of one workspace is in the settings."""
     health: Health
+    alerting: Alerting
 
     async def settled(self) -> None:
         """Return once no request is being worked on and no workflow is unfinished."""
@@ -147,7 +150,11 @@ class App:
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
-            routes=_build_api(parts, self.key_requests).routes(),
+            alerts=self.alerting.reader,
+            routes=[
+                self.alerting.events.route,
+                *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
+            ],
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -236,6 +243,7 @@ def _build(
         receiver=receiver,
         oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
+        alerting=build_alerting(parts, registry, declare, workflows, forms),
     )
 
 
@@ -493,11 +501,11 @@ def _build_paging(
     return Paging(parts.engine, dispatcher, current.open_now.find)
 
 
-def _build_api(parts: Resources, requests: Callable[[], KeyRequests]) -> ApiServer:
+def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:
     """Return the server of the API; where a hosted backend keeps the incidents, it only says so."""
     services = None
     if isinstance(parts.backend, LocalBackend):
-        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests)
+        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests, alerts)
     return ApiServer(
         ENDPOINTS,
         services,

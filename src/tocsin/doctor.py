@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.alert_tables import examine_sources
 from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
@@ -62,7 +63,8 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     folder = folder_of(settings)
     url = journal_url(settings, folder)
     look = _database if is_postgresql(url) else _journal
-    for check in (*_configuration(settings), *_paging(settings), _data_folder(folder, url)):
+    asked = (*_configuration(settings), *_paging(settings), *_alerts(settings), _data_folder(folder, url))
+    for check in asked:
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
@@ -95,6 +97,16 @@ def _paging(settings: Settings) -> list[Check]:
         # The check of the configuration says so.
         return []
     return [Check(one.name, one.ok, one.said, one.fix) for one in examine(entries, read_secret)]
+
+
+def _alerts(settings: Settings) -> list[Check]:
+    """Check the tokens of the systems that send alerts."""
+    try:
+        tables = open_config(settings).alert_sources
+    except ConfigurationError:
+        return []
+    found = examine_sources(tables, read_secret)
+    return [Check(one.name, one.ok, one.said, one.fix) for one in found]
 
 
 def _tasks(settings: Settings, form: Form) -> list[Check]:

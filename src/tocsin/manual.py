@@ -17,6 +17,7 @@ PAGES = (
         "configure",
         "rules",
         "tasks",
+        "alerts",
         "api",
         "incident_io",
         "devrev",

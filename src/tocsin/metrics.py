@@ -39,6 +39,13 @@ class Metrics:
         )
         paged = "Events sent to paging services, by how they ended: sent, refused or unavailable."
         self._pages = self._counter("tocsin_pages", paged, ["service", "action", "outcome"])
+        self._alerts = self._counter("tocsin_alerts", "Alert events taken in.", ["source", "status"])
+        self._attached = self._counter(
+            "tocsin_alerts_attached", "Alerts that were attached to an incident.", ["source"]
+        )
+        self._by_alerts = self._counter(
+            "tocsin_alert_declarations", "Incidents that alerts declared.", ["source"]
+        )
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
@@ -100,6 +107,15 @@ class Metrics:
 
     def count_api_request(self, key: str, endpoint: str, status: int) -> None:
         self._api.labels(key, endpoint, str(status)).inc()
+
+    def count_alert(self, source: str, status: str) -> None:
+        self._alerts.labels(source, status).inc()
+
+    def count_attached_alerts(self, source: str, count: int) -> None:
+        self._attached.labels(source).inc(count)
+
+    def count_alert_declaration(self, source: str) -> None:
+        self._by_alerts.labels(source).inc()
 
     def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()

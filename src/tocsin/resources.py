@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import httpx
+
+from tocsin.alert_tables import open_sources
+from tocsin.backends import tls_context
 from tocsin.data_dir import (
     data_dir,
     journal_url,
@@ -17,6 +21,7 @@ from tocsin.data_dir import (
     open_backend,
     open_database,
 )
+from tocsin.incidents.alert_payloads import AlertSource
 from tocsin.incidents.paging import PageTarget
 from tocsin.metrics import Metrics
 from tocsin.paging import open_targets
@@ -50,9 +55,24 @@ class Resources:
     """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
     targets: tuple[PageTarget, ...] = ()
     """Teams and services that can be paged."""
+    sources: tuple[AlertSource, ...] = ()
+    """Systems that send alerts."""
+    sns_client: httpx.AsyncClient | None = None
+    """Fetches certificates and confirmations from Amazon SNS, where a source sends by it."""
     clock: Clock = now
     metrics: Metrics = field(default_factory=Metrics)
     tasks: Tasks = field(default_factory=Tasks)
+
+
+@asynccontextmanager
+async def _open_sns_client(config: Config) -> AsyncIterator[httpx.AsyncClient | None]:
+    if not any(source.kind == "cloudwatch" for source in config.alert_sources):
+        yield None
+        return
+    async with httpx.AsyncClient(
+        headers={"User-Agent": "Tocsin"}, verify=tls_context(), trust_env=False, follow_redirects=False
+    ) as client:
+        yield client
 
 
 @asynccontextmanager
@@ -90,4 +110,6 @@ async def open_resources(
             api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
             state_key=await lasting_secret(key_value, folder, "trip-key"),
             targets=targets,
+            sources=open_sources(config.alert_sources, secrets),
+            sns_client=await stack.enter_async_context(_open_sns_client(config)),
         )

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from tocsin.alert_tables import AlertRuleTable, AlertSourceTable, AlertTemplateTable
 from tocsin.config import CHOICE_LIMIT, problem, refuse_same
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.calls import CallRule
@@ -55,6 +56,8 @@ _SHAPES = {
     "token_variable": "give the name of an environment variable, such as 'PAGERDUTY_TOKEN'",
     "url": "give an address that begins with https://, such as 'https://events.eu.pagerduty.com'",
     "rest_url": "give an address that begins with https://, such as 'https://api.eu.pagerduty.com'",
+    "team": "give a workspace's id, which begins with T",
+    "channel": "give a channel's id, which begins with C",
     "invite": "give a user group, by its id (it begins with S) or its handle, such as '@oncall'",
 }
 
@@ -277,11 +280,17 @@ class Config(_Table):
     nudges: NudgesTable = NudgesTable()
     paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
     channels: ChannelsTable = ChannelsTable()
+    alert_sources: tuple[AlertSourceTable, ...] = Field(default=(), max_length=100)
+    alert_rules: tuple[AlertRuleTable, ...] = Field(default=(), max_length=100)
     template: str = Field(default=STANDARD, exclude=True)
 
     @model_validator(mode="after")
     def _each_target_has_its_name(self) -> Config:
         refuse_same("paging", "name", [entry.name.casefold() for entry in self.paging])
+        refuse_same("alert_sources", "id", [entry.id for entry in self.alert_sources])
+        known = {entry.id for entry in self.alert_sources}
+        for name in {name for entry in self.alert_rules for name in entry.sources} - known:
+            raise ValueError(f"alert_rules: there is no source with the id {name!r} in alert_sources")
         return self
 
     def for_team(self, team: str) -> Config:
@@ -416,5 +425,7 @@ def _known(place: Sequence[Any]) -> list[str]:
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
         "paging": PagingTable,
         "channels": ChannelsTable,
+        "alert_sources": AlertTemplateTable if "template" in place else AlertSourceTable,
+        "alert_rules": AlertRuleTable,
     }
-    return list(tables[str(place[0])].model_fields)
+    return list(tables[str(place[0])].model_fields) if place else []

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from tocsin.app import open_app
 from tocsin.data_dir import data_dir, folder_of, only_one
+from tocsin.incidents.alert_payloads import AlertSource, path_of
 from tocsin.resources import open_resources
 from tocsin.rules import open_config
 from tocsin.settings import ConfigurationError, Settings
@@ -89,7 +90,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
 
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = (
-    *("/incidents", "/static/incidents", "/sign-in", "/sign-out"),
+    *("/incidents", "/alerts", "/static/incidents", "/sign-in", "/sign-out"),
     *("/healthz", "/readyz", "/metrics", "/slack/"),
     *PREFIXES,
 )
@@ -163,6 +164,7 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
         incidents = workspace.channel_by_name("incidents").id
         settings = settings.model_copy(update=_as_installed(installed, settings, incidents))
         parts = await stack.enter_async_context(open_resources(settings, folder, playing=True))
+        parts.sources = parts.sources or (sample_source(workspace.state.page_token),)
         app = await stack.enter_async_context(open_app(parts))
         front = _front(app.pages(), playground_app(workspace, authentication), authentication)
         await stack.enter_async_context(serving(front, listening))
@@ -172,10 +174,24 @@ async def play(settings: Settings, *, browser: bool, fresh: bool) -> None:
             f"The workspace is at [bold]{authentication.address(url)}[/bold] for you alone. "
             "Ctrl-C stops it; it is as you left it next time."
         )
+        if alert := sample_alert(url, parts.sources):
+            screen.print(f"An alert, as monitoring sends one:\n  {alert}", markup=False)
         if browser:
             await asyncio.to_thread(webbrowser.open, authentication.one_time_address(url))
         _started()
         await _stopped()
+
+
+def sample_source(token: str) -> AlertSource:
+    """Return the source of alerts that a playground has for its user to try, with the workspace's token."""
+    return AlertSource(id="playground", name="Playground", token=token)
+
+
+def sample_alert(url: str, sources: Sequence[AlertSource]) -> str:
+    """Return a line that sends an alert to the playground's own source; empty if others are configured."""
+    token = next((source.token for source in sources if source.id == "playground"), "")
+    body = '{"title": "Disk is full", "status": "firing"}'
+    return f"curl '{url}{path_of('playground')}?token={token}' -d '{body}'" if token else ""
 
 
 def _played(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from tocsin.alerting import NEWS
 from tocsin.app import App
 from tocsin.data_dir import (
     secret,
@@ -67,6 +68,7 @@ async def connected(app: App) -> AsyncIterator[None]:
             app.workflows.watching.keep_watch(),
             parts.replicas.lead(partial(forget_old_workflows, parts.engine, parts.clock)),
             *map(parts.replicas.lead, app.workflows.leaders_loops),
+            parts.replicas.lead(app.alerting.groups.keep_watch),
             refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
         )
         await asyncio.gather(*(context.greet() for context in app.contexts.open))
@@ -131,6 +133,7 @@ async def _join_replicas(app: App, stack: AsyncExitStack) -> None:
     if app.resources.database.is_shared:
         alerts.replica, alerts.is_alone = replicas.id, lambda: replicas.is_alone
     replicas.hearers |= {"alert": alerts.hear, "installation": partial(_learn, app)}
+    replicas.hearers[NEWS] = app.alerting.groups.hear
     stack.push_async_callback(replicas.leave)
     await replicas.join()
 
@@ -170,7 +173,8 @@ def _resume_workflows(app: App) -> None:
 
     engine = app.resources.engine
     app.resources.backend.set_directory(find_person)
-    for verb, workflow in {**app.declare.workflows(), **app.workflows.workflows()}.items():
+    workflows = {**app.declare.workflows(), **app.workflows.workflows(), **app.alerting.workflows()}
+    for verb, workflow in workflows.items():
         engine.register(verb, workflow)
     engine.open()
 

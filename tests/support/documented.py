@@ -133,6 +133,9 @@ def metrics() -> list[Row]:
     metrics.count_declaration("declared")
     metrics.count_call("method", "limited")
     metrics.count_page("service", "trigger", "sent")
+    metrics.count_alert("prometheus", "firing")
+    metrics.count_attached_alerts("prometheus", 1)
+    metrics.count_alert_declaration("prometheus")
     metrics.count_api_request("ci", "GET /v1/identity", 200)
     rows = []
     for metric in metrics.registry.collect():

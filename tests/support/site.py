@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry, Counter
 from support.declarations import DAWN, Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
+from tocsin.incidents.alert_payloads import AlertSource
+from tocsin.incidents.alert_reader import AlertReader
+from tocsin.incidents.alerts import Alert
 from tocsin.server import listen, serving
 from tocsin.web.app import web_app
 from tocsin.web.middleware import own_hosts
@@ -45,9 +48,22 @@ class Site:
         return await self.client.get(path, headers={"Accept": "application/json"})
 
 
+def reading(alerts: Sequence[Alert]) -> AlertReader:
+    """These alerts, newest first, as a database has them."""
+
+    async def page(after: str | None, limit: int, incident_id: str | None = None) -> Sequence[Alert]:
+        found = [alert for alert in alerts if incident_id in (None, alert.incident_id)]
+        return [alert for alert in found if after is None or alert.id < after][:limit]
+
+    sources = [AlertSource(id="prometheus", name="Prometheus")] if alerts else []
+    return AlertReader(page, sources=sources)
+
+
 @asynccontextmanager
-async def served(folder: Path, *, public: bool, slack_url: str | None = None) -> AsyncIterator[Site]:
-    """Pages an hour after dawn, over an empty incident file in this folder."""
+async def served(
+    folder: Path, *, public: bool, slack_url: str | None = None, alerts: Sequence[Alert] = ()
+) -> AsyncIterator[Site]:
+    """Pages an hour after dawn, over an empty incident file in this folder, and these alerts."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
@@ -66,6 +82,7 @@ async def served(folder: Path, *, public: bool, slack_url: str | None = None) ->
         registry=registry,
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
+        alerts=reading(alerts),
     )
     async with (
         serving(app, listening),

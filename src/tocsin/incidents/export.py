@@ -82,7 +82,7 @@ def as_record(incident: Incident, timeline: Sequence[TimelineEntry] | None = Non
     Source: incident.io, Incidents V2, Show. The source message has the names of V1's create payload, since V2
     has none; `timeline` is our own.
     """
-    ours = {"source", "creator", "automation", "custom_field_entries"}
+    ours = {"source", "creator", "automation", "custom_field_entries", "alerts"}
     plain = incident.model_dump(mode="json", exclude=ours) | {"call_url": incident.call_link}
     source = incident.source
     record = plain | {

@@ -68,6 +68,18 @@ class Automation(FrozenModel):
         return f"{word} “{self.name}”" if self.name else word.replace("the", "an", 1)
 
 
+class AlertSummary(FrozenModel):
+    """Alerts of an incident: their numbers, and the titles of the newest ones."""
+
+    firing: int = 0
+    resolved: int = 0
+    latest: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return self.firing + self.resolved
+
+
 class Severity(FrozenModel):
     """Severity of an incident; a higher rank is worse."""
 
@@ -357,6 +369,8 @@ class Incident(FrozenModel):
     """Slack user ids that were to get a role and that the backend does not know."""
     members: tuple[Person, ...] = ()
     """People who were invited to see a private incident (incident.io, Incident Memberships V1)."""
+    alerts: AlertSummary | None = None
+    """Alerts that were attached to it; None if it never had one."""
 
     @property
     def is_private(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from tocsin.incidents.model import (
+    AlertSummary,
     Automation,
     ChannelId,
     FieldValue,
@@ -86,6 +87,8 @@ class Declaration(FrozenModel):
     reporter: Person
     automation: Automation | None = None
     """Automation that declares it, if no person does; the reporter is empty then."""
+    alerts: AlertSummary | None = None
+    """Alerts that it is declared for."""
     call_url: str | None = None
     """Link of its call, by the rules; `HUDDLE` for the huddle of its channel."""
     assignees: tuple[Person, ...] = ()

@@ -24,6 +24,8 @@ COPIED = (
     "tocsin_departures",
     "tocsin_reminders",
     "tocsin_pages",
+    "tocsin_alerts",
+    "tocsin_alert_groups",
     "tocsin_ended",
     "tocsin_facts",
     "tocsin_api_keys",

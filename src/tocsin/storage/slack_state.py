@@ -93,6 +93,9 @@ _pages = sa.Table(
     sa.UniqueConstraint("incident_id", "target", "after"),
 )
 
+AT_ONCE = 500
+"""Keys in one query."""
+
 MANY = 4000
 """Rows that take about as much space as the largest step of a workflow."""
 
@@ -370,6 +373,15 @@ class SqlSlackStateStore:
             )
             for row in rows
         ]
+
+
+def page_keys(connection: sa.Connection, keys: Sequence[str]) -> set[str]:
+    """Return those of the keys, in any number, that are keys of pages which Tocsin sent."""
+    found: set[str] = set()
+    for first in range(0, len(keys), AT_ONCE):
+        wanted = _pages.c.key.in_(keys[first : first + AT_ONCE])
+        found |= set(connection.scalars(sa.select(_pages.c.key).where(wanted)))
+    return found
 
 
 def _page(row: sa.Row[Any]) -> Page:

@@ -149,6 +149,7 @@ _KEEPING = {
     "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
     "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
     "change a follow-up": ("change the follow-up", "the backend has not changed it"),
+    "group alerts": ("find its incident", "the incident of these alerts is not declared"),
     "add tasks": ("add the tasks", "the backend has not added what is to be done"),
 }
 """The step of each verb that changes the backend, and the reason to show while it is not done."""

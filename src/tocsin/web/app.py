@@ -20,12 +20,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from tocsin.incidents import export
+from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
+from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
@@ -66,26 +68,28 @@ def web_app(
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
+    alerts: AlertReader = NO_ALERTS,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
     Public incidents are open to this machine if `public`; everything else needs the token or a sign-in.
     `ready` returns the reasons for which the process cannot serve now, none if it can. `slack_url` returns
-    the address of a workspace once it is known; its channels open under `/archives/`. `introduce` looks up
-    people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
-    installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
-    handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
-    paths that are served under any host name, such as those that ask for a key.
+    the address of a workspace, once it is known. `introduce` looks up people's names before a page shows
+    them. `sign_in` lets people in with Slack, `install` serves the OAuth installation, `events` handles
+    Slack's requests. `routes` are served beside these; `any_host` are paths for any host name.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
-    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
+    pages = Pages(
+        backend, access, _templates(), clock, slack_url, introduce, sign_in, alerts.listed, alerts.names
+    )
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
             Route("/incidents", pages.require_access(pages.incidents)),
             Route("/incidents/{reference}", pages.require_access(pages.incident)),
+            Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             Route("/healthz", _healthz),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.templating import Jinja2Templates
 
+from tocsin.incidents.alerts import Alert
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Form, Incident, PersonId, Severity, Status, TimelineEntry
@@ -46,6 +47,10 @@ class Link:
 INTO_SLACK = Link("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 
+async def _no_alerts(incident_id: str) -> Sequence[Alert]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Pages:
     """Endpoints of the pages, one method for each route."""
@@ -57,6 +62,10 @@ class Pages:
     slack_url: Callable[[str], str | None]
     introduce: Introduce
     sign_in: SignIn | None = None
+    alerts_of: Callable[[str], Awaitable[Sequence[Alert]]] = _no_alerts
+    """Returns an incident's alerts, newest first."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Names of the sources of alerts by id."""
 
     def require_access(self, endpoint: Callable[[Request, Viewer], Awaitable[Response]]) -> Endpoint:
         """Wrap an endpoint: readers without access get the sign-in page, and return here after signing in."""
@@ -85,7 +94,7 @@ class Pages:
         if wants_json(request):
             records = [as_record(incident) for incident in listed]
             meta = {"page_size": PAGE, **({"after": last} if last else {})}
-            return self._answer(JSONResponse({"incidents": records, "pagination_meta": meta}))
+            return self.answer(JSONResponse({"incidents": records, "pagination_meta": meta}))
         opened = [i for i in listed if i.incident_status.is_open]
         found = {
             "open_ones": [i for i in opened if not i.incident_status.is_triage],
@@ -95,7 +104,7 @@ class Pages:
             "after": after,
             "next_page": last,
         }
-        return self._html(request, "incidents.html", found)
+        return self.html(request, "incidents.html", found)
 
     async def incident(self, request: Request, viewer: Viewer) -> Response:
         try:
@@ -109,18 +118,21 @@ class Pages:
                 timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
             follow_ups = () if wants_json(request) else await self.backend.follow_ups(incident.id)
+            alerts = () if wants_json(request) else await self.alerts_of(incident.id)
         except TocsinError as error:
             return self.unavailable(request, error)
         if wants_json(request):
-            return self._answer(JSONResponse({"incident": as_record(incident, timeline)}))
+            return self.answer(JSONResponse({"incident": as_record(incident, timeline)}))
         found = {
             "incident": incident,
             "timeline": timeline,
             "follow_ups": follow_ups,
+            "alerts": alerts,
+            "alert_sources": self.sources,
             "form": form,
             "slack_url": self.slack_url(incident.slack_team_id),
         }
-        return self._html(request, "incident.html", found)
+        return self.html(request, "incident.html", found)
 
     def not_found(self, request: Request) -> Response:
         """Respond 404, with the same bytes for an unknown incident as for a private one."""
@@ -175,9 +187,9 @@ class Pages:
         """Respond with one sentence and buttons, or as JSON in the shape of incident.io's errors."""
         if wants_json(request):
             error = {"code": kind, "message": sentence}
-            return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
+            return self.answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
         found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "links": links}
-        return self._html(request, "plain.html", found, status)
+        return self.html(request, "plain.html", found, status)
 
     async def _introduced(
         self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
@@ -200,15 +212,17 @@ class Pages:
             after = batch[-1].id
         return seen[:PAGE], len(seen) > PAGE
 
-    def _html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
+    def html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
+        """Respond with a page; a long one is sent in parts."""
         context = {**found, "now": self.clock(), "signed": self.viewer(request).signed}
         drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
         first = next(drawn)
         if len(first) < PART:
-            return self._answer(HTMLResponse(first, status))
-        return self._answer(StreamingResponse(_one_by_one(first, drawn), status, media_type="text/html"))
+            return self.answer(HTMLResponse(first, status))
+        return self.answer(StreamingResponse(_one_by_one(first, drawn), status, media_type="text/html"))
 
-    def _answer(self, response: Response) -> Response:
+    def answer(self, response: Response) -> Response:
+        """Return the response with headers that keep it out of caches."""
         response.headers["Cache-Control"] = "no-store"
         response.headers["Vary"] = "Accept, Authorization" + (", Cookie" if self.sign_in else "")
         return response

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
 
+from tocsin.incidents.alerts import AlertBatch, AlertEvent, AlertGroup, AlertRoute
 from tocsin.incidents.model import (
+    AlertSummary,
     Card,
     ChannelId,
     FieldOption,
@@ -139,6 +142,10 @@ class IncidentBackend(Protocol):
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Store the incident's own Slack channel."""
+        ...
+
+    async def set_alerts(self, incident_id: str, alerts: AlertSummary) -> Incident:
+        """Store the summary of the incident's alerts, which its card shows; no change of the incident."""
         ...
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
@@ -311,6 +318,79 @@ class SlackStateStore(Protocol):
     async def open_pages(self, since: datetime) -> Sequence[Page]:
         """Return at most 100 pages since then that are not over, newest first."""
         ...
+
+
+class AlertStore(ABC):
+    """Store of alerts and of their groups. Every method raises Unavailable."""
+
+    @abstractmethod
+    async def receive(
+        self, source: str, events: Sequence[tuple[AlertEvent, AlertRoute]], at: datetime
+    ) -> None:
+        """Store the events in one transaction; what is known already is counted and stored once.
+
+        An event of a page that Tocsin itself sent is left out: else its alert would declare an incident.
+        """
+
+    @abstractmethod
+    async def due(self) -> tuple[list[tuple[str, str | None]], list[AlertGroup]]:
+        """Return the keys and ids of groups with new events, and the groups whose work is unfinished."""
+
+    @abstractmethod
+    async def begin_batch(self, group_key: str, group_id: str | None, at: datetime) -> AlertGroup | None:
+        """Put the new events of a group into its next batch, and return the group.
+
+        Without a group of this key, the first alert that fires begins one. Returns None if there is nothing
+        to do yet: the last batch is unfinished, or too recent.
+        """
+
+    @abstractmethod
+    async def pause(self, group_key: str, group_id: str | None, at: datetime) -> float:
+        """Return the seconds until the next batch of this group may begin; 0 if it may at once."""
+
+    @abstractmethod
+    async def group(self, group_id: str) -> AlertGroup | None:
+        """Return the group with this id."""
+
+    @abstractmethod
+    async def batch(self, group_id: str, number: int) -> AlertBatch:
+        """Return a batch: what fired in it and what was resolved, and the first alert of the group."""
+
+    @abstractmethod
+    async def set_incident(self, group_id: str, incident_id: str) -> None:
+        """Store the incident of a group; a known one stays."""
+
+    @abstractmethod
+    async def fail(self, group_id: str, failure: str) -> None:
+        """End a group that could not get an incident, with the reason."""
+
+    @abstractmethod
+    async def begin_again(self, group_id: str, number: int) -> None:
+        """End a group whose incident is over; what fired in its last batch waits for a new group."""
+
+    @abstractmethod
+    async def finish(self, group_id: str, number: int, at: datetime, *, closes: bool) -> None:
+        """Record that a batch is attached; with `closes`, the group is closed if it stays resolved."""
+
+    @abstractmethod
+    async def end_quiet(self, at: datetime) -> None:
+        """End the groups all of whose alerts have been resolved for a while, and mark them as closing."""
+
+    @abstractmethod
+    async def next_quiet(self) -> datetime | None:
+        """Return the next time at which a group may be closed; None if none may."""
+
+    @abstractmethod
+    async def closed(self, group_id: str) -> None:
+        """Record that the closing of a group's incident has begun."""
+
+    @abstractmethod
+    async def forget(self, before: datetime) -> None:
+        """Delete alerts that no incident has and that nothing was heard of since then."""
+
+    @abstractmethod
+    async def summary(self, incident_id: str) -> AlertSummary:
+        """Return the numbers and the newest titles of an incident's alerts."""
 
 
 class FinishedWorkflow(FrozenModel):

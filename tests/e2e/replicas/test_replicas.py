@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from support.alerts import TOKEN, VARIABLE, fired
 from support.fleet import Fleet, running_fleet
 from support.paging import CONFIG, VARIABLES, PagingServices, running_services
 from support.patience import LIMIT
@@ -23,8 +24,18 @@ from support.small_disk import SmallDisk
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
+from tocsin.incidents.alert_payloads import path_of
 from tocsin.storage.earlier_formats import WORKFLOW_FORMAT
 from tocsin.storage.postgresql import barred_engine
+
+ALERTS = f"""
+[[alert_sources]]
+id = "monitoring"
+token_variable = "{VARIABLE}"
+
+[[alert_rules]]
+group_by = ["team"]
+"""
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
@@ -43,8 +54,8 @@ async def modules_fleet(
 ) -> AsyncIterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
-    config.write_text(CONFIG.format(url=services.url))
-    more = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES}
+    config.write_text(CONFIG.format(url=services.url) + ALERTS)
+    more = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES, VARIABLE: TOKEN}
     async with running_fleet(folder, modules_postgresql, **more) as running:
         yield running
 
@@ -103,6 +114,28 @@ async def test_what_a_client_sends_to_two_replicas_at_once_is_done_once_and_answ
     (channel,) = fleet.channels_named(f"{incident['reference'].lower()}-")
     posts = [words(post) for post in fleet.posts(channel)]
     assert (len(posts), sum("we rolled back" in post for post in posts)) == (2, 1)
+
+
+async def test_alerts_of_one_group_that_come_to_both_replicas_are_one_incident(fleet: Fleet) -> None:
+    bodies = [fired(f"node {number} is down", metadata={"team": "nodes"}) for number in range(6)]
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+        sent = [
+            client.post(f"{replica.url}{path_of('monitoring')}", json=body)
+            for body in bodies
+            for replica in fleet.replicas
+        ]
+        assert {answer.status_code for answer in await asyncio.gather(*sent)} == {202}
+    waiting = (
+        "SELECT id FROM tocsin_alerts WHERE is_pending UNION SELECT id FROM tocsin_alert_groups WHERE is_busy"
+    )
+    await fleet.until(lambda: not fleet.rows(waiting))
+    await fleet.quiet()
+    ((reference, _),) = [found for found in fleet.incidents() if found[1].startswith("node ")]
+    assert fleet.rows("SELECT COUNT(*), MIN(times) FROM tocsin_alerts") == [(6, len(fleet.replicas))]
+    (room,) = fleet.channels_named(f"{reference.lower()}-")
+    (headline,) = fleet.posts(room)
+    assert "6 alerts firing" in words(headline)
 
 
 async def test_one_message_declared_by_two_people_on_two_replicas_is_one_incident(fleet: Fleet) -> None:

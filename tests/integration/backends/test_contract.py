@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
+from tocsin.incidents.model import (
+    AlertSummary,
+    Automation,
+    ChannelId,
+    Person,
+    PersonId,
+    TeamId,
+    TimelineEntry,
+)
 from tocsin.incidents.requests import NOBODY, IncidentFilter
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.workflows.ports import Channel, IncidentBackend
@@ -52,6 +60,19 @@ async def test_a_declaration_becomes_an_incident_with_everything_that_was_filled
 async def test_the_reporter_and_role_holders_are_the_people_to_bring_in(backend: IncidentBackend) -> None:
     incident = await backend.create(full_declaration())
     assert incident.people == (ANA.slack_user_id, BEN.slack_user_id)
+
+
+async def test_who_reads_an_incident_sees_the_alert_that_declared_it_and_how_many_there_are(
+    backend: IncidentBackend,
+) -> None:
+    alert = Automation(kind="alert", id="01ALERT", name="Disk is full")
+    incident = await backend.create(declaration("by an alert", reporter=Person(), automation=alert))
+    assert (incident.creator, incident.automation, incident.alerts) == (Person(), alert, None)
+    summary = AlertSummary(firing=2, resolved=1, latest=("Disk is full", "CPU is busy"))
+    assert await backend.set_alerts(incident.id, summary) == incident.model_copy(update={"alerts": summary})
+    found = await backend.find(incident.id)
+    assert found is not None
+    assert (found.alerts, found.automation) == (summary, alert)
 
 
 async def test_the_same_key_answers_with_the_first_incident(backend: IncidentBackend) -> None:

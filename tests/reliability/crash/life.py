@@ -18,13 +18,12 @@ import uvloop
 
 from reliability.crash.clock import BOT_TIME, Hurried, Hurry
 from reliability.crash.switch import Kill, Switch
-from tocsin.app import open_app
+from tocsin.app import App, open_app
 from tocsin.data_dir import folder_of
 from tocsin.resources import open_resources
 from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.start import connected
-from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.05
 API_TOKEN = "a-token-of-the-operator"
@@ -66,15 +65,16 @@ async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) ->
         _say(line, {"event": "up", "port": listening.getsockname()[1]})
         reader, _ = await asyncio.open_connection(sock=line.dup())
         while await reader.readline():
-            await _quiet(parts.engine)
+            await _quiet(app)
             _say(line, {"event": "quiet", "passed": dict(switches.passed)})
     # Nobody listens any more.
     os._exit(0)
 
 
-async def _quiet(journal: DbosEngine) -> None:
-    """Until no story is unfinished, also none that waits to be begun again."""
-    while await journal.unfinished():
+async def _quiet(app: App) -> None:
+    """Until no story is unfinished, also none that waits to be begun again, and no alert waits for one."""
+    journal = app.resources.engine
+    while await journal.unfinished() or any(await app.alerting.store.due()):
         await journal.finish(GLANCE_SECONDS)
         await asyncio.sleep(GLANCE_SECONDS / 5)
 

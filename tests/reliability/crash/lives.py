@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.alerts import TOKEN as ALERTS_TOKEN
+from support.alerts import VARIABLE as ALERTS_VARIABLE
 from support.paging import VARIABLES
 
 from reliability.crash.clock import Hurry
@@ -52,7 +54,7 @@ async def warm() -> AsyncIterator[Zygote]:
         "reliability.crash.zygote",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **VARIABLES, "PYTHONPATH": path},
+        env={**os.environ, **VARIABLES, ALERTS_VARIABLE: ALERTS_TOKEN, "PYTHONPATH": path},
     )
     assert process.stdin is not None
     assert process.stdout is not None

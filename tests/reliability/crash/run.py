@@ -19,6 +19,7 @@ from support.paging import CONFIG, PagingServices, running_services
 from support.slack import RunningWorkspace
 
 from reliability.crash.backends import LOCAL, Backend
+from reliability.crash.by_alerts import CONFIG as ALERTS
 from reliability.crash.clock import Hurry
 from reliability.crash.lives import Lives, Zygote
 from reliability.crash.scenarios import WITH_NOTHING
@@ -179,7 +180,7 @@ after = "20 days"
 
 def _rules(folder: Path, paging: PagingServices) -> Path:
     path = folder / "tocsin.toml"
-    path.write_text(RULES + CONFIG.format(url=paging.url))
+    path.write_text(RULES + CONFIG.format(url=paging.url) + ALERTS)
     return path
 
 

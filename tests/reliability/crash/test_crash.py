@@ -25,6 +25,12 @@ KILLED = {
         "after",
         "local",
     ),
+    "alerts are noted, and that is not recorded": (
+        "by_alerts_at_once",
+        "self._finish_batch",
+        "before",
+        "local",
+    ),
     "incident.io's window was finished": ("by_command", "publisher.publish", "after", "incident_io"),
     "DevRev made it, and its answer is not recorded": ("from_a_message", "creation.send", "after", "devrev"),
 }

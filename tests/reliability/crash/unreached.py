@@ -39,6 +39,11 @@ SHARED = (
 )
 IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.py kills it"
 
+ALERTED = (
+    "only once an incident is over, or by another rule; tests/integration/slack/test_alerts.py has these"
+)
+NO_ALERTS = "people over a hosted backend only declare here; over the local one alerts come in"
+
 PAGED = "only where the configuration names targets; over the local backend a scenario pages them"
 
 BROWSER = "only a browser that comes back from Slack; tests/integration/web/test_oauth_states.py has it"
@@ -137,6 +142,18 @@ TASKED = {
     "slack.listeners.issues:_linked": TASKS,
 }
 
+ALERTS = {
+    "workflows.alert_groups:AttachAlerts._noted": ALERTED,
+    "workflows.alert_groups:AlertGroups._close": ALERTED,
+    "storage.alerts:SqlAlertStore.fail": ALERTED,
+    "storage.alerts:SqlAlertStore.begin_again": ALERTED,
+    "storage.alerts:SqlAlertStore.closed": ALERTED,
+    "storage.alerts:SqlAlertStore.find": READING,
+    "storage.alerts:SqlAlertStore.alerts": READING,
+    "storage.alerts:SqlAlertStore._read": READING,
+}
+NOT_ALERTED = {"workflows.alert_groups": NO_ALERTS, "storage.alerts": NO_ALERTS}
+
 LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
@@ -217,6 +234,7 @@ NUDGED = {
 INCIDENT_IO = {
     "workflows.self_test": VERBS,
     "backends.incident_io.backend:IncidentIo.change": VERBS,
+    "backends.incident_io.backend:IncidentIo.set_alerts": NO_ALERTS,
     "backends.incident_io.backend:IncidentIo._email": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
     "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
@@ -239,6 +257,7 @@ DEVREV = {
     "backends.devrev.backend:DevRevBackend._mark": TOO_SOON,
     "backends.devrev.backend:DevRevBackend._marked_duplicates": TOO_SOON,
     "backends.devrev.backend:DevRevBackend.change": VERBS,
+    "backends.devrev.backend:DevRevBackend.set_alerts": NO_ALERTS,
     "backends.devrev.backend:DevRevBackend.close": CLOSING,
     "backends.devrev.backend:DevRevBackend.diagnose": DOCTOR,
     "backends.devrev.backend:DevRevBackend.incidents": READING,
@@ -258,9 +277,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | USED | TASKED | BY_KEY,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS,
-    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS,
+    "local": LOCAL | REPLICAS | USED | TASKED | BY_KEY | ALERTS,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS | NOT_ALERTED,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS | NOT_ALERTED,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

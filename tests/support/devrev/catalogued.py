@@ -88,6 +88,9 @@ class InDevRev:
     async def incidents(self, **page: Any) -> Sequence[Incident]:
         return [_told(incident) for incident in await self._behind.incidents(**page)]
 
+    async def set_alerts(self, incident_id: str, alerts: Any) -> Incident:
+        return _told(await self._behind.set_alerts(incident_id, alerts))
+
     async def set_channel(self, incident_id: str, channel: Any) -> Incident:
         return _told(await self._behind.set_channel(incident_id, channel))
 

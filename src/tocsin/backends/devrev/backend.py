@@ -22,6 +22,7 @@ from tocsin.backends.devrev.mapping import ExtrasStore
 from tocsin.backends.devrev.queries import IncidentReader
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
+    AlertSummary,
     FieldOption,
     FollowUp,
     Form,
@@ -180,6 +181,13 @@ class DevRevBackend:
                 text=kept.source.permalink,
             )
             await changes.note(self._client, response.id, entry, f"{response.id}:source")
+        return await self._account.incident(response)
+
+    async def set_alerts(self, incident_id: str, alerts: AlertSummary) -> Incident:
+        """Store the summary, for which DevRev has no field."""
+        response = await self._account.fetch_here(incident_id)
+        kept = await self._account.extras.get(response.id)
+        await self._account.extras.set(response.id, kept.model_copy(update={"alerts": alerts}))
         return await self._account.incident(response)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:

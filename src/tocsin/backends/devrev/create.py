@@ -138,6 +138,8 @@ class IncidentCreation:
         owner = held.get(lead.id) if lead else None
         return StoredExtras(
             reporter=declaration.reporter,
+            automation=declaration.automation,
+            alerts=declaration.alerts,
             team=declaration.slack_team_id,
             source=declaration.source,
             call_url=declaration.call_url,
@@ -222,7 +224,7 @@ class IncidentCreation:
                 holders.append((role.name, member.name))
         source = declaration.source
         came = (source.permalink or f"of {_moment(source.timestamp):%Y-%m-%d %H:%M} UTC") if source else None
-        reporter = Member(person=declaration.reporter).name
+        reporter = Member(person=declaration.declared_by).name
         return mapping.compose_body(declaration.summary, reporter, holders, came, key)
 
 

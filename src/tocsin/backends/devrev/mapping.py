@@ -13,6 +13,8 @@ from pydantic import Field
 from tocsin.backends.devrev.api_models import EnumValue, IncidentResponse, StageOn, State, UserResponse
 from tocsin.backends.devrev.fields import own_entries
 from tocsin.incidents.model import (
+    AlertSummary,
+    Automation,
     CustomField,
     FieldEntry,
     FieldValue,
@@ -44,6 +46,8 @@ class StoredExtras(FrozenModel):
     channel_name: str = ""
     channel_at: datetime | None = None
     call_url: str | None = None
+    automation: Automation | None = None
+    alerts: AlertSummary | None = None
 
 
 class ExtrasStore:
@@ -225,6 +229,8 @@ def incident_of(response: IncidentResponse, kept: StoredExtras, context: Mapping
         source=kept.source,
         call_url=kept.call_url,
         creator=_creator(response, kept, body),
+        automation=kept.automation,
+        alerts=kept.alerts,
         incident_role_assignments=tuple(_assignments(response, kept, context.roles)),
         custom_field_entries=(
             *_entries(response.custom_fields, context.fields),
@@ -237,7 +243,7 @@ def incident_of(response: IncidentResponse, kept: StoredExtras, context: Mapping
 
 
 def _creator(response: IncidentResponse, kept: StoredExtras, body: str) -> Person:
-    if kept.reporter != Person():
+    if kept.reporter != Person() or kept.automation is not None:
         return kept.reporter
     named = reporter_of(body)
     if named:

@@ -21,6 +21,7 @@ from tocsin.backends.incident_io.mapping import (
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import (
     HUDDLE,
+    AlertSummary,
     FieldOption,
     FollowUp,
     Form,
@@ -162,6 +163,14 @@ class IncidentIo:
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         raise Refused("incident.io opens the channel of an incident by itself.")
+
+    async def set_alerts(self, incident_id: str, alerts: AlertSummary) -> Incident:
+        """Store the summary beside the declaration; one that was not declared here stays without it."""
+        _, store = self._writing()
+        if (found := await store.get(storage_key(incident_id))) is not None:
+            stored = StoredDeclaration.model_validate_json(found).model_copy(update={"alerts": alerts})
+            await store.set(storage_key(incident_id), stored.model_dump_json())
+        return await self._one(incident_id)
 
     async def note(self, incident_id: str, entry: TimelineEntry, key: str) -> None:
         await changes.note(self._client, incident_id, entry, key)

@@ -273,6 +273,8 @@ def _stored_parts(declaration: Declaration, sent: PendingCreate) -> StoredDeclar
         version=sent.version,
         team=declaration.slack_team_id,
         call_url=declaration.call_url,
+        automation=declaration.automation,
+        alerts=declaration.alerts,
     )
 
 

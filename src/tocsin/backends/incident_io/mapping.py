@@ -24,6 +24,7 @@ from tocsin.backends.incident_io.api_models import (
 from tocsin.backends.incident_io.client import ApiError, FieldError, with_request_id
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
+    AlertSummary,
     Automation,
     CatalogEntry,
     CustomField,
@@ -282,6 +283,9 @@ class StoredDeclaration(FrozenModel):
     """Workspace of the declaration; incident.io returns only that of the channel it created."""
     call_url: str | None = None
     """Call link by the rules; one that incident.io has comes first."""
+    automation: Automation | None = None
+    """Automation that declared it here; incident.io names only the API key."""
+    alerts: AlertSummary | None = None
 
 
 def storage_key(incident_id: str) -> str:
@@ -294,7 +298,8 @@ def complete(incident: Incident, stored: StoredDeclaration) -> Incident:
     return incident.model_copy(
         update={
             "creator": incident.creator if known else stored.reporter,
-            "automation": incident.automation if stored.reporter == Person() else None,
+            "automation": stored.automation or (incident.automation if stored.reporter == Person() else None),
+            "alerts": stored.alerts,
             "source": stored.source,
             "strangers": stored.strangers,
             "call_url": incident.call_url or stored.call_url,

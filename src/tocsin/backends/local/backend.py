@@ -17,7 +17,16 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.reading import LocalReader
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
-from tocsin.incidents.model import Attachment, FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.model import (
+    AlertSummary,
+    Attachment,
+    FieldOption,
+    FollowUp,
+    Form,
+    Incident,
+    Person,
+    TimelineEntry,
+)
 from tocsin.incidents.requests import (
     Declaration,
     FollowUpChange,
@@ -153,6 +162,17 @@ class LocalBackend:
                         " WHERE id = ?",
                         [channel.id, channel.name, updated_at, incident_id],
                     )
+            return self._one(db, queries.BY_ID, incident_id)
+
+        return await self.database.run(work)
+
+    async def set_alerts(self, incident_id: str, alerts: AlertSummary) -> Incident:
+        def work(db: SqlConnection) -> Incident:
+            with db.transaction(incident_id):
+                incident_row(db, incident_id)
+                db.execute(
+                    "UPDATE incidents SET alerts = ? WHERE id = ?", [alerts.model_dump_json(), incident_id]
+                )
             return self._one(db, queries.BY_ID, incident_id)
 
         return await self.database.run(work)

@@ -35,12 +35,12 @@ INSERT INTO incidents (
     severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id, call_url,
     source_message_channel_id, source_message_timestamp, source_message_permalink,
     creator_slack_user_id, creator_name, creator_email, creator_kind, creator_id,
-    created_at, updated_at, closed_at
+    alerts, created_at, updated_at, closed_at
 ) VALUES (
     :id, :number, :reference, :key, :name, :summary,
     :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id, :call_url,
     :source_channel, :source_timestamp, :source_permalink,
-    :slack_user_id, :person_name, :email, :creator_kind, :creator_id, :at, :at, :closed_at
+    :slack_user_id, :person_name, :email, :creator_kind, :creator_id, :alerts, :at, :at, :closed_at
 )
 """
 _INSERT_ROLE = """
@@ -163,6 +163,7 @@ def _insert_incident(
         "email": reporter.email,
         "creator_kind": automation and automation.kind,
         "creator_id": automation and automation.id,
+        "alerts": declaration.alerts and declaration.alerts.model_dump_json(),
         "at": written(declaration.at),
         "closed_at": written(_ended(declaration)) if is_over else None,
     }

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import (
+    ALERTS,
     AUTOMATIONS,
     BY_KEYS,
     CALLS,
@@ -146,6 +147,7 @@ _MIGRATIONS = {
     "updates": UPDATED,
     "automations": AUTOMATIONS,
     "changes_by_keys": BY_KEYS,
+    "alerts": ALERTS,
 }
 
 

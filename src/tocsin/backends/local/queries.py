@@ -14,6 +14,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
     SOMEBODY,
+    AlertSummary,
     Automation,
     CustomField,
     FieldEntry,
@@ -443,7 +444,7 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
     automation = _automation(row)
     creator = Person(slack_user_id=row["creator_slack_user_id"], name=row["by_name"], email=row["by_email"])
     return Incident(
-        **{field: row[field] for field in Incident.model_fields if field in row},
+        **{field: row[field] for field in Incident.model_fields if field in row and field != "alerts"},
         permalink=f"{public_url.rstrip('/')}/incidents/{quote(row['reference'], safe='')}",
         severity=_severity(row),
         incident_status=Status(
@@ -457,6 +458,7 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         source=_source(row),
         creator=creator if automation is None else Person(),
         automation=automation,
+        alerts=_alerts(row),
         incident_role_assignments=tuple(
             RoleAssignment(role=Role(**role), assignee=_person(role, "assignee")) for role in roles
         ),
@@ -470,6 +472,14 @@ def _automation(row: Row) -> Automation | None:
     if kind not in _AUTOMATIONS:
         return None
     return Automation(kind=kind, id=row["creator_id"] or "", name=row["by_name"] or "")
+
+
+def _alerts(row: Row) -> AlertSummary | None:
+    try:
+        return AlertSummary.model_validate_json(row["alerts"]) if row.get("alerts") else None
+    except ValueError:
+        # Somebody edited the row by hand.
+        return None
 
 
 def _severity(row: Row) -> Severity | None:

@@ -362,6 +362,16 @@ def updates(db: Database) -> None:
         db.execute(statement)
 
 
+ALERTS = ("ALTER TABLE incidents ADD COLUMN alerts TEXT",)
+"""Summary of an incident's alerts, as JSON."""
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    for statement in ALERTS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

@@ -20,6 +20,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
+from tocsin.incidents.alerts import alerts_in_words
 from tocsin.incidents.model import Incident, Person, declarer, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
@@ -63,7 +64,12 @@ def card(incident: Incident) -> list[Block]:
 
 
 def _card(incident: Incident) -> list[Block]:
-    said = ContextBlock(elements=[MarkdownTextObject(text=_declared_by(incident), verbatim=True)])
+    said = ContextBlock(
+        elements=[
+            MarkdownTextObject(text=line, verbatim=True)
+            for line in (*_alerts(incident), _declared_by(incident))
+        ]
+    )
     return [_title(incident), _facts(incident), ActionsBlock(elements=_buttons(incident)), said]
 
 
@@ -237,6 +243,15 @@ def unknown_people(incident: Incident) -> list[str]:
     """Return a sentence on people who could not get their role because the backend does not know them."""
     named = join_names(person(Person(slack_user_id=who)) for who in incident.strangers)
     return [f"{named} could not be given a role: not known where incidents are kept."] if named else []
+
+
+def _alerts(incident: Incident) -> list[str]:
+    """Return the line of the incident's alerts: their numbers, and the newest titles."""
+    alerts = incident.alerts
+    if alerts is None:
+        return []
+    titles = ", ".join(_word(title) for title in alerts.latest)
+    return [f":bell: *{alerts_in_words(alerts)}*{f': {titles}' if titles else ''}"]
 
 
 def _declared_by(incident: Incident) -> str:

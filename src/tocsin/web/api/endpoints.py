@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from tocsin.backends.local import LocalBackend
+from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.api_keys import ApiKey, Scope
 from tocsin.incidents.errors import Unavailable
 from tocsin.web.api.errors import not_found
@@ -45,6 +46,7 @@ class ApiServices:
     public_url: str
     requests: Callable[[], KeyRequests] = _not_started
     """Returns what a key may ask for. Raises Unavailable while Tocsin is starting."""
+    alerts: AlertReader = NO_ALERTS
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class ApiCall:
     @property
     def backend(self) -> LocalBackend:
         return self.services.backend
+
+    @property
+    def alerts(self) -> AlertReader:
+        return self.services.alerts
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin.web.api import (
+    alerts,
     attachments,
     choices,
     history,
@@ -168,5 +169,6 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *timeline_items.ENDPOINTS,
     *attachments.ENDPOINTS,
     *_CHOICES,
+    *alerts.ENDPOINTS,
     *_STUBS,
 )

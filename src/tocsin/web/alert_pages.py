@@ -1,0 +1,90 @@
+"""The page of alerts: what came, and what became of it, as far as its reader may see the incidents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tocsin.incidents.alert_reader import AlertReader
+from tocsin.incidents.alerts import Alert
+from tocsin.incidents.errors import TocsinError
+from tocsin.incidents.model import Incident
+from tocsin.web.auth import Viewer
+from tocsin.web.pages import PAGE, Pages, wants_json
+
+
+@dataclass(frozen=True)
+class SeenAlert:
+    """An alert with its source's name and its incident, which the reader may see."""
+
+    alert: Alert
+    source: str
+    incident: Incident | None
+
+    @property
+    def became(self) -> str:
+        """The reason in words for which it has no incident."""
+        if self.alert.failure:
+            return self.alert.failure
+        if self.alert.do == "nothing":
+            return "No rule makes an incident of it"
+        return "Waiting for its incident" if self.alert.status == "firing" else "Resolved before it was seen"
+
+
+async def seen_alerts(
+    pages: Pages, reader: AlertReader, viewer: Viewer, after: str | None
+) -> tuple[list[SeenAlert], bool]:
+    """Return the next alerts that this reader may see, and True if more follow. Raises TocsinError."""
+    seen: list[SeenAlert] = []
+    known: dict[str, Incident | None] = {}
+    while len(seen) <= PAGE:
+        batch = await reader.page(after, PAGE + 1)
+        for alert in batch:
+            if alert.incident_id and alert.incident_id not in known:
+                known[alert.incident_id] = await pages.backend.find(alert.incident_id)
+            incident = known.get(alert.incident_id)
+            if _may_see(viewer, reader, alert, incident):
+                seen.append(SeenAlert(alert, reader.names.get(alert.source, alert.source), incident))
+        if len(batch) <= PAGE:
+            break
+        after = batch[-1].id
+    return seen[:PAGE], len(seen) > PAGE
+
+
+def _may_see(viewer: Viewer, reader: AlertReader, alert: Alert, incident: Incident | None) -> bool:
+    """True if the reader may see the alert: as its incident; without one, unless its rule is private."""
+    if viewer.trusted:
+        return True
+    if alert.incident_id:
+        return incident is not None and viewer.may_see(incident)
+    if alert.is_private:
+        return False
+    team, signed = reader.teams.get(alert.source), viewer.signed
+    if viewer.public or not team or signed is None:
+        return viewer.may_enter
+    near = viewer.peer_teams(signed.team)
+    return near is None or team in near
+
+
+@dataclass(frozen=True)
+class AlertPages:
+    """Endpoint of the page `/alerts`."""
+
+    pages: Pages
+    reader: AlertReader
+
+    async def alerts(self, request: Request, viewer: Viewer) -> Response:
+        after = request.query_params.get("after") or None
+        try:
+            seen, more = await seen_alerts(self.pages, self.reader, viewer, after)
+        except TocsinError as error:
+            return self.pages.unavailable(request, error)
+        last = seen[-1].alert.id if more and seen else None
+        if wants_json(request):
+            records = [one.alert.model_dump(mode="json", exclude_none=True) for one in seen]
+            meta = {"page_size": PAGE, **({"after": last} if last else {})}
+            return self.pages.answer(JSONResponse({"alerts": records, "pagination_meta": meta}))
+        found = {"seen": seen, "after": after, "next_page": last, "has_sources": bool(self.reader.names)}
+        return self.pages.html(request, "alerts.html", found)

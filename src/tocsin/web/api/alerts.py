@@ -1,0 +1,295 @@
+"""Endpoints that read alerts: what came, from which sources, and to which incidents it was attached."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from tocsin.incidents.alert_payloads import AlertSource, AlertSourceKind, path_of
+from tocsin.incidents.alerts import Alert
+from tocsin.incidents.model import Incident
+from tocsin.web.api.access import is_seen_by
+from tocsin.web.api.endpoints import Answer, ApiCall, Endpoint
+from tocsin.web.api.errors import invalid, not_found
+from tocsin.web.api.query import Filter, PageQuery, PaginationMeta, cut
+
+SOURCE_TYPES: Final[dict[AlertSourceKind, str]] = {
+    "pagerduty": "pager_duty",
+    "template": "http_custom",
+}
+"""Kinds of sources that incident.io calls otherwise (Alert Sources V2: `source_type`)."""
+
+STATUSES = ("firing", "resolved")
+CATEGORIES: Final = {"live": "active", "learning": "post-incident"}
+
+
+class AlertAttributeV2(Answer):
+    id: str
+    name: str
+    type: str = "String"
+    array: bool = False
+    required: bool = False
+
+
+class AlertAttributeValueV2(Answer):
+    label: str
+    literal: str
+
+
+class AlertAttributeEntryV2(Answer):
+    attribute: AlertAttributeV2
+    value: AlertAttributeValueV2
+
+
+class AlertSlimV2(Answer):
+    id: str
+    alert_source_id: str
+    deduplication_key: str
+    status: Literal["firing", "resolved"]
+    title: str
+    description: str | None = None
+    source_url: str | None = None
+    alert_group_ids: list[str]
+    created_at: datetime
+    updated_at: datetime
+    resolved_at: datetime | None = None
+
+
+class AlertV2(AlertSlimV2):
+    attributes: list[AlertAttributeEntryV2]
+
+
+class AlertsListResultV2(Answer):
+    alerts: list[AlertV2]
+    pagination_meta: PaginationMeta
+
+
+class AlertsShowResultV2(Answer):
+    alert: AlertV2
+
+
+class IncidentSlimV2(Answer):
+    id: str
+    external_id: int
+    name: str
+    reference: str
+    summary: str | None = None
+    visibility: str
+    status_category: str
+
+
+class IncidentAlertV2(Answer):
+    id: str
+    alert: AlertSlimV2
+    incident: IncidentSlimV2
+
+
+class AlertsListIncidentAlertsResultV2(Answer):
+    incident_alerts: list[IncidentAlertV2]
+    pagination_meta: PaginationMeta
+
+
+class TemplateTextV2(Answer):
+    label: str
+    literal: str
+
+
+class AlertTemplateV2(Answer):
+    title: TemplateTextV2
+    description: TemplateTextV2
+    attributes: tuple[AlertAttributeV2, ...] = ()
+    expressions: tuple[AlertAttributeV2, ...] = ()
+    is_private: bool = False
+
+
+class AlertSourceV2(Answer):
+    id: str
+    name: str
+    source_type: str
+    alert_events_url: str
+    template: AlertTemplateV2
+
+
+class AlertSourcesListResultV2(Answer):
+    alert_sources: list[AlertSourceV2]
+
+
+class AlertSourcesShowResultV2(Answer):
+    alert_source: AlertSourceV2
+
+
+class AlertsQuery(PageQuery):
+    deduplication_key: Filter | None = Field(None, description="`is`.")
+    status: Filter | None = Field(None, description="`one_of` or `not_in`: firing, resolved.")
+    alert_source: Filter | None = Field(None, description="`one_of` or `not_in`, by id.")
+
+
+class IncidentAlertsQuery(PageQuery):
+    alert_id: str | None = Field(None, description="Id of the alert.")
+    incident_id: str | None = Field(None, description="Id of the incident.")
+
+
+async def list_alerts(call: ApiCall) -> AlertsListResultV2:
+    """List alerts, newest first."""
+    query = call.query_as(AlertsQuery)
+    key = (query.deduplication_key or {}).get("is") or (query.deduplication_key or {}).get("one_of")
+    seen = await _seen(
+        call,
+        query,
+        statuses=_chosen(query.status, "status", STATUSES),
+        sources=_chosen(query.alert_source, "alert_source", call.alerts.names),
+        deduplication_key=key[-1] if key else None,
+    )
+    page, meta = cut([_alert(alert) for alert, _ in seen], query, lambda one: one.id)
+    return AlertsListResultV2(alerts=page, pagination_meta=meta)
+
+
+async def show_alert(call: ApiCall) -> AlertsShowResultV2:
+    """Show an alert."""
+    alert = await call.alerts.find(call.id)
+    if alert is None or not _is_seen(call, alert, await _incident(call, alert)):
+        raise not_found()
+    return AlertsShowResultV2(alert=_alert(alert))
+
+
+async def list_incident_alerts(call: ApiCall) -> AlertsListIncidentAlertsResultV2:
+    """List alerts with the incidents that they are attached to, newest first."""
+    query = call.query_as(IncidentAlertsQuery)
+    if query.alert_id is not None:
+        one = await call.alerts.find(query.alert_id)
+        incident = await _incident(call, one) if one is not None else None
+        fits = incident is not None and query.incident_id in (None, incident.id) and query.after is None
+        seen = [(one, incident)] if one is not None and fits and _is_seen(call, one, incident) else []
+    else:
+        seen = await _seen(call, query, attached=True, incident_id=query.incident_id)
+    listed = [_attached(alert, incident) for alert, incident in seen if incident is not None]
+    page, meta = cut(listed, query, lambda one: one.id)
+    return AlertsListIncidentAlertsResultV2(incident_alerts=page, pagination_meta=meta)
+
+
+async def list_sources(call: ApiCall) -> AlertSourcesListResultV2:
+    """List the sources that the configuration names, without their tokens."""
+    return AlertSourcesListResultV2(alert_sources=[_source(call, one) for one in call.alerts.sources])
+
+
+async def show_source(call: ApiCall) -> AlertSourcesShowResultV2:
+    """Show a source, without its token."""
+    found = next((one for one in call.alerts.sources if one.id == call.id), None)
+    if found is None:
+        raise not_found()
+    return AlertSourcesShowResultV2(alert_source=_source(call, found))
+
+
+async def _seen(call: ApiCall, query: PageQuery, **wanted: Any) -> list[tuple[Alert, Incident | None]]:
+    """Return the alerts of a page and one more, with their incidents, as far as the key may see them."""
+    seen: list[tuple[Alert, Incident | None]] = []
+    known: dict[str, Incident | None] = {"": None}
+    after, limit = query.after, query.page_size + 1
+    while len(seen) < limit:
+        batch = await call.alerts.page(after, limit, **wanted)
+        for alert in batch:
+            if alert.incident_id not in known:
+                known[alert.incident_id] = await _incident(call, alert)
+            incident = known[alert.incident_id]
+            if _is_seen(call, alert, incident):
+                seen.append((alert, incident))
+        if len(batch) < limit:
+            break
+        after = batch[-1].id
+    return seen[:limit]
+
+
+async def _incident(call: ApiCall, alert: Alert) -> Incident | None:
+    return await call.backend.find(alert.incident_id) if alert.incident_id else None
+
+
+def _is_seen(call: ApiCall, alert: Alert, incident: Incident | None) -> bool:
+    """True if the key may see the alert: as its incident; without one, unless its rule is private."""
+    if alert.incident_id:
+        return incident is not None and is_seen_by(call.key, incident)
+    return not alert.is_private or call.key.may("private")
+
+
+def _chosen(given: Filter | None, name: str, known: Collection[str]) -> frozenset[str] | None:
+    """Return the values that a filter leaves; None without one. Raises ApiError 422."""
+    if not given:
+        return None
+    if unknown := sorted(given.keys() - {"one_of", "not_in"}):
+        raise invalid(f"{name}.{unknown[0]}", "This filter has not_in, one_of.")
+    wanted = frozenset(known)
+    if "one_of" in given:
+        wanted &= frozenset(given["one_of"])
+    return wanted - frozenset(given.get("not_in", ()))
+
+
+def _slim(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "alert_source_id": alert.source,
+        "deduplication_key": alert.deduplication_key,
+        "status": alert.status,
+        "title": alert.title,
+        "description": alert.description or None,
+        "source_url": alert.source_url or None,
+        "alert_group_ids": [alert.group_id] if alert.group_id else [],
+        "created_at": alert.created_at,
+        "updated_at": alert.updated_at,
+        "resolved_at": alert.resolved_at,
+    }
+
+
+def _alert(alert: Alert) -> AlertV2:
+    attributes = [
+        AlertAttributeEntryV2(
+            attribute=AlertAttributeV2(id=name, name=name),
+            value=AlertAttributeValueV2(label=value, literal=value),
+        )
+        for name, value in alert.labels.items()
+    ]
+    return AlertV2(**_slim(alert), attributes=attributes)
+
+
+def _attached(alert: Alert, incident: Incident) -> IncidentAlertV2:
+    category = incident.incident_status.category
+    number = "".join(filter(str.isdecimal, incident.reference))
+    slim = IncidentSlimV2(
+        id=incident.id,
+        external_id=int(number or 0),
+        name=incident.name,
+        reference=incident.reference,
+        summary=incident.summary or None,
+        visibility=incident.visibility,
+        status_category=CATEGORIES.get(category, category),
+    )
+    return IncidentAlertV2(id=alert.id, alert=AlertSlimV2(**_slim(alert)), incident=slim)
+
+
+def _source(call: ApiCall, source: AlertSource) -> AlertSourceV2:
+    def text(value: str) -> TemplateTextV2:
+        return TemplateTextV2(label=value, literal=value)
+
+    return AlertSourceV2(
+        id=source.id,
+        name=source.name,
+        source_type=SOURCE_TYPES.get(source.kind, source.kind),
+        alert_events_url=f"{call.services.public_url.rstrip('/')}{path_of(source.id)}",
+        template=AlertTemplateV2(title=text("alert.title"), description=text("alert.description")),
+    )
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/v2/alerts", list_alerts, AlertsListResultV2, query=AlertsQuery),
+    Endpoint("GET", "/v2/alerts/{id}", show_alert, AlertsShowResultV2),
+    Endpoint(
+        "GET",
+        "/v2/incident_alerts",
+        list_incident_alerts,
+        AlertsListIncidentAlertsResultV2,
+        query=IncidentAlertsQuery,
+    ),
+    Endpoint("GET", "/v2/alert_sources", list_sources, AlertSourcesListResultV2),
+    Endpoint("GET", "/v2/alert_sources/{id}", show_source, AlertSourcesShowResultV2),
+)
