@@ -79,6 +79,7 @@ MAY_IMPORT = {
     "slack_emulator": set[str](),
     "config": {"incidents", "settings"},
     "rules": {"incidents", "settings", "config"},
+    "rule_names": {"incidents", "config", "rules"},
     "settings": set[str](),
     "manual": set[str](),
     "logs": set[str](),

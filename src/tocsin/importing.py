@@ -9,10 +9,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlite_utils import Database as SqliteFile
 
+from tocsin.backends.local.choices import ruled_tables
 from tocsin.backends.local.importing import SETTINGS, import_incidents
 from tocsin.backends.local.postgresql import SESSION, PostgresqlDatabase
 from tocsin.backends.local.sqlite import open_to_import
-from tocsin.data_dir import now, only_one, open_database, secret
+from tocsin.data_dir import now, only_one, open_database, open_incident_config, secret
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.storage.importing import copy_journal
@@ -26,7 +27,7 @@ async def import_file(settings: Settings, file: Path) -> str:
     Raises ConfigurationError if the file or the database cannot be used, and Refused with the reason if
     nothing was imported.
     """
-    url = _target_url(settings)
+    url, config = _target_url(settings), open_incident_config(settings)
     journal = file.with_name("journal.db")
     with ExitStack() as stack:
         if (file.parent / "lock").exists():
@@ -40,8 +41,9 @@ async def import_file(settings: Settings, file: Path) -> str:
             postgresql_engine(url, session={**SESSION, **SETTINGS}, autocommit=True)
         )
         also = partial(copy_journal, journal) if journal.exists() else None
+        ruled = ruled_tables(config)
         try:
-            done = await database.run(lambda db: import_incidents(db, source, file, now(), also))
+            done = await database.run(lambda db: import_incidents(db, source, file, now(), also, ruled))
         finally:
             await database.close()
     return done.sentence
