@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from support.fleet import Fleet, running_fleet
 from support.paging import CONFIG, VARIABLES, PagingServices, running_services
+from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
 from support.readings import words
 from support.small_disk import SmallDisk
@@ -24,6 +26,8 @@ from tocsin.storage.earlier_formats import WORKFLOW_FORMAT
 from tocsin.storage.postgresql import barred_engine
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
+
+API_TOKEN = "a-token-of-the-operator"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -39,7 +43,7 @@ async def fleet(
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
     config.write_text(CONFIG.format(url=services.url))
-    paging = {"TOCSIN_CONFIG": str(config), **VARIABLES}
+    paging = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES}
     async with running_fleet(folder, modules_postgresql, **paging) as running:
         yield running
 
@@ -59,6 +63,20 @@ async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet
     assert all(named[0] in body for body in said), said
     (channel,) = fleet.channels_named(f"{named[0].lower()}-")
     assert len(fleet.posts(channel)) == 1
+
+
+async def test_a_severity_that_one_replica_adds_is_in_the_forms_of_the_other(fleet: Fleet) -> None:
+    async with httpx.AsyncClient(base_url=fleet.replicas[0].url, trust_env=False) as client:
+        new = {"name": "Cosmetic", "description": "Nobody minds", "rank": -1}
+        allowed = {"Authorization": f"Bearer {API_TOKEN}"}
+        made = await client.post("/v1/severities", json=new, headers=allowed)
+        assert made.status_code == 201, made.text
+    fleet.to(1)
+    offered = ""
+    async with asyncio.timeout(LIMIT):
+        while "Cosmetic" not in offered:
+            offered = str((await fleet.open_form("the heading is crooked")).payload)
+            await fleet.slack.workspace.dismiss(fleet.slack.person("ana"), whole_stack=True)
 
 
 async def test_one_message_declared_by_two_people_on_two_replicas_is_one_incident(fleet: Fleet) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin.web.api import identity
+from tocsin.web.api.configuration import CONFIGURATION
 from tocsin.web.api.endpoints import Endpoint
 
 _KEYS = (
@@ -16,4 +17,4 @@ _KEYS = (
     Endpoint("GET", "/v1/identity", identity.show_identity, identity.UtilitiesIdentityResultV1),
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_KEYS,)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_KEYS, *CONFIGURATION)
