@@ -29,6 +29,7 @@ from tocsin.incidents.permissions import Membership
 from tocsin.resources import Resources
 from tocsin.settings import Settings
 from tocsin.slack import routes
+from tocsin.slack.api_workspaces import api_workspaces
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
 from tocsin.slack.context import Help, WorkspaceContext, WorkspaceContexts
@@ -55,6 +56,7 @@ from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
+from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
@@ -107,6 +109,17 @@ class App:
         """Return once no request is being worked on and no workflow is unfinished."""
         await self.resources.tasks.settled()
         await self.resources.engine.settled()
+
+    def key_requests(self) -> KeyRequests:
+        """Return what API keys may ask for."""
+        return KeyRequests(
+            backend=self.resources.backend,
+            declare=self.declare,
+            workflows=self.workflows,
+            form=self.forms.fetch,
+            workspaces=api_workspaces(self.contexts),
+            clock=self.resources.clock,
+        )
 
     def pages(self) -> Starlette:
         """Return the web application; it answers before Slack can be reached."""

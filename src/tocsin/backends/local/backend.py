@@ -217,7 +217,8 @@ class LocalBackend:
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         query = changes.OF_INCIDENT
-        return await self.database.run(lambda db: changes.listed(db, query, incident_id))
+        found = await self.database.run(lambda db: changes.listed(db, query, incident_id))
+        return [one for one in found if one.status != changes.DELETED]
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return await self.database.run(lambda db: queries.timeline(db, incident_id))

@@ -53,6 +53,7 @@ _OF_INCIDENTS = (
     "incident_timeline_items",
     "incident_changes",
     "follow_ups",
+    "incident_attachments",
 )
 
 _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {
