@@ -209,8 +209,8 @@ def _times(
 
 def _events(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> Iterator[str]:
     """Yield the events of the change at which timestamps are set: its new status, and a lead."""
-    if change.incident_status_id not in {None, row["incident_status_id"]}:
-        yield str(change.incident_status_id)
+    if (status := change.incident_status_id) not in {None, row["incident_status_id"]}:
+        yield from create.events_of(str(status), _name(db, "incident_statuses", str(status)))
     leads = db.execute("SELECT id FROM incident_roles WHERE role_type = 'lead'").fetchall()
     if any(change.incident_role_assignments.get(lead) for (lead,) in leads):
         yield "lead"

@@ -9,6 +9,7 @@ from typing import Any
 
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.queries import written
+from tocsin.config import slug
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Form, Person, PersonId, Status, TimelineEntry
 from tocsin.incidents.requests import Declaration
@@ -20,9 +21,9 @@ from tocsin.incidents.validation import TIME_FIELD
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def ulid(at: datetime) -> str:
-    """Return a new id of 26 characters for this moment, to the millisecond."""
-    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+def ulid(at: datetime, chance: int | None = None) -> str:
+    """Return a new id of 26 characters for this moment, to the millisecond; `chance` are its 80 last bits."""
+    number = (int(at.timestamp() * 1000) << 80) | (secrets.randbits(80) if chance is None else chance)
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5))
 
 
@@ -210,12 +211,18 @@ def _set_times(
     times = dict(declaration.incident_timestamp_values)
     if declaration.mode != "retrospective":
         lead = {role.id for role in form.roles if role.role_type == "lead"}
-        events = ["declared", start_status(form, declaration).id]
+        start = start_status(form, declaration)
+        events = ["declared", *events_of(start.id, start.name)]
         events += ["lead"] * (not lead.isdisjoint(declaration.incident_role_assignments))
         for event in events:
             times |= dict.fromkeys(set_by(rules, event, times), declaration.at)
     for timestamp_id, value in times.items():
         set_time(db, incident_id, timestamp_id, value)
+
+
+def events_of(status_id: str, name: str) -> list[str]:
+    """Return the words by which rules mean a status: its id, and the id that a file makes of its name."""
+    return list(dict.fromkeys([status_id, slug(name)]))
 
 
 def set_time(db: SqlConnection, incident_id: str, timestamp_id: str, value: datetime | None) -> None:
