@@ -111,7 +111,9 @@ class App:
         await self.resources.engine.settled()
 
     def key_requests(self) -> KeyRequests:
-        """Return what API keys may ask for."""
+        """Return the requests of API keys. Raises Unavailable before workflows can be started."""
+        if not self.health.is_started:
+            raise Unavailable("Tocsin is starting. Try again in a moment.")
         return KeyRequests(
             backend=self.resources.backend,
             declare=self.declare,
@@ -145,7 +147,7 @@ class App:
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
-            routes=_build_api(parts).routes(),
+            routes=_build_api(parts, self.key_requests).routes(),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -510,11 +512,11 @@ def _build_paging(
     return Paging(parts.engine, dispatcher, current.open_now.find)
 
 
-def _build_api(parts: Resources) -> ApiServer:
+def _build_api(parts: Resources, requests: Callable[[], KeyRequests]) -> ApiServer:
     """Return the server of the API; where a hosted backend keeps the incidents, it only says so."""
     services = None
     if isinstance(parts.backend, LocalBackend):
-        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url)
+        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests)
     return ApiServer(
         ENDPOINTS,
         services,

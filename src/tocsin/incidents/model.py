@@ -286,7 +286,6 @@ class FollowUp(FrozenModel):
     status: FollowUpStatus = "outstanding"
     is_done: bool = False
     """True if nothing is left to do: it is completed, or will not be done."""
-    creator: Person | None = None
     created_at: datetime
     updated_at: datetime | None = None
     done_at: datetime | None = None
@@ -294,6 +293,18 @@ class FollowUp(FrozenModel):
     """Link of the runbook that says how it is done."""
     external_issue_reference: ExternalIssue | None = None
     """Issue in a tracker, in which it is done."""
+
+
+class Attachment(FrozenModel):
+    """A link to what has to do with an incident (incident.io, Incident Attachments V1)."""
+
+    id: str = ""
+    incident_id: str
+    resource_type: str
+    external_id: str
+    """Id of the resource in its own system; of an arbitrary link the address itself."""
+    permalink: str
+    title: str
 
 
 HUDDLE = "https://app.slack.com/huddle"

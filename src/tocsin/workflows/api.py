@@ -63,6 +63,9 @@ NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
 ROLE = "incident_role_assignments."
 
+MOST_CONFLICTS = 5
+"""Times that a request is tried while others change the status, of which a client has seen none."""
+
 
 class ApiDeclaration(DeclareRequest):
     """A declaration as a key asks for it, not yet validated."""
@@ -227,7 +230,10 @@ class KeyRequests:
         self, by: ApiKey, incident: Incident, asked: ApiChange, *, in_channel: bool = True
     ) -> Incident:
         """Change an incident; one that is so already stays as it is, and its channel is told nothing."""
-        outcome = await self._changed(by, incident, asked, str(uuid4()), in_channel)
+        for _ in range(MOST_CONFLICTS):
+            outcome = await self._changed(by, incident, asked, str(uuid4()), in_channel)
+            if not (isinstance(outcome, NotChanged) and outcome.overtaken):
+                break
         if isinstance(outcome, NotChanged) and outcome.needless:
             return await self._backend.find(incident.id) or incident
         return _done(outcome).incident
@@ -237,7 +243,12 @@ class KeyRequests:
     ) -> tuple[Incident, str]:
         """Give an update, once for each idempotency key; return the incident and the key of the change."""
         key = _key(by, "update", idempotency_key)
-        done = _done(await self._changed(by, incident, asked, key))
+        for _ in range(MOST_CONFLICTS):
+            # A refused change may be asked for again under its key.
+            outcome = await self._changed(by, incident, asked, key)
+            if not (isinstance(outcome, NotChanged) and outcome.overtaken):
+                break
+        done = _done(outcome)
         return done.incident, done.change.key if done.change is not None else key
 
     async def _changed(
@@ -280,9 +291,9 @@ class KeyRequests:
     async def change_follow_up(
         self, by: ApiKey, incident: Incident, follow_up_id: str, asked: FollowUpChange, to: PersonId | None
     ) -> FollowUp:
-        """Change an action or follow-up, and give it to a person; with None it has no assignee then."""
+        """Change an action or follow-up, and give it to a person; `asked` has no key and no actor yet."""
         given = await self._assignee(incident, to)
-        change = asked.model_copy(update={**self._own(by), "assignee": given, "unassigned": given is None})
+        change = asked.model_copy(update={**self._own(by), "assignee": given})
         command = ChangeFollowUpCommand(
             incident_id=incident.id,
             team=TeamId(incident.slack_team_id),

@@ -24,7 +24,14 @@ from tocsin.incidents.updates import ChangeNotification, notification_of, summar
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.briefing import change_briefings
-from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.workflows.channels import (
+    NEWS,
+    POSTING,
+    fitting_channel,
+    is_told,
+    withdraw_news,
+    withdraw_posts,
+)
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -75,7 +82,7 @@ class Notice:
 async def _was_told(slack: SlackClient, incident: Incident, now: ChannelId, key: str) -> bool:
     """True if a change was posted in the channel that its incident had before it became private."""
     before = ChannelId(incident.slack_channel_id)
-    if before == now:
+    if before in {now, ""}:
         # The post itself looks there before it is repeated.
         return False
     try:
@@ -198,7 +205,7 @@ class ChangeEffects:
     def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
         """Return the steps that post the change in the incident's channel and updates below announcements."""
         steps: list[Awaitable[Any]] = []
-        if notice.incident.slack_channel_id and notice.in_channel:
+        if notice.in_channel and is_told(notice.incident, notice.change.by, notice.change.at):
             steps.append(
                 self._steps.run_once(
                     "tell the channel", self._notify_channel, notice, on_failure="The channel was not told"
@@ -261,7 +268,8 @@ class ChangeEffects:
         channel = await fitting_channel(self._slack(incident), self._state, now)
         if channel is not None:
             return channel
-        said = f"{incident.reference} has no private channel yet, so nothing was said there"
+        kind = "private channel" if now.is_private else "channel"
+        said = f"{incident.reference} has no {kind} yet, so nothing was said there"
         raise Refused(said) if self._backend.makes_channel else OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:

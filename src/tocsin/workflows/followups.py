@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import OutcomeUnknown, Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, display_name
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
 from tocsin.incidents.transitions import validate_follow_up, validate_follow_up_change
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.channels import fitting_channel, is_told
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
@@ -254,7 +254,8 @@ class _Board:
         self._checklists = checklists
 
     async def show(self, steps: Steps, command: Command, done: Changed, *, is_new: bool = False) -> None:
-        if done.follow_up is not None and done.incident.slack_channel_id:
+        told = is_told(done.incident, command.by, command.asked_at)
+        if done.follow_up is not None and told:
             await steps.run_once(
                 "show the follow-up",
                 self._show,
@@ -278,14 +279,33 @@ class _Board:
             channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
             await slack.messages.update_follow_up(channel, ts, incident, follow_up, new_issue)
         elif is_new and not follow_up.is_done:
-            fitting = await fitting_channel(slack, self._state, now)
-            if fitting is not None:
-                key = f"{command.key}:follow-up"
-                ts = await slack.messages.post_follow_up(
-                    fitting, incident, follow_up, new_issue, key=key, again=again
-                )
-                await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+            await self._post(command, now, follow_up, new_issue, again)
         await self._checklists.refresh(incident.id)
+
+    async def _post(
+        self, command: Command, incident: Incident, added: FollowUp, new_issue: str | None, again: bool
+    ) -> None:
+        """Post the message of a new one, unless it is done or gone by now."""
+        slack = self._workspace(command.team)
+        fitting = await fitting_channel(slack, self._state, incident)
+        if not incident.slack_channel_id:
+            raise OutcomeUnknown(f"{incident.reference} has no channel yet, so nothing was said there")
+        follow_up = await self._as_it_is(added)
+        if fitting is None or (follow_up.is_done and not again):
+            return
+        key = f"{command.key}:follow-up"
+        ts = await slack.messages.post_follow_up(
+            fitting, incident, follow_up, new_issue, key=key, again=again
+        )
+        await self._state.save_fingerprint(incident.id, fitting, f"{POSTED}{added.id}", ts)
+        # A change that found no message is shown now.
+        if (latest := await self._as_it_is(added)) != follow_up:
+            await slack.messages.update_follow_up(fitting, ts, incident, latest, new_issue)
+
+    async def _as_it_is(self, added: FollowUp) -> FollowUp:
+        known = await self._backend.follow_ups(added.incident_id)
+        gone = added.model_copy(update={"status": "deleted", "is_done": True})
+        return next((one for one in known if one.id == added.id), gone)
 
 
 class FollowUps:

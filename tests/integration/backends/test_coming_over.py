@@ -16,6 +16,7 @@ from support.postgresql import PostgresqlServer
 
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.updates import read_updates
 from tocsin.data_dir import open_backend
 from tocsin.importing import import_account
 from tocsin.incidents.errors import Refused
@@ -163,6 +164,9 @@ async def test_everything_comes_over_with_its_ids_and_numbers_and_leaves_again_a
         ("declared", "Checkout is slow (SEV1)"),
         ("set the status to", "Watching"),
         ("gave an update:", "We rolled back.\n\n(Ana Torres, from Slack)"),
+        ("added an action:", "Write an alert"),
+        ("Done, the action:", "Write an alert"),
+        ("added a follow-up:", "Buy disks"),
         ("Graphs look odd", "since noon"),
         ("Brought over from incident.io:", "INC-1 https://app.incident.io/incidents/1"),
     ]
@@ -170,6 +174,14 @@ async def test_everything_comes_over_with_its_ids_and_numbers_and_leaves_again_a
         ("action", "Write an alert", True),
         ("follow_up", "Buy disks", False),
     ]
+    async with opened(settings) as backend:
+        assert isinstance(backend, LocalBackend)
+        updates = await backend.database.run(
+            lambda db: read_updates(db, incident_id=first.incident.id, sees_private=True, after=None, limit=9)
+        )
+        assert [(one.incident_status_id, one.severity_id, one.id) for one in updates] == [
+            ("01WATCHING", HOSTED, hosted.account.updates[0]["id"])
+        ]
     assert await attached(settings) == [("Notes", "https://wiki.example.com/1")]
     assert [person.slack_user_id for person in leak.members] == [BEN.slack_user_id]
     async with opened(settings) as backend:

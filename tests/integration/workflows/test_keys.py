@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from support.bot import RunningBot
 from support.errands import headline
@@ -176,7 +178,7 @@ async def test_an_action_is_added_changed_done_and_deleted_and_its_message_goes_
         "completed",
         ben,
     )
-    again = change.model_copy(update={"status": "outstanding"})
+    again = change.model_copy(update={"status": "outstanding", "unassigned": True})
     reopened = await requests.change_follow_up(CI, incident, added.id, again, None)
     assert (reopened.is_done, reopened.assignee, reopened.done_at) == (False, None, None)
     await requests.delete_follow_up(CI, incident, added.id)
@@ -205,3 +207,32 @@ async def test_nobody_gets_a_message_about_what_a_key_did(shared_bot: RunningBot
     bot.workspace.faults.plan("bookmarks.add", Fault(error="too_many_bookmarks"))
     await declared(bot)
     assert [told(bot, person) for person in ("ana", "ben")] == [[], []]
+
+
+async def test_what_a_program_adds_and_changes_before_there_is_a_channel_is_told_there_once_it_is(
+    shared_bot: RunningBot,
+) -> None:
+    bot, requests = shared_bot, shared_bot.app.key_requests()
+    bot.workspace.faults.plan("conversations.create", *[Fault(status=503)] * 3)
+    incident = await requests.declare(CI, "1", asked())
+    await requests.add_follow_up(CI, incident, UNWRITTEN.model_copy(update={"text": "page the DBA"}))
+    await requests.update(CI, incident, "u", ApiChange(message="we rolled back", severity_id="critical"))
+    await settled(bot)
+    posts = [words(post) for post in cards(bot, (await now(bot, incident)).slack_channel_id)]
+    for text in ("page the DBA", "we rolled back"):
+        assert sum(text in post for post in posts) == 1
+
+
+async def test_what_is_done_before_it_could_be_shown_is_not_shown_as_open(shared_bot: RunningBot) -> None:
+    bot, requests = shared_bot, shared_bot.app.key_requests()
+    incident = await declared(bot)
+    go_on = asyncio.Event()
+    bot.workspace.faults.plan("chat.postMessage", Fault(until=go_on))
+    added = await requests.add_follow_up(CI, incident, UNWRITTEN.model_copy(update={"text": "page the DBA"}))
+    await bot.workspace.begun("chat.postMessage")
+    change = FollowUpChange(key="", by=Person(), at=added.created_at, status="not_doing")
+    await requests.change_follow_up(CI, incident, added.id, change, None)
+    go_on.set()
+    await settled(bot)
+    (post,) = [post for post in cards(bot, incident.slack_channel_id) if "the DBA" in words(post)]
+    assert "Action will not be done: ~page the DBA~" in words(post)

@@ -10,6 +10,7 @@ from tocsin.backends.local import create
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.create import ulid
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
+from tocsin.backends.local.updates import add_update
 from tocsin.incidents.errors import Conflict, Refused, Unchanged
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry, display_name
 from tocsin.incidents.permissions import NOT_SEEN, Verb
@@ -49,6 +50,9 @@ _CHOICES = {
     "severity_id": ("severities", "That severity no longer exists. Choose another."),
     "incident_status_id": ("incident_statuses", "That status no longer exists. Choose another."),
 }
+
+UPDATED = frozenset({"message", "incident_status_id", "severity_id"})
+"""Parts of a change that make it an update."""
 
 Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
@@ -92,6 +96,8 @@ def change(
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
+        if {what for what, _, _ in said} & UPDATED:
+            add_update(db, incident_id, change, now)
         people = change.incident_role_assignments or change.invited or change.removed
         if people or {change.name, change.summary, change.visibility} != {None}:
             db.index_words(row["number"])
@@ -288,7 +294,7 @@ BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
 def listed(db: SqlConnection, query: str, value: str) -> list[FollowUp]:
     """Return the follow-ups that one of this module's queries finds."""
-    return [_follow_up(dict(row)) for row in db.query(query, [value])]
+    return [follow_up_in(dict(row)) for row in db.query(query, [value])]
 
 
 def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
@@ -300,9 +306,8 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
         create.remember_person(db, assignee, written(now))
         db.execute(
             """INSERT INTO follow_ups (id, incident_id, idempotency_key, kind, text, assignee_slack_user_id,
-                assignee_name, assignee_email, created_at, runbook_url, issue_url, description, updated_at,
-                creator_slack_user_id, creator_name, creator_email)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                assignee_name, assignee_email, created_at, runbook_url, issue_url, description, updated_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 ulid(now),
                 incident_id,
@@ -317,9 +322,6 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
                 request.issue_url,
                 request.description,
                 written(request.at),
-                request.by.slack_user_id,
-                request.by.name,
-                request.by.email,
             ],
         )
         _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
@@ -438,13 +440,13 @@ def _note(
     create.add_to_timeline(db, incident_id, entry, f"{key}:{did}")
 
 
-def _follow_up(kept: dict[str, Any]) -> FollowUp:
+def follow_up_in(kept: dict[str, Any]) -> FollowUp:
+    """Return the action or follow-up in a row of its table with the assignee's known name and address."""
     row = readable(kept)
     assignee = Person(
         slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]
     )
     # A file that is only read may be an earlier version's.
-    creator = Person(**{part: kept.get(f"creator_{part}") or None for part in Person.model_fields})
     is_done = row["done_at"] is not None
     status = kept.get("status")
     return FollowUp(
@@ -456,7 +458,6 @@ def _follow_up(kept: dict[str, Any]) -> FollowUp:
         assignee=assignee if any(assignee.model_dump().values()) else None,
         status=status if status in _STATUS_WORDS else "completed" if is_done else "outstanding",
         is_done=is_done,
-        creator=creator if creator != Person() else None,
         created_at=row["created_at"],
         updated_at=row["updated_at"] if kept.get("updated_at") else row["done_at"] or row["created_at"],
         done_at=row["done_at"],

@@ -28,7 +28,7 @@ from tocsin.incidents.model import (
     TimelineEntry,
 )
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import clean_text
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text
 
 NEEDED = ("triage", "live", "closed", "declined", "merged", "canceled")
 """Categories of which a status must stay, also where the hosted product has none."""
@@ -53,6 +53,10 @@ class Brought:
 def key_of(incident_id: str) -> str:
     """Return the idempotency key of an incident that was brought over."""
     return f"incident.io/{incident_id}"
+
+
+def _key_of_to_do(one: HostedToDo) -> str:
+    return key_of(f"{one.kind}/{one.id}")
 
 
 def own_id(incident: Incident) -> str:
@@ -213,6 +217,7 @@ class _Bringing:
             text = clean_text(entry.text, lines=True)
             told = entry.model_copy(update={"verb": clean_text(entry.verb), "text": text})
             create.add_to_timeline(self._db, self.id, told, entry_key)
+        self._record_updates()
         for one in self._hosted.to_dos:
             self._to_do(one)
         self._attachments()
@@ -320,6 +325,14 @@ class _Bringing:
         for item in self._hosted.items:
             entry = TimelineEntry(at=item.at, by=item.by, verb=item.title, text=item.description)
             yield key_of(item.id), entry
+        for one in self._hosted.to_dos:
+            word = FOLLOW_UP_WORDS[one.kind]
+            verb = f"added {'an' if one.kind == 'action' else 'a'} {word}:"
+            entry = TimelineEntry(at=one.created_at, by=one.creator, verb=verb, text=one.title)
+            yield f"{_key_of_to_do(one)}:added", entry
+            if one.done_at is not None:
+                entry = TimelineEntry(at=one.done_at, verb=f"Done, the {word}:", text=one.title)
+                yield f"{_key_of_to_do(one)}:completed", entry
         came = " ".join(filter(None, [incident.reference, incident.permalink]))
         yield key_of("import"), TimelineEntry(at=self._now, verb="Brought over from incident.io:", text=came)
 
@@ -345,12 +358,42 @@ class _Bringing:
                 entry = TimelineEntry(at=one.at, by=one.by, verb=Verb.UPDATE.timeline, text=one.message)
                 yield f"{key_of(one.id)}:message", entry
 
+    def _record_updates(self) -> None:
+        """Keep each update with the status and the severity that the incident had afterwards."""
+        incident = self._incident
+        status = self._choice("incident_statuses", incident.incident_status.model_dump())
+        severity = incident.severity and self._choice("severities", incident.severity.model_dump())
+        # From the last on: an update that sets nothing left what the next one found.
+        rows: list[Row] = []
+        for one in sorted(self._hosted.updates, key=lambda update: update.at, reverse=True):
+            if one.status is not None:
+                status = self._choice("incident_statuses", one.status.model_dump())
+            if one.severity is not None:
+                severity = self._choice("severities", one.severity.model_dump())
+            by = one.by or Person()
+            rows.append(
+                {
+                    "id": one.id,
+                    "incident_id": self.id,
+                    "idempotency_key": key_of(one.id),
+                    "timestamp": written(one.at),
+                    "actor_slack_user_id": by.slack_user_id,
+                    "actor_name": by.name,
+                    "actor_email": by.email,
+                    "message": one.message,
+                    "incident_status_id": status,
+                    "severity_id": severity,
+                }
+            )
+        for row in reversed(rows):
+            _insert(self._db, "incident_updates", row)
+
     def _to_do(self, one: HostedToDo) -> None:
-        assignee, creator = one.assignee or Person(), one.creator or Person()
+        assignee = one.assignee or Person()
         row = {
             "id": one.id,
             "incident_id": self.id,
-            "idempotency_key": key_of(f"{one.kind}/{one.id}"),
+            "idempotency_key": _key_of_to_do(one),
             "kind": one.kind,
             "text": one.title,
             "description": one.description,
@@ -358,9 +401,6 @@ class _Bringing:
             "assignee_slack_user_id": assignee.slack_user_id,
             "assignee_name": assignee.name,
             "assignee_email": assignee.email,
-            "creator_slack_user_id": creator.slack_user_id,
-            "creator_name": creator.name,
-            "creator_email": creator.email,
             "issue_url": one.issue_url,
             "created_at": written(one.created_at),
             "updated_at": written(one.updated_at),

@@ -29,6 +29,7 @@ from tocsin.backends.local.schema import (
     TABLES,
     TASKS,
     TIMESTAMPS,
+    UPDATED,
 )
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.postgresql import error_code, may_pass
@@ -142,6 +143,7 @@ _MIGRATIONS = {
     "memberships": _MEMBERS,
     "timestamps": TIMESTAMPS,
     "tasks": TASKS,
+    "updates": UPDATED,
     "automations": AUTOMATIONS,
     "changes_by_keys": BY_KEYS,
 }

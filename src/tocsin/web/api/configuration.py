@@ -6,86 +6,17 @@ Custom Fields V2, Custom Field Options V1).
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
 from tocsin.incidents.catalogue import Kind
 from tocsin.incidents.model import FieldKind
+from tocsin.web.api import choices, models
 from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, Handler
 from tocsin.web.api.errors import invalid, not_found
 
 B = TypeVar("B", bound=BaseModel)
-
-# Answers.
-
-
-class SeverityV1(Answer):
-    id: str
-    name: str
-    description: str
-    rank: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class IncidentStatusV1(Answer):
-    id: str
-    name: str
-    description: str
-    category: str
-    rank: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class IncidentRoleV2(Answer):
-    id: str
-    name: str
-    description: str
-    instructions: str
-    shortform: str
-    role_type: str
-    created_at: datetime
-    updated_at: datetime
-
-
-class CustomFieldV2(Answer):
-    id: str
-    name: str
-    description: str
-    field_type: FieldKind
-    created_at: datetime
-    updated_at: datetime
-
-
-class CustomFieldOptionV1(Answer):
-    id: str
-    custom_field_id: str
-    value: str
-    sort_key: int
-
-
-class SeveritiesShowResultV1(Answer):
-    severity: SeverityV1
-
-
-class IncidentStatusesShowResultV1(Answer):
-    incident_status: IncidentStatusV1
-
-
-class IncidentRolesShowResultV2(Answer):
-    incident_role: IncidentRoleV2
-
-
-class CustomFieldsShowResultV2(Answer):
-    custom_field: CustomFieldV2
-
-
-class CustomFieldOptionsShowResultV1(Answer):
-    custom_field_option: CustomFieldOptionV1
-
 
 # Bodies.
 
@@ -134,16 +65,16 @@ class NewOptionPayload(OptionPayload):
 # Handlers.
 
 
-async def create_severity(call: ApiCall) -> SeveritiesShowResultV1:
+async def create_severity(call: ApiCall) -> choices.SeveritiesShowResultV1:
     """Add a severity."""
     made = await _create(call, "severities", SeverityPayload)
-    return SeveritiesShowResultV1(severity=_read(SeverityV1, made))
+    return choices.SeveritiesShowResultV1(severity=_read(models.SeverityV2, made))
 
 
-async def update_severity(call: ApiCall) -> SeveritiesShowResultV1:
+async def update_severity(call: ApiCall) -> choices.SeveritiesShowResultV1:
     """Change a severity."""
     changed = await _update(call, "severities", SeverityPayload)
-    return SeveritiesShowResultV1(severity=_read(SeverityV1, changed))
+    return choices.SeveritiesShowResultV1(severity=_read(models.SeverityV2, changed))
 
 
 async def delete_severity(call: ApiCall) -> None:
@@ -151,16 +82,16 @@ async def delete_severity(call: ApiCall) -> None:
     await _delete(call, "severities")
 
 
-async def create_status(call: ApiCall) -> IncidentStatusesShowResultV1:
+async def create_status(call: ApiCall) -> choices.IncidentStatusesShowResultV1:
     """Add a status behind the others of its category."""
     made = await _create(call, "incident_statuses", NewStatusPayload)
-    return IncidentStatusesShowResultV1(incident_status=_read(IncidentStatusV1, made))
+    return choices.IncidentStatusesShowResultV1(incident_status=_read(models.IncidentStatusV2, made))
 
 
-async def update_status(call: ApiCall) -> IncidentStatusesShowResultV1:
+async def update_status(call: ApiCall) -> choices.IncidentStatusesShowResultV1:
     """Change the name and the description of a status."""
     changed = await _update(call, "incident_statuses", StatusPayload)
-    return IncidentStatusesShowResultV1(incident_status=_read(IncidentStatusV1, changed))
+    return choices.IncidentStatusesShowResultV1(incident_status=_read(models.IncidentStatusV2, changed))
 
 
 async def delete_status(call: ApiCall) -> None:
@@ -168,16 +99,16 @@ async def delete_status(call: ApiCall) -> None:
     await _delete(call, "incident_statuses")
 
 
-async def create_role(call: ApiCall) -> IncidentRolesShowResultV2:
+async def create_role(call: ApiCall) -> choices.IncidentRolesShowResultV2:
     """Add a role."""
     made = await _create(call, "incident_roles", RolePayload)
-    return IncidentRolesShowResultV2(incident_role=_read(IncidentRoleV2, made))
+    return choices.IncidentRolesShowResultV2(incident_role=_read(models.IncidentRoleV2, made))
 
 
-async def update_role(call: ApiCall) -> IncidentRolesShowResultV2:
+async def update_role(call: ApiCall) -> choices.IncidentRolesShowResultV2:
     """Change a role."""
     changed = await _update(call, "incident_roles", RolePayload)
-    return IncidentRolesShowResultV2(incident_role=_read(IncidentRoleV2, changed))
+    return choices.IncidentRolesShowResultV2(incident_role=_read(models.IncidentRoleV2, changed))
 
 
 async def delete_role(call: ApiCall) -> None:
@@ -185,16 +116,16 @@ async def delete_role(call: ApiCall) -> None:
     await _delete(call, "incident_roles")
 
 
-async def create_field(call: ApiCall) -> CustomFieldsShowResultV2:
+async def create_field(call: ApiCall) -> choices.CustomFieldsShowResultV2:
     """Add a custom field; forms ask a select field once it has an option."""
     made = await _create(call, "custom_fields", NewFieldPayload)
-    return CustomFieldsShowResultV2(custom_field=_read(CustomFieldV2, made))
+    return choices.CustomFieldsShowResultV2(custom_field=_read(models.CustomFieldV2, made))
 
 
-async def update_field(call: ApiCall) -> CustomFieldsShowResultV2:
+async def update_field(call: ApiCall) -> choices.CustomFieldsShowResultV2:
     """Change the name and the description of a custom field."""
     changed = await _update(call, "custom_fields", FieldPayload)
-    return CustomFieldsShowResultV2(custom_field=_read(CustomFieldV2, changed))
+    return choices.CustomFieldsShowResultV2(custom_field=_read(models.CustomFieldV2, changed))
 
 
 async def delete_field(call: ApiCall) -> None:
@@ -202,16 +133,18 @@ async def delete_field(call: ApiCall) -> None:
     await _delete(call, "custom_fields")
 
 
-async def create_option(call: ApiCall) -> CustomFieldOptionsShowResultV1:
+async def create_option(call: ApiCall) -> choices.CustomFieldOptionsShowResultV1:
     """Add an option to a select field."""
     made = await _create(call, "custom_field_options", NewOptionPayload)
-    return CustomFieldOptionsShowResultV1(custom_field_option=_read(CustomFieldOptionV1, made))
+    return choices.CustomFieldOptionsShowResultV1(custom_field_option=_read(models.CustomFieldOptionV2, made))
 
 
-async def update_option(call: ApiCall) -> CustomFieldOptionsShowResultV1:
+async def update_option(call: ApiCall) -> choices.CustomFieldOptionsShowResultV1:
     """Change the text or the place of an option."""
     changed = await _update(call, "custom_field_options", OptionPayload)
-    return CustomFieldOptionsShowResultV1(custom_field_option=_read(CustomFieldOptionV1, changed))
+    return choices.CustomFieldOptionsShowResultV1(
+        custom_field_option=_read(models.CustomFieldOptionV2, changed)
+    )
 
 
 async def delete_option(call: ApiCall) -> None:
@@ -261,20 +194,22 @@ def _deletes(path: str, handler: Handler, status: int) -> Endpoint:
     return Endpoint("DELETE", f"{path}/{{id}}", handler, None, "settings", status=status)
 
 
-CONFIGURATION: Final = (
-    _adds("/v1/severities", create_severity, SeveritiesShowResultV1, SeverityPayload),
-    _changes("/v1/severities", update_severity, SeveritiesShowResultV1, SeverityPayload),
+_OPTION = choices.CustomFieldOptionsShowResultV1
+
+ENDPOINTS: Final = (
+    _adds("/v1/severities", create_severity, choices.SeveritiesShowResultV1, SeverityPayload),
+    _changes("/v1/severities", update_severity, choices.SeveritiesShowResultV1, SeverityPayload),
     _deletes("/v1/severities", delete_severity, 202),
-    _adds("/v1/incident_statuses", create_status, IncidentStatusesShowResultV1, NewStatusPayload),
-    _changes("/v1/incident_statuses", update_status, IncidentStatusesShowResultV1, StatusPayload),
+    _adds("/v1/incident_statuses", create_status, choices.IncidentStatusesShowResultV1, NewStatusPayload),
+    _changes("/v1/incident_statuses", update_status, choices.IncidentStatusesShowResultV1, StatusPayload),
     _deletes("/v1/incident_statuses", delete_status, 202),
-    _adds("/v2/incident_roles", create_role, IncidentRolesShowResultV2, RolePayload),
-    _changes("/v2/incident_roles", update_role, IncidentRolesShowResultV2, RolePayload),
+    _adds("/v2/incident_roles", create_role, choices.IncidentRolesShowResultV2, RolePayload),
+    _changes("/v2/incident_roles", update_role, choices.IncidentRolesShowResultV2, RolePayload),
     _deletes("/v2/incident_roles", delete_role, 204),
-    _adds("/v2/custom_fields", create_field, CustomFieldsShowResultV2, NewFieldPayload),
-    _changes("/v2/custom_fields", update_field, CustomFieldsShowResultV2, FieldPayload),
+    _adds("/v2/custom_fields", create_field, choices.CustomFieldsShowResultV2, NewFieldPayload),
+    _changes("/v2/custom_fields", update_field, choices.CustomFieldsShowResultV2, FieldPayload),
     _deletes("/v2/custom_fields", delete_field, 204),
-    _adds("/v1/custom_field_options", create_option, CustomFieldOptionsShowResultV1, NewOptionPayload),
-    _changes("/v1/custom_field_options", update_option, CustomFieldOptionsShowResultV1, OptionPayload),
+    _adds("/v1/custom_field_options", create_option, _OPTION, NewOptionPayload),
+    _changes("/v1/custom_field_options", update_option, _OPTION, OptionPayload),
     _deletes("/v1/custom_field_options", delete_option, 204),
 )

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from tocsin.incidents.errors import Conflict, Refused, TocsinError, Unavailable, Withheld
+from tocsin.incidents.errors import Conflict, NotPermitted, Refused, TocsinError, Unavailable, Withheld
 
 PREFIXES = ("/v1/", "/v2/", "/v3/")
 """Paths of the API; everything below them is answered in its form."""
@@ -93,7 +93,7 @@ def translate(error: TocsinError) -> ApiError:
     if isinstance(error, Unavailable):
         wait = str(max(1, math.ceil(error.retry_after or PATIENCE)))
         return ApiError(503, Problem("unavailable", str(error)), headers={"Retry-After": wait})
-    if isinstance(error, Withheld):
+    if isinstance(error, NotPermitted | Withheld):
         return ApiError(403, Problem("forbidden", error.sentence))
     if isinstance(error, Refused):
         fields = [Problem("invalid_value", said, field) for field, said in error.fields.items()]
