@@ -14,6 +14,7 @@ from support.postgresql import PostgresqlServer
 from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.listing import IncidentListing
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
 
@@ -34,6 +35,17 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "20 closed ones": lambda kept, _: kept.matching(IncidentFilter(is_open=False), limit=20),
     "20 of one severity": lambda kept, _: kept.matching(IncidentFilter(severity_id="major"), limit=20),
     "20 somebody may see": lambda kept, _: kept.matching(IncidentFilter(visible_to=ANA), limit=20),
+    "20 by the API": lambda kept, _: kept.reader.page(IncidentListing(sees_private=False, limit=20)),
+    "20 by the API from the middle on": lambda kept, size: kept.reader.page(
+        IncidentListing(sees_private=False, oldest_first=True, after=f"{size // 2:026}", limit=20)
+    ),
+    "20 of a status by the API": lambda kept, _: kept.reader.page(
+        IncidentListing(sees_private=True, statuses=frozenset({"investigating", "closed"}), limit=5)
+    ),
+    "20 of a severity by the API": lambda kept, _: kept.reader.page(
+        IncidentListing(sees_private=False, severities=frozenset({"major", "minor"}), limit=20)
+    ),
+    "their number": lambda kept, _: kept.reader.total(IncidentListing(sees_private=True)),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
 

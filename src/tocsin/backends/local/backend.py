@@ -54,7 +54,6 @@ class LocalBackend:
         self._public_url = public_url
         self._clock = clock
         self._reading = asyncio.Lock()
-        self.reader = LocalReader(database, self._read)
 
     @classmethod
     async def open(
@@ -89,6 +88,11 @@ class LocalBackend:
         """
         database = await IncidentFile.read(where) if isinstance(where, Path) else PostgresqlDatabase(where)
         return cls(database, config, public_url=public_url, clock=clock)
+
+    @property
+    def reader(self) -> LocalReader:
+        """The reads of the API."""
+        return LocalReader(self.database, self._read)
 
     def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""

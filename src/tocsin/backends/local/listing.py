@@ -18,6 +18,9 @@ from tocsin.incidents.errors import Refused
 LOOKED_AT = 5_000
 """Most rows that a page looks at along one index."""
 
+NEAR = 4
+"""So many times the size of a page are looked at first."""
+
 STANDARD = frozenset({"standard", "retrospective"})
 """Modes that a list has unless others are asked for (incident.io, Incidents V2, List)."""
 
@@ -145,24 +148,25 @@ def _walked(
     db: SqlConnection, wanted: IncidentListing, walk: _Walk, start: int | None
 ) -> tuple[list[int], int | None]:
     """Return numbers of one walk, and the last number it looked at if it had to stop there."""
-    place, order = ("i.number > ?", "ASC") if wanted.oldest_first else ("i.number < ?", "DESC")
+    before, until, order = (">", "<=", "ASC") if wanted.oldest_first else ("<", ">=", "DESC")
     conditions, parameters = list(walk.conditions), list(walk.parameters)
     if start is not None:
-        conditions.append(place)
+        conditions.append(f"i.number {before} ?")
         parameters.append(start)
-    rows = (
-        "SELECT i.id, i.number, i.mode, i.severity_id, i.incident_type_id, i.created_at, i.updated_at"
-        f" FROM incidents i{db.indexed_by(walk.index)} WHERE {' AND '.join(conditions)}"
-        f" ORDER BY i.number {order} LIMIT {LOOKED_AT}"
-    )
+    rows = f"SELECT i.number FROM incidents i{db.indexed_by(walk.index)} WHERE {{}} ORDER BY i.number {order}"
     among, values = _filters(wanted)
-    query = f"SELECT i.number FROM ({rows}) i WHERE {among} ORDER BY i.number {order} LIMIT ?"
-    found = [row[0] for row in db.execute(query, [*parameters, *values, wanted.limit + 1])]
-    if len(found) > wanted.limit:
-        return found, None
-    edge = "MAX" if wanted.oldest_first else "MIN"
-    looked = db.execute(f"SELECT COUNT(*), {edge}(i.number) FROM ({rows}) i", parameters).fetchone()
-    return found, looked[1] if looked[0] == LOOKED_AT else None
+    # Most pages are full after a few rows, so that the far end need not be found.
+    for looked_at in (NEAR * (wanted.limit + 1), LOOKED_AT):
+        end = f"{rows.format(' AND '.join(conditions))} LIMIT 1 OFFSET {looked_at - 1}"
+        row = db.execute(end, parameters).fetchone()
+        reached = [] if row is None else [int(row[0])]
+        bounded = [*conditions, *([f"i.number {until} ?"] if reached else []), among]
+        query = f"{rows.format(' AND '.join(bounded))} LIMIT ?"
+        given = [*parameters, *reached, *values, wanted.limit + 1]
+        found = [one[0] for one in db.execute(query, given)]
+        if len(found) > wanted.limit or not reached:
+            return found, None
+    return found, reached[0]
 
 
 def _where(db: SqlConnection, wanted: IncidentListing, walk: _Walk) -> tuple[str, list[Any]]:

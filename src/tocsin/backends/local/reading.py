@@ -38,7 +38,7 @@ from tocsin.incidents.model import (
 T = TypeVar("T")
 ReadQuery = Callable[[SqlConnection, str, Sequence[Any]], list[Incident]]
 
-COUNTED = 10_000
+COUNTED = 1_000
 """Most matches that are counted, so that a page costs the same however many there are."""
 
 
@@ -78,39 +78,45 @@ class ReadIncidents:
     """Time of the last timeline entry, by incident id."""
     after: str | None = None
     """Cursor of the next page; None if this is the last one."""
-    total: int | None = None
-    """Number of all matches; None if counting them would take long."""
 
 
 def read_choices(db: SqlConnection) -> Choices:
     """Return all choices."""
     options: dict[str, list[FieldOption]] = {}
-    asked = "SELECT * FROM custom_field_options WHERE archived_at IS NULL ORDER BY sort_key, id"
-    for row in map(readable, db.query(asked)):
+    asked = "SELECT * FROM custom_field_options WHERE custom_field_id >= '' AND archived_at IS NULL"
+    for row in sorted(map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["id"])):
         options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
     return Choices(
-        severities=_kept(db, "severities", "rank, id", lambda row: Severity(**row)),
-        statuses=_kept(db, "incident_statuses", "rank, id", lambda row: Status(**row)),
-        types=_kept(db, "incident_types", "name, id", lambda row: IncidentType(**row)),
+        severities=_kept(db, "severities", "rank", lambda row: Severity(**row)),
+        statuses=_kept(db, "incident_statuses", "rank", lambda row: Status(**row)),
+        types=_kept(db, "incident_types", "name", lambda row: IncidentType(**row)),
         roles=_kept(db, "incident_roles", "rowid", lambda row: Role(**row)),
         fields=_kept(
             db,
             "custom_fields",
-            "rank, id",
+            "rank",
             lambda row: CustomField(**row, options=tuple(options.get(row["id"], ()))),
         ),
-        timestamps=_kept(db, "incident_timestamps", "rank, id", lambda row: IncidentTimestamp(**row)),
+        timestamps=_kept(db, "incident_timestamps", "rank", lambda row: IncidentTimestamp(**row)),
     )
 
 
 def _kept(db: SqlConnection, table: str, order: str, read: Callable[[Row], T]) -> dict[str, Kept[T]]:
     # Table and order come only from this module.
     found: dict[str, Kept[T]] = {}
-    for plain in db.query(f"SELECT * FROM {table} ORDER BY {order}"):
+    # The condition lets PostgreSQL take the index of the ids (see SESSION there).
+    rows = list(db.query(f"SELECT t.{order} AS place, t.* FROM {table} t WHERE t.id >= ''"))
+    for plain in sorted(rows, key=_place):
         row = readable(plain)
         is_archived = plain["archived_at"] is not None
         found[row["id"]] = Kept(read(row), row["created_at"], row["updated_at"], is_archived)
     return found
+
+
+def _place(row: Row) -> tuple[int, str, str]:
+    """Return the place of a row among the others, also for one that was edited by hand."""
+    place = row["place"]
+    return (place, "", row["id"]) if isinstance(place, int) else (0, str(place), row["id"])
 
 
 _ACTIVITY = """
@@ -141,9 +147,8 @@ def read_page(
         found = read(by_number, listed.numbers)
     if wanted.oldest_first:
         found.reverse()
-    total = count_up_to(db, wanted, COUNTED)
     choices, activity = read_choices(db), read_activity(db, [incident.id for incident in found])
-    return ReadIncidents(found, choices, activity, listed.after, total)
+    return ReadIncidents(found, choices, activity, listed.after)
 
 
 # People.
@@ -257,6 +262,10 @@ class LocalReader:
     async def page(self, wanted: IncidentListing) -> ReadIncidents:
         """Return a page of incidents. Raises Refused for an unknown cursor."""
         return await self._database.run(lambda db: read_page(db, wanted, partial(self._read_query, db)))
+
+    async def total(self, wanted: IncidentListing) -> int | None:
+        """Return the number of all matches; None if there are more than are counted."""
+        return await self._database.run(lambda db: count_up_to(db, wanted, COUNTED))
 
     async def around(self, incident: Incident) -> ReadIncidents:
         """Return an incident that was found already, with what the API says besides."""

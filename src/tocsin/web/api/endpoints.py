@@ -116,7 +116,7 @@ class Endpoint:
     @property
     def status_without_body(self) -> int:
         """Status of an answer without a body."""
-        return 204 if self.status == 200 else self.status
+        return self.status if self.answer is None and self.status != 200 else 204
 
     @property
     def summary(self) -> str:

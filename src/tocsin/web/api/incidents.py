@@ -65,8 +65,9 @@ async def list_incidents(call: ApiCall) -> models.IncidentsListResultV2:
     if query.filter_mode == "any" and len(asked) > 1:
         raise invalid("filter_mode", "Only `all` is served where there are several filters.")
     choices = await call.backend.reader.choices()
-    read = await call.backend.reader.page(_listing(call, query, choices))
-    meta = _meta(read, query)
+    wanted = _listing(call, query, choices)
+    read = await call.backend.reader.page(wanted)
+    meta = await _meta(call, wanted, read)
     return models.IncidentsListResultV2(incidents=serializers.incidents_v2(read), pagination_meta=meta)
 
 
@@ -92,7 +93,7 @@ async def list_incidents_v1(call: ApiCall) -> models.IncidentsListResultV1:
         limit=query.page_size,
     )
     read = await call.backend.reader.page(wanted)
-    meta = _meta(read, query)
+    meta = await _meta(call, wanted, read)
     return models.IncidentsListResultV1(incidents=serializers.incidents_v1(read), pagination_meta=meta)
 
 
@@ -102,8 +103,9 @@ async def show_incident_v1(call: ApiCall) -> models.IncidentsShowResultV1:
     return models.IncidentsShowResultV1(incident=serializers.incidents_v1(read)[0])
 
 
-def _meta(read: ReadIncidents, query: PageQuery) -> PaginationMetaWithTotal:
-    return PaginationMetaWithTotal(after=read.after, page_size=query.page_size, total_record_count=read.total)
+async def _meta(call: ApiCall, wanted: IncidentListing, read: ReadIncidents) -> PaginationMetaWithTotal:
+    total = await call.backend.reader.total(wanted)
+    return PaginationMetaWithTotal(after=read.after, page_size=wanted.limit, total_record_count=total)
 
 
 def _listing(call: ApiCall, query: IncidentsQueryV2, choices: Choices) -> IncidentListing:

@@ -179,7 +179,7 @@ def _limited(progress: _Progress) -> dict[str, object]:
     turn, key = progress.turn, progress.key
     if turn is None or turn.allowed or key is None:
         return {}
-    return {"rate_limit": {"name": key.name, "limit": 1200, "remaining": 0}}
+    return {"rate_limit": {"name": key.name, "limit": turn.limit, "remaining": 0}}
 
 
 async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tocsin.web.api.endpoints import Answer, ApiCall
+from tocsin.web.api.errors import not_found
 from tocsin.web.api.query import PageQuery, PaginationMeta
 
 
@@ -33,7 +34,7 @@ class CatalogListEntriesResultV3(Answer):
 
 
 class EntriesQuery(PageQuery):
-    catalog_type_id: str | None = Field(None, description="Id of the catalog type.")
+    catalog_type_id: str = Field(description="Id of the catalog type.")
 
 
 def _none(query: PageQuery) -> PaginationMeta:
@@ -56,5 +57,5 @@ async def list_catalog_types(call: ApiCall) -> CatalogListTypesResultV3:
 
 
 async def list_catalog_entries(call: ApiCall) -> CatalogListEntriesResultV3:
-    """List no catalog entries: there is no catalog here."""
-    return CatalogListEntriesResultV3(catalog_entries=[], pagination_meta=_none(call.query_as(EntriesQuery)))
+    """Answer that there is no catalog type of this id, since there is none at all."""
+    raise not_found()
