@@ -360,3 +360,17 @@ async def test_timeline_items_and_attachments_are_there_once(bot: RunningBot, ci
     assert (await ci.ok("GET", asked))["incident_attachments"] == []
     entries = [entry.verb for entry in await bot.backend.timeline(incident.id)]
     assert (entries.count("attached"), entries.count("took away the attachment")) == (1, 1)
+
+
+async def test_nothing_is_promised_while_the_database_is_away(bot: RunningBot, ci: Client) -> None:
+    journal = bot.folder / "journal.db"
+    moved = journal.rename(journal.with_name("moved.db"))
+    try:
+        body = {"idempotency_key": "1", "visibility": "public", "name": "slow", "severity_id": "major"}
+        answer = await ci.ask("POST", "/v2/incidents", body)
+    finally:
+        moved.rename(journal)
+    assert (answer.status_code, answer.headers["Retry-After"].isdecimal()) == (503, True)
+    assert answer.json()["errors"][0]["code"] == "unavailable"
+    assert await how_many(bot) == 0
+    assert (await ci.declare())["reference"] == "INC-1"
