@@ -62,7 +62,7 @@ class HostedAttachment(FrozenModel):
     """A resource that is attached to an incident."""
 
     id: str
-    resource_type: str = "other"
+    resource_type: str = "arbitrary_url"
     external_id: str = ""
     permalink: str = ""
     title: str = ""

@@ -69,7 +69,7 @@ async def fill(hosted: IncidentIo, server: IncidentIoServer) -> None:
     await hosted.complete_follow_up(todo.id, ANA, DAWN, "d")
     ask = FollowUpRequest(key="f", kind="follow_up", text="Buy disks", assignee=BEN, **by)
     await hosted.add_follow_up(first.id, ask)
-    resource = {"resource_type": "other", "permalink": "https://wiki.example.com/1", "title": "Notes"}
+    resource = {"resource_type": "arbitrary_url", "permalink": "https://wiki.example.com/1", "title": "Notes"}
     resource["external_id"] = "1"
     account.attachments.append({"id": "01ATT", "incident_id": first.id, "resource": resource})
 

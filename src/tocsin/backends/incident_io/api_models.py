@@ -484,7 +484,7 @@ class IdentityResponse(Response):
 
 
 class AttachedResource(Response):
-    resource_type: str = "other"
+    resource_type: str = "arbitrary_url"
     external_id: str = ""
     permalink: str = ""
     title: str = ""

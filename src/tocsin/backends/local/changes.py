@@ -232,7 +232,9 @@ def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
     is_private = row["visibility"] != "public"
     sees = "SELECT 1 FROM incident_people WHERE number = ? AND slack_user_id = ?"
     by = change.by.slack_user_id
-    if is_private and db.execute(sees, [row["number"], by]).fetchone() is None:
+    # An API key is nobody in Slack; the API has checked that it may see private incidents.
+    is_person = by is not None
+    if is_private and is_person and db.execute(sees, [row["number"], by]).fetchone() is None:
         raise Refused(NOT_SEEN)
     for person in change.invited:
         # People who were brought into the channel of a public incident do not see it once it is private.

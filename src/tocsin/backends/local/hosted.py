@@ -419,7 +419,12 @@ class _Bringing:
         ]
         for url, title in links:
             if url:
-                more = {"resource_type": "other", "external_id": url, "permalink": url, "title": title}
+                more = {
+                    "resource_type": "arbitrary_url",
+                    "external_id": url,
+                    "permalink": url,
+                    "title": title,
+                }
                 found.append({"id": ulid(self._now), **more})
         for row in found:
             identity = (row["resource_type"], row["external_id"])
