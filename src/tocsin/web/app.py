@@ -26,7 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.api.errors import PREFIXES, broken
+from tocsin.web.api.errors import PREFIXES, broken, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
@@ -171,6 +171,9 @@ def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], A
 def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if request.url.path.startswith(PREFIXES):
+            # A path with a line break in it is none that Starlette hands on.
+            return nowhere(str(uuid4()))
         if error.status_code == 404:
             return pages.not_found(request)
         kind = "method_not_allowed" if error.status_code == 405 else "invalid_request_error"

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,8 +44,8 @@ async def fleet(
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
     config.write_text(CONFIG.format(url=services.url))
-    paging = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES}
-    async with running_fleet(folder, modules_postgresql, **paging) as running:
+    more = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES}
+    async with running_fleet(folder, modules_postgresql, **more) as running:
         yield running
 
 
@@ -65,18 +66,46 @@ async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet
     assert len(fleet.posts(channel)) == 1
 
 
+async def by_a_client(fleet: Fleet, number: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What this replica answers a client."""
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as client:
+        url = f"{fleet.replicas[number].url}{path}"
+        answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {API_TOKEN}"})
+    assert answer.is_success, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
 async def test_a_severity_that_one_replica_adds_is_in_the_forms_of_the_other(fleet: Fleet) -> None:
-    async with httpx.AsyncClient(base_url=fleet.replicas[0].url, trust_env=False) as client:
-        new = {"name": "Cosmetic", "description": "Nobody minds", "rank": -1}
-        allowed = {"Authorization": f"Bearer {API_TOKEN}"}
-        made = await client.post("/v1/severities", json=new, headers=allowed)
-        assert made.status_code == 201, made.text
+    new = {"name": "Cosmetic", "description": "Nobody minds", "rank": -1}
+    await by_a_client(fleet, 0, "/v1/severities", new)
     fleet.to(1)
     offered = ""
     async with asyncio.timeout(LIMIT):
         while "Cosmetic" not in offered:
             offered = str((await fleet.open_form("the heading is crooked")).payload)
             await fleet.slack.workspace.dismiss(fleet.slack.person("ana"), whole_stack=True)
+
+
+async def test_what_a_client_sends_to_two_replicas_at_once_is_done_once_and_answered_by_both(
+    fleet: Fleet,
+) -> None:
+    body = {
+        "idempotency_key": "1",
+        "visibility": "public",
+        "name": "declared by a client",
+        "severity_id": "major",
+    }
+    told = await asyncio.gather(*(by_a_client(fleet, one, "/v2/incidents", body) for one in (0, 1, 0, 1)))
+    (incident,) = {one["incident"]["id"]: one["incident"] for one in told}.values()
+    update = {"idempotency_key": "u", "incident_id": incident["id"], "message": "we rolled back"}
+    given = await asyncio.gather(*(by_a_client(fleet, one, "/v2/incident_updates", update) for one in (0, 1)))
+    assert given[0] == given[1]
+    await fleet.quiet()
+    assert [name for _, name in fleet.incidents()].count("declared by a client") == 1
+    (channel,) = fleet.channels_named(f"{incident['reference'].lower()}-")
+    posts = [words(post) for post in fleet.posts(channel)]
+    assert (len(posts), sum("we rolled back" in post for post in posts)) == (2, 1)
 
 
 async def test_one_message_declared_by_two_people_on_two_replicas_is_one_incident(fleet: Fleet) -> None:

@@ -115,6 +115,11 @@ def _problems(error: ValidationError) -> Iterable[Problem]:
         yield Problem("is_required" if missing else "invalid_value", message, place)
 
 
+def nowhere(request_id: str) -> Response:
+    """Return the answer for a path that is no endpoint's."""
+    return answer_to(ApiError(404, Problem("not_found", "There is no such endpoint.")), request_id)
+
+
 def broken(request_id: str) -> Response:
     """Return the answer for a fault of ours; the log says more under the same id."""
     return answer_to(
