@@ -2,76 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import pytest_asyncio
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import Case, GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from support.api_run import Run, running_api
 from support.api_sdk import Sdk, filters, said
-from support.api_world import SECRET, World, filled_world
-from support.declarations import Ticking
-from support.operated import free_port, operated
-from support.slack import running_workspace
-from support.terminal import Terminal
+from support.api_world import SECRET, World
 
-from slack_emulator.manifest import Manifest
-from tocsin.backends.local import LocalBackend
-from tocsin.config import IncidentConfig
-from tocsin.slack import routes
 from tocsin.web.api.table import ENDPOINTS
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 
-@dataclass
-class Run:
-    """The running bot, the incidents that it found, the SDK with a key, and a key that writes."""
-
-    url: str
-    world: World
-    sdk: Sdk
-    writing: str
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    folder, port = tmp_path_factory.mktemp("tocsin"), free_port()
-    data = folder / "data"
-    data.mkdir(mode=0o700)
-    backend = await LocalBackend.open(
-        data / "incidents.db", IncidentConfig(), public_url=f"http://127.0.0.1:{port}", clock=Ticking()
-    )
-    world = await filled_world(backend)
-    await backend.close()
-    manifest = routes.manifest(None, pages="http://127.0.0.1")
-    async with (
-        running_workspace(Manifest.from_dict(manifest)) as slack,
-        operated(slack, folder, port) as bot,
-    ):
-        keys = Terminal(folder)
-        made = await keys.run("keys", "create", "sdk", TOCSIN_DATA_DIR=str(data))
-        also = await keys.run(
-            *("keys", "create", "writing", "--may", "view,create,edit"), TOCSIN_DATA_DIR=str(data)
-        )
-        assert (made.code, made.lines) == (0, ["It is not shown again."]), made
-        yield Run(bot.url, world, Sdk(bot.url, made.out.strip()), also.out.strip())
-        log = bot.log
-        assert await bot.stopped() == 0
-    assert "Traceback" not in log
-    assert made.out.strip() not in log
+    async with running_api(tmp_path_factory.mktemp("tocsin")) as running:
+        yield running
 
 
 def ids_of(world: World) -> dict[str, str]:
@@ -145,43 +92,3 @@ async def test_the_official_sdk_reads_our_errors(run: Run) -> None:
     assert (stranger.type_, stranger.errors[0].code) == ("authentication_error", "unauthenticated")
     asked = await run.sdk.call("GET", "/v2/incidents", page_size=1000)
     assert asked.errors[0].source.pointer == "/page_size"
-
-
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
-"""All but whether everything that the description allows is accepted: a cursor has to be one of ours."""
-
-
-def tried(operation: APIOperation[Any, Any, Any, Any], url: str, key: str) -> None:
-    """Ask for what the description allows, and for what it does not; each answer is as described."""
-
-    @settings(
-        max_examples=4,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
-    def ask(case: Case) -> None:
-        answer = case.call(base_url=url, headers={"Authorization": f"Bearer {key}"})
-        case.validate_response(answer, checks=CHECKS)
-
-    ask()
-
-
-async def test_every_answer_is_as_the_served_description_says_whatever_is_asked(run: Run) -> None:
-    def try_all() -> int:
-        schema = schemathesis.openapi.from_url(f"{run.url}/v1/openapiV3.json")
-        operations = [found.ok() for found in schema.get_all_operations()]
-        for operation in operations:
-            tried(operation, run.url, run.writing)
-        return len(operations)
-
-    assert await asyncio.to_thread(try_all) == len(ENDPOINTS)

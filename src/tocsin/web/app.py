@@ -26,7 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.api.errors import PREFIXES, broken, nowhere
+from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
@@ -186,8 +186,4 @@ def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette sends this answer outside the middleware, so it needs the middleware's headers here.
-    if request.url.path.startswith(PREFIXES):
-        answer = broken(str(uuid4()))
-        answer.headers.update(HEADERS)
-        return answer
     return PlainTextResponse("Something went wrong here; the log says what.\n", 500, headers=HEADERS)
