@@ -427,3 +427,15 @@ async def test_without_a_postgresql_database_it_says_which_setting_to_set(
 
 def test_every_table_of_the_journal_comes_over_or_belongs_to_its_database() -> None:
     assert set(TABLES.tables) - set(COPIED) == {"tocsin_pulse", "tocsin_seals", "tocsin_claims"}
+
+
+async def test_what_to_come_from_is_named_and_its_key_is_asked_for(terminal: Terminal) -> None:
+    ways = ((), ("incidents.db", "--from", "incident.io"), ("--from", "incident.io"))
+    nothing, both, no_key = await asyncio.gather(
+        *(terminal.run("incidents", "import", *arguments) for arguments in ways)
+    )
+    for misused in (nothing, both):
+        assert misused.code == 2
+        assert "give a file, or --from incident.io" in misused.err
+    assert (no_key.code, no_key.out) == (2, "")
+    assert no_key.err.startswith("INCIDENT_IO_API_KEY is not set: ")

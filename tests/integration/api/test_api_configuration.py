@@ -56,12 +56,13 @@ async def test_each_resource_is_made_changed_and_deleted_with_the_status_codes_o
         assert made.status_code == 201, made.text
         entry = made.json()[name]
         assert {**entry, **new} == entry
+        assert await api.json(f"{path}/{entry['id']}", key) == {name: entry}
         changed = await api.ask(f"{path}/{entry['id']}", key, "PUT", json=change)
         assert changed.status_code == 200, changed.text
         assert changed.json()[name] == {**changed.json()[name], **change, "id": entry["id"]}
         gone = await api.ask(f"{path}/{entry['id']}", key, "DELETE")
         assert (gone.status_code, gone.content) == (deleted, b"")
-        for method in ("PUT", "DELETE"):
+        for method in ("GET", "PUT", "DELETE"):
             again = await api.ask(f"{path}/{entry['id']}", key, method, json=change)
             assert again.status_code == 404, again.text
 

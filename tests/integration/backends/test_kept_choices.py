@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.declarations import DAWN, Ticking, declaration
+from support.declarations import ANA, DAWN, Ticking, declaration
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
@@ -16,6 +17,7 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.catalogue import Kind
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldOption, FieldValue, PersonId
+from tocsin.incidents.requests import IncidentChange
 from tocsin.storage.postgresql import create_schema, postgresql_engine
 
 Open = Callable[..., Awaitable[LocalBackend]]
@@ -251,3 +253,17 @@ async def test_the_file_rules_what_it_names_and_the_database_the_rest(open_local
     assert "Waiting" in [one.name for one in form.statuses]
     # Named in the file again, it rules again.
     assert [one.name for one in (await (await open_local(ruled)).form()).severities] == ["Low", "High"]
+
+
+async def test_a_rule_that_means_a_status_means_another_of_that_name_that_was_made_since(
+    open_local: Open,
+) -> None:
+    backend = await open_local()
+    await backend.catalogue.delete("incident_statuses", "fixing")
+    new = {"name": "Fixing", "description": "", "category": "live"}
+    fixing = await backend.catalogue.create("incident_statuses", new)
+    await backend.form()
+    made = await backend.create(declaration())
+    later = DAWN + timedelta(minutes=5)
+    change = IncidentChange(key="c", by=ANA, at=later, incident_status_id=fixing["id"])
+    assert (await backend.change(made.id, change)).timestamp("identified") == later

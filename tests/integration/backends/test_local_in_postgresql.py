@@ -213,7 +213,7 @@ async def everything(backend: LocalBackend) -> Any:
     todos = await backend.follow_ups(incident.id)
     return (
         incident.model_dump(exclude={"id", "updated_at", "closed_at"}),
-        await backend.timeline(incident.id),
+        [entry.model_dump(exclude={"id"}) for entry in await backend.timeline(incident.id)],
         [todo.model_dump(exclude={"id", "incident_id"}) for todo in todos],
     )
 
