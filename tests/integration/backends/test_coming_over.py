@@ -57,6 +57,7 @@ async def fill(hosted: IncidentIo, server: IncidentIoServer) -> None:
     second = await hosted.create(declaration("b", visibility="private", name="A leak"))
     third = await hosted.create(declaration("c", mode="test", name="Only a test"))
     account = server.account
+    account.incidents[0]["postmortem_document_url"] = "https://docs.example.com/1"
     account.open_channel(account.incidents[0], "C0GENERAL1", "inc-1")
     account.memberships.add((second.id, "01USERU0BEN"))
     by = {"by": ANA, "at": DAWN}
@@ -124,6 +125,7 @@ async def attached(settings: Settings) -> list[tuple[str, str]]:
 
 
 LEFT = (
+    "postmortem_document_url",
     *("permalink", "timeline", "follow_ups", "incident_timestamp_values", "duration_metrics", "durations"),
     *("closed_at", "members"),
 )
@@ -162,6 +164,8 @@ async def test_everything_comes_over_with_its_ids_and_numbers_and_leaves_again_a
     first, leak = here["INC-1"], here["INC-2"].incident
     assert said(first) == [
         ("declared", "Checkout is slow (SEV1)"),
+        ("attached", "Notes https://wiki.example.com/1"),
+        ("attached", "Post-incident document https://docs.example.com/1"),
         ("set the status to", "Watching"),
         ("gave an update:", "We rolled back.\n\n(Ana Torres, from Slack)"),
         ("added an action:", "Write an alert"),
@@ -182,7 +186,10 @@ async def test_everything_comes_over_with_its_ids_and_numbers_and_leaves_again_a
         assert [(one.incident_status_id, one.severity_id, one.id) for one in updates] == [
             ("01WATCHING", HOSTED, hosted.account.updates[0]["id"])
         ]
-    assert await attached(settings) == [("Notes", "https://wiki.example.com/1")]
+    assert await attached(settings) == [
+        ("Notes", "https://wiki.example.com/1"),
+        ("Post-incident document", "https://docs.example.com/1"),
+    ]
     assert [person.slack_user_id for person in leak.members] == [BEN.slack_user_id]
     async with opened(settings) as backend:
         seen = await backend.matching(IncidentFilter(visible_to=BEN.slack_user_id, text="leak"))

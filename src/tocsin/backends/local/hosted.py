@@ -17,7 +17,7 @@ from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.backends.local.create import NUMBERING, ulid
 from tocsin.backends.local.queries import ID, written
 from tocsin.config import IncidentConfig
-from tocsin.incidents.hosted import HostedIncident, HostedToDo, actor
+from tocsin.incidents.hosted import HostedAttachment, HostedIncident, HostedToDo, actor
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
     FieldEntry,
@@ -409,29 +409,31 @@ class _Bringing:
         _insert(self._db, "follow_ups", row)
 
     def _attachments(self) -> None:
-        """Bring what is attached, and the post-incident document and the issue as attachments too."""
+        """Bring what is attached, which the timeline says too: what is exported has it there."""
+        for one in self._all_attachments():
+            stamped = {"incident_id": self.id, "created_at": written(self._incident.created_at)}
+            _insert(self._db, "incident_attachments", {**one.model_dump(), **stamped})
+            text = " ".join(dict.fromkeys(filter(None, [one.title, one.permalink])))
+            entry = TimelineEntry(at=self._incident.created_at, verb="attached", text=text)
+            create.add_to_timeline(self._db, self.id, entry, f"{one.id}:attached")
+
+    def _all_attachments(self) -> Iterator[HostedAttachment]:
+        """Yield the attachments, and the post-incident document and the issue as further ones."""
         incident, seen = self._incident, set[tuple[str, str]]()
-        found = [one.model_dump() for one in self._hosted.attachments]
         issue = incident.external_issue_reference
-        links = [
-            (incident.postmortem_document_url, "Post-incident document"),
-            (issue.issue_permalink if issue else None, issue.issue_name if issue else ""),
-        ]
-        for url, title in links:
-            if url:
-                more = {
-                    "resource_type": "arbitrary_url",
-                    "external_id": url,
-                    "permalink": url,
-                    "title": title,
-                }
-                found.append({"id": ulid(self._now), **more})
-        for row in found:
-            identity = (row["resource_type"], row["external_id"])
-            if identity not in seen:
+        links = {
+            incident.postmortem_document_url: "Post-incident document",
+            issue.issue_permalink if issue else None: issue.issue_name if issue else "",
+        }
+        further = (
+            HostedAttachment(id=ulid(self._now), external_id=url, permalink=url, title=title)
+            for url, title in links.items()
+            if url
+        )
+        for one in (*self._hosted.attachments, *further):
+            if (identity := (one.resource_type, one.external_id)) not in seen:
                 seen.add(identity)
-                stamped = {"incident_id": self.id, "created_at": written(incident.created_at)}
-                _insert(self._db, "incident_attachments", {**row, **stamped})
+                yield one
 
 
 def _number(db: SqlConnection, reference: str) -> int:
