@@ -16,12 +16,12 @@ from support.postgresql import PostgresqlServer
 
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
-from tocsin.backends.local.updates import read_updates
+from tocsin.backends.local.updates import Update, read_updates
 from tocsin.data_dir import open_backend
 from tocsin.importing import import_account
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import IncidentReport, report_record
-from tocsin.incidents.model import CatalogEntry, FieldOption, FieldValue, TimelineEntry
+from tocsin.incidents.model import CatalogEntry, FieldOption, FieldValue, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.settings import Settings, read_settings
 from tocsin.storage.database import Database
@@ -124,6 +124,14 @@ async def attached(settings: Settings) -> list[tuple[str, str]]:
         return [(row["title"], row["permalink"]) for row in rows]
 
 
+async def updates_of(settings: Settings, incident: Incident) -> list[Update]:
+    """The updates of an incident, as the API lists them."""
+    asked: Any = {"incident_id": incident.id, "sees_private": True, "after": None, "limit": 9}
+    async with opened(settings) as backend:
+        assert isinstance(backend, LocalBackend)
+        return await backend.database.run(lambda db: read_updates(db, **asked))
+
+
 LEFT = (
     "postmortem_document_url",
     *("permalink", "timeline", "follow_ups", "incident_timestamp_values", "duration_metrics", "durations"),
@@ -178,14 +186,9 @@ async def test_everything_comes_over_with_its_ids_and_numbers_and_leaves_again_a
         ("action", "Write an alert", True),
         ("follow_up", "Buy disks", False),
     ]
-    async with opened(settings) as backend:
-        assert isinstance(backend, LocalBackend)
-        updates = await backend.database.run(
-            lambda db: read_updates(db, incident_id=first.incident.id, sees_private=True, after=None, limit=9)
-        )
-        assert [(one.incident_status_id, one.severity_id, one.id) for one in updates] == [
-            ("01WATCHING", HOSTED, hosted.account.updates[0]["id"])
-        ]
+    (update,) = await updates_of(settings, first.incident)
+    assert (update.incident_status_id, update.severity_id) == ("01WATCHING", HOSTED)
+    assert update.id == hosted.account.updates[0]["id"]
     assert await attached(settings) == [
         ("Notes", "https://wiki.example.com/1"),
         ("Post-incident document", "https://docs.example.com/1"),
