@@ -117,7 +117,7 @@ def _read(workflow: WorkflowStatus, steps: Sequence[StepInfo], left: Collection[
     incident = _incident(done.values())
     by = _first(command.get(part) for part in ("declaration", "change", "request", "entry")) or command
     team = str(by.get("slack_team_id") or command.get("team") or "")
-    person = _first(by.get(part) for part in ("reporter", "by", "done_by")) or {}
+    person = _first(by.get(part) for part in ("automation", "reporter", "by", "done_by")) or {}
     return Pending(
         key=workflow.workflow_id,
         begun=datetime.fromtimestamp((workflow.created_at or 0) / 1000, UTC),

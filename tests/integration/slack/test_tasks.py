@@ -114,9 +114,9 @@ async def test_a_task_is_taken_and_done_in_the_checklist_and_goes_to_who_takes_i
     await press_card(bot, "ben", checklist(bot, incident), "complete_follow_up")
     await settled(bot)
     assert "1 of 2 done" in words(checklist(bot, incident))
-    assert (await items(bot, incident))[0] == first.model_copy(
-        update={"is_done": True, "done_at": (await items(bot, incident))[0].done_at}
-    )
+    done = (await items(bot, incident))[0]
+    at = {"done_at": done.done_at, "updated_at": done.done_at}
+    assert done == first.model_copy(update={"is_done": True, "status": "completed", **at})
     verbs = [(e.verb, e.by and e.by.name) for e in await bot.backend.timeline(incident.id)]  # type: ignore[attr-defined]
     assert ("added an action:", None) in verbs
     assert ("took the action:", "Ana Ferreira") in verbs

@@ -7,13 +7,15 @@ import asyncio
 import pytest
 from support.bot import RunningBot
 from support.errands import headline
+from support.held_backend import Held
 from support.readings import cards, how_many, said, settled, told, words
 
 from slack_emulator.faults import Fault
 from tocsin.incidents.api_keys import ApiKey
-from tocsin.incidents.errors import NotPermitted, Refused
+from tocsin.incidents.errors import NotPermitted, Refused, Unavailable
 from tocsin.incidents.model import Automation, Incident, Person, PersonId, SourceMessage
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
+from tocsin.storage.workflow_engine import fetch_pending
 from tocsin.workflows.api import ApiChange, ApiDeclaration
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -236,3 +238,18 @@ async def test_what_is_done_before_it_could_be_shown_is_not_shown_as_open(shared
     await settled(bot)
     (post,) = [post for post in cards(bot, incident.slack_channel_id) if "the DBA" in words(post)]
     assert "Action will not be done: ~page the DBA~" in words(post)
+
+
+async def test_what_is_saved_and_not_yet_created_is_no_promise_and_pending_says_whose_it_is(
+    shared_held: Held,
+) -> None:
+    requests, bot = shared_held.bot.app.key_requests(), shared_held.bot
+    with pytest.raises(Unavailable) as later:
+        await requests.declare(CI, "1", asked())
+    assert later.value.retry_after
+    (pending,) = await fetch_pending(bot.engine.url)
+    assert (pending.by, pending.name) == ("ci", "checkout is slow")
+    shared_held.backend.go_on.set()
+    assert (await requests.declare(CI, "1", asked(name="another"))).name == "checkout is slow"
+    await settled(bot)
+    assert await how_many(bot) == 1
