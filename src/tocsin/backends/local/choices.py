@@ -11,7 +11,7 @@ from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.backends.local.queries import readable
-from tocsin.config import IncidentConfig
+from tocsin.config import CHOICE_LIMIT, IncidentConfig
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
     CustomField,
@@ -23,6 +23,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
+from tocsin.incidents.validation import clean_text, is_visible
 
 SCOPE = "choices"
 """Scope of the transactions that write these tables."""
@@ -128,7 +129,13 @@ def _fields(db: SqlConnection) -> tuple[CustomField, ...]:
 
 
 def _rows(db: SqlConnection, table: str, order: str) -> Iterator[Row]:
-    yield from map(readable, db.query(f"SELECT * FROM {table} WHERE archived_at IS NULL ORDER BY {order}"))
+    """Yield the rows that can be chosen. A row that was edited by hand may have any name, or none."""
+    for row in db.query(f"SELECT * FROM {table} WHERE archived_at IS NULL ORDER BY {order}"):
+        found = readable(row)
+        if found["id"]:
+            key = "value" if "value" in found else "name"
+            name = clean_text(found[key])
+            yield {**found, key: name[:CHOICE_LIMIT] if is_visible(name) else found["id"]}
 
 
 def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:

@@ -190,7 +190,9 @@ def _closed_status(form: Form) -> Status:
 
 
 def _first_status(form: Form, category: str) -> Status:
-    return next(status for status in form.statuses if status.category == category)
+    found = (status for status in form.statuses if status.category == category)
+    # A file that was edited by hand may have none.
+    return next(found, form.statuses[0])
 
 
 def _type_of(form: Form, declaration: Declaration) -> str | None:
