@@ -82,6 +82,7 @@ MAY_IMPORT = {
     "config": {"incidents", "settings"},
     "rules": {"incidents", "settings", "config", "alert_tables"},
     "alert_tables": {"incidents", "settings", "workflows.ports"},
+    "rule_names": {"incidents", "config", "rules"},
     "settings": set[str](),
     "manual": set[str](),
     "logs": set[str](),

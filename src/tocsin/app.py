@@ -249,7 +249,26 @@ def _build(
 
 def _build_forms(parts: Resources) -> FormCache:
     kept_as = f"form:{parts.settings.tocsin_backend}"
-    return FormCache(parts.backend, parts.key_value, kept_as, parts.alerts, parts.config.triage_defaults)
+    forms = FormCache(parts.backend, parts.key_value, kept_as, parts.alerts, parts.config.triage_defaults)
+    if parts.settings.tocsin_backend == "local":
+        _show_changed_choices(parts, forms)
+    return forms
+
+
+def _show_changed_choices(parts: Resources, forms: FormCache) -> None:
+    """Show a change of severities, statuses, roles or fields in the forms of all replicas."""
+    from tocsin.backends.local import LocalBackend
+
+    async def hear(_: str) -> None:
+        await forms.refresh()
+
+    def tell() -> None:
+        parts.replicas.tell("choices", "")
+        parts.tasks.begin("refresh the form", forms.refresh())
+
+    parts.replicas.hearers["choices"] = hear
+    if isinstance(parts.backend, LocalBackend):
+        parts.backend.catalogue.changed = tell
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,15 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
-from tocsin.incidents.requests import Declaration
 from tocsin.incidents.timestamps import DurationRule, TimestampRule
 from tocsin.incidents.validation import clean_text, is_visible
 
 # Severities, statuses, types, roles and custom fields from the configuration file.
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,59}$"
+_MADE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+"""Ids of what was made in the database, of which a file knows nothing; `tocsin doctor` looks for them."""
+
 CHOICE_LIMIT = 75  # Slack, option object: text is at most 75 characters
 LONG_LIMIT = 2000  # Slack, input block: label and hint are at most 2000 characters
 MOST_CHOICES = 100  # Slack, static select: at most 100 options
@@ -211,7 +213,10 @@ class IncidentConfig(BaseModel):
         return self
 
     def _timestamps_fit(self) -> None:
-        """Raise ValueError for an unknown id; the defaults may name what the file leaves out."""
+        """Raise ValueError for an unknown id of what the file rules.
+
+        The defaults may name what the file leaves out, and the file what was made in the database.
+        """
         events = {*EVENTS, *(status.id for status in self.statuses)}
         known = {timestamp.id for timestamp in self.incident_timestamps}
         named: dict[str, list[tuple[str, set[str]]]] = {
@@ -220,7 +225,7 @@ class IncidentConfig(BaseModel):
         }
         for key in named.keys() & self.model_fields_set:
             for wanted, there in named[key]:
-                if wanted not in there:
+                if wanted not in there and not _MADE.fullmatch(wanted):
                     raise ValueError(f"{key}: there is no {wanted!r}; there are {', '.join(sorted(there))}")
 
     @classmethod
@@ -241,27 +246,6 @@ class IncidentConfig(BaseModel):
             raise IncidentConfigError(
                 [problem(t, known if len(t["loc"]) == 1 else ()) for t in errors]
             ) from None
-
-    @property
-    def closed_status(self) -> StatusConfig:
-        """Status of an incident that is declared in retrospect: the first of category `closed`."""
-        return next(status for status in self.statuses if status.category == "closed")
-
-    @property
-    def first_status(self) -> StatusConfig:
-        """Status of a new incident: the first of category `live`."""
-        return next(status for status in self.statuses if status.category == "live")
-
-    def start_status(self, declaration: Declaration) -> StatusConfig:
-        """Status in which this declaration starts: the first of category `triage` or `live`."""
-        wanted = declaration.incident_type_id or self.default_type.id
-        kinds = [kind for kind in self.incident_types if kind.id == wanted]
-        always = any(kind.create_in_triage == "always" for kind in kinds)
-        triage = [status for status in self.statuses if status.category == "triage"]
-        if triage and (always or declaration.status == "triage"):
-            return triage[0]
-        asked = (one for one in self.statuses if one.id == declaration.incident_status_id)
-        return next(asked, self.first_status)
 
     @property
     def default_type(self) -> TypeConfig:

@@ -17,6 +17,7 @@ from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_inci
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.paging import examine
+from tocsin.rule_names import unknown_names
 from tocsin.rules import Config, open_config
 from tocsin.settings import ConfigurationError, Settings, read_secret, read_settings
 from tocsin.slack import diagnostics
@@ -68,7 +69,7 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
-    for check in (*journal.checks, *kept, *_tasks(settings, form)):
+    for check in (*journal.checks, *kept, *_tasks(settings, form), *_names(settings, form)):
         yield check
     async for check in _slack(settings, clock, form, journal):
         yield check
@@ -117,6 +118,16 @@ def _tasks(settings: Settings, form: Form) -> list[Check]:
         return []
     fix = "Take these tasks out of the file; runbooks are shown all the same."
     return [Check("TOCSIN_CONFIG tasks", False, said, fix) for said in lacking]
+
+
+def _names(settings: Settings, form: Form) -> list[Check]:
+    """Find names in the rules that mean nothing, as of a severity that was deleted since."""
+    try:
+        unknown = unknown_names(open_config(settings), open_incident_config(settings), form)
+    except ConfigurationError:
+        return []
+    fix = "Correct the name, or take it out of the file: as it is, the rule never applies to it."
+    return [Check("TOCSIN_CONFIG names", False, said, fix) for said in unknown]
 
 
 def _data_folder(folder: Path, url: str) -> Check:
@@ -222,8 +233,9 @@ async def _incidents(settings: Settings, folder: Path, *, is_new: bool) -> tuple
         backend = await open_backend(settings, folder)
         try:
             found = [Check(**finding.model_dump()) for finding in await backend.diagnose()]
-            form = await backend.form()
-            newest = [] if is_new and not backend.is_remote else await backend.incidents(limit=1)
+            is_empty = is_new and not backend.is_remote
+            form = open_incident_config(settings).form() if is_empty else await backend.form()
+            newest = [] if is_empty else await backend.incidents(limit=1)
         finally:
             await backend.close()
     except ConfigurationError as error:

@@ -75,7 +75,7 @@ async def file(tmp_path: Path) -> Path:
     path = tmp_path / "old" / "incidents.db"
     async with backend_at(path, "severities = ['Minor', 'Major', 'Critical', 'Left over']") as kept:
         await kept.create(declaration("first", name="Zürich ist langsam", severity_id="left_over"))
-    async with backend_at(path) as kept:
+    async with backend_at(path, "severities = ['Minor', 'Major', 'Critical']") as kept:
         for number in range(NUMBER - 1):
             made = await kept.create(
                 full_declaration(f"key-{number}", name=f"Checkout {number} ist schön")
@@ -99,8 +99,8 @@ async def file(tmp_path: Path) -> Path:
     return path
 
 
-async def imported(terminal: Terminal, file: Path, url: str) -> Ended:
-    return await terminal.run("incidents", "import", str(file), TOCSIN_DATABASE_URL=url)
+async def imported(terminal: Terminal, file: Path, url: str, **more: str) -> Ended:
+    return await terminal.run("incidents", "import", str(file), TOCSIN_DATABASE_URL=url, **more)
 
 
 async def exported(terminal: Terminal, **settings: str) -> Any:
@@ -194,8 +194,10 @@ async def test_a_replica_that_runs_on_the_target_declares_the_next_number(
     terminal: Terminal, file: Path, target: str
 ) -> None:
     toml = "severities = ['Minor', {id = 'major', name = 'Serious'}, 'Unheard of']"
+    config = file.with_name("tocsin.toml")
+    config.write_text(toml)
     async with backend_at(target, toml) as replica:
-        assert (await imported(terminal, file, target)).code == 0
+        assert (await imported(terminal, file, target, TOCSIN_CONFIG=str(config))).code == 0
         made = await replica.create(declaration("next", name="Nothing works", severity_id="unheard_of"))
         assert made.reference == f"INC-{NUMBER + 1}"
         found = await replica.matching(IncidentFilter(text="nothing"), limit=5)
@@ -425,3 +427,15 @@ async def test_without_a_postgresql_database_it_says_which_setting_to_set(
 
 def test_every_table_of_the_journal_comes_over_or_belongs_to_its_database() -> None:
     assert set(TABLES.tables) - set(COPIED) == {"tocsin_pulse", "tocsin_seals", "tocsin_claims"}
+
+
+async def test_what_to_come_from_is_named_and_its_key_is_asked_for(terminal: Terminal) -> None:
+    ways = ((), ("incidents.db", "--from", "incident.io"), ("--from", "incident.io"))
+    nothing, both, no_key = await asyncio.gather(
+        *(terminal.run("incidents", "import", *arguments) for arguments in ways)
+    )
+    for misused in (nothing, both):
+        assert misused.code == 2
+        assert "give a file, or --from incident.io" in misused.err
+    assert (no_key.code, no_key.out) == (2, "")
+    assert no_key.err.startswith("INCIDENT_IO_API_KEY is not set: ")

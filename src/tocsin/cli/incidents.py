@@ -128,17 +128,31 @@ def list_pending(as_json: AsJson = False) -> None:
 
 
 @incidents_cli.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="An incidents.db; a journal.db beside it comes too.")],
+def import_incidents(
+    file: Annotated[
+        Path | None, typer.Argument(help="An incidents.db; a journal.db beside it comes too.")
+    ] = None,
+    source: Annotated[
+        Literal["incident.io"] | None,
+        typer.Option("--from", help="The product to come from, with its key in INCIDENT_IO_API_KEY."),
+    ] = None,
 ) -> None:
-    """Bring an embedded file over into PostgreSQL (TOCSIN_DATABASE_URL), whole and once."""
+    """Bring a file over into PostgreSQL (TOCSIN_DATABASE_URL), or an account at incident.io into Tocsin."""
     from tocsin import importing
 
+    if (file is None) is (source is None):
+        raise typer.BadParameter("give a file, or --from incident.io")
+    settings = read_settings()
+    work = importing.import_file(settings, file) if file else importing.import_account(settings, _say)
     try:
-        print(asyncio.run(importing.import_file(read_settings(), file)))
+        print(asyncio.run(work))
     except TocsinError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(FAILED) from None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _write(path: Path, text: str) -> None:

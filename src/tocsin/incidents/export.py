@@ -433,6 +433,7 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
         "id": one.id,
         "kind": one.kind,
         "title": one.text,
+        **({"description": one.description} if one.description else {}),
         "status": "completed" if one.is_done and one.status == "outstanding" else one.status,
         **({"assignee": as_user(one.assignee)} if one.assignee else {}),
         "created_at": moment(one.created_at),

@@ -251,6 +251,21 @@ class KeyRequests:
         done = _done(outcome)
         return done.incident, done.change.key if done.change is not None else key
 
+    async def change_member(
+        self, by: ApiKey, incident: Incident, person: PersonId, *, is_member: bool
+    ) -> Incident:
+        """Let a person see a private incident, or end that. Raises Refused, with `user_id`, for no person."""
+        own = self._own(by)
+        if is_member:
+            workspace = self._workspaces.of_incident(incident)
+            known = await workspace.check_assignees({"user_id": person}, incident.is_private)
+            change = IncidentChange(**own, invited=(person,), assignees=known)
+        else:
+            change = IncidentChange(**own, removed=(person,))
+        team = TeamId(incident.slack_team_id)
+        command = ChangeCommand(incident_id=incident.id, team=team, change=change)
+        return _done(await self._workflows.change(command, None, PATIENCE)).incident
+
     async def _changed(
         self, by: ApiKey, incident: Incident, asked: ApiChange, key: str, in_channel: bool = True
     ) -> AnyChange | None:
@@ -379,7 +394,8 @@ def _times(form: Form) -> set[str]:
 
 
 def _by_field(roles: Mapping[str, PersonId | None]) -> dict[str, PersonId | None]:
-    return {f"{ROLE}{role_id}": person for role_id, person in roles.items()}
+    """Return the people by the field of a body that names them, with the role's id in place of its index."""
+    return {f"{ROLE}{role_id}.assignee": person for role_id, person in roles.items()}
 
 
 def _with_link(source: SourceMessage | None, workspace: ApiWorkspace) -> SourceMessage | None:

@@ -95,6 +95,17 @@ async def by_a_client(fleet: Fleet, number: int, path: str, body: dict[str, Any]
     return told
 
 
+async def test_a_severity_that_one_replica_adds_is_in_the_forms_of_the_other(fleet: Fleet) -> None:
+    new = {"name": "Cosmetic", "description": "Nobody minds", "rank": -1}
+    await by_a_client(fleet, 0, "/v1/severities", new)
+    fleet.to(1)
+    offered = ""
+    async with asyncio.timeout(LIMIT):
+        while "Cosmetic" not in offered:
+            offered = str((await fleet.open_form("the heading is crooked")).payload)
+            await fleet.slack.workspace.dismiss(fleet.slack.person("ana"), whole_stack=True)
+
+
 async def test_what_a_client_sends_to_two_replicas_at_once_is_done_once_and_answered_by_both(
     fleet: Fleet,
 ) -> None:

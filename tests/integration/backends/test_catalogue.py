@@ -69,7 +69,7 @@ def test_everything_can_be_configured() -> None:
     catalogue = IncidentConfig.from_toml(EVERYTHING, other_keys={"announcements"})
     form = catalogue.form()
     assert [(s.id, s.name, s.rank) for s in form.severities] == [("sev3", "SEV3", 0), ("sev1", "SEV1", 1)]
-    assert catalogue.first_status.id == "looking"
+    assert form.statuses[0].id == "looking"
     assert [(t.id, t.is_default, t.private_incidents_only) for t in form.incident_types] == [
         ("security", False, True),
         ("production", True, False),

@@ -148,11 +148,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no such person": (
         {"incident_role_assignments": [{"incident_role_id": "lead", "assignee": {"id": "U0NOBODY9"}}]},
-        "/incident_role_assignments/0",
+        "/incident_role_assignments/0/assignee",
     ),
     "no such address": (
         {"incident_role_assignments": [{"incident_role_id": "lead", "assignee": {"email": "a@b.c"}}]},
-        "/incident_role_assignments/0",
+        "/incident_role_assignments/0/assignee",
     ),
     "no such visibility": ({"visibility": "secret"}, "/visibility"),
     "a time to come": (
@@ -374,3 +374,31 @@ async def test_nothing_is_promised_while_the_database_is_away(bot: RunningBot, c
     assert answer.json()["errors"][0]["code"] == "unavailable"
     assert await how_many(bot) == 0
     assert (await ci.declare())["reference"] == "INC-1"
+
+
+async def test_a_key_that_may_see_private_incidents_lets_people_see_one_and_ends_that(
+    bot: RunningBot, keys: Keys
+) -> None:
+    ci, outsider = (
+        await keys("ci", "view", "create", "edit", "private"),
+        await keys("outsider", "view", "edit"),
+    )
+    secret, public = await ci.declare(visibility="private"), await ci.declare(idempotency_key="2")
+    chloe = bot.slack.person("chloe")
+    asked = {"incident_id": secret["id"], "user_id": chloe}
+    revoke = "/v1/incident_memberships/actions/revoke"
+    assert (await outsider.ask("POST", "/v1/incident_memberships", asked)).status_code == 404
+    assert (await ci.ask("POST", revoke, asked)).status_code == 404
+    for _ in range(2):
+        made = await ci.ask("POST", "/v1/incident_memberships", asked)
+        assert made.status_code == 201
+        assert made.json()["incident_membership"]["user"]["slack_user_id"] == chloe
+        assert [one.slack_user_id for one in (await now(bot, secret)).members] == [chloe]
+    assert (await outsider.ask("POST", revoke, asked)).status_code == 404
+    assert (await ci.ask("POST", revoke, asked)).status_code == 204
+    assert (await now(bot, secret)).members == ()
+    wrong = await ci.refused(
+        "POST", "/v1/incident_memberships", {"incident_id": public["id"], "user_id": chloe}
+    )
+    assert list(wrong) == ["/incident_id"]
+    await settled(bot)

@@ -266,6 +266,16 @@ async def leave(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def list_participants(request: Request) -> Response:
+    """People who take part in an incident (Incident Participants V2, List)."""
+    account, wanted = account_of(request), request.query_params.get("incident_id")
+    users = {user["id"]: user for user in account.users}
+    there = [users[user] for incident, user in sorted(account.memberships) if incident == wanted]
+    active = [{"participant_type": "collaborator", "user": user} for user in there]
+    told = {"active": active, "passive": []}
+    return unknown_query(request, "incident_id") or JSONResponse({"incident_participants": told})
+
+
 def _assign(account: Account, body: Json) -> Response | None:
     """Put the user in the place of `assignee_id`; a refusal if there is none with this id."""
     users = {user["id"]: user for user in account.users}
@@ -291,7 +301,11 @@ def to_do(
             return missing()
         wrong = _assign(account, body)
         made = dict(body)
-        made |= {"id": f"01TODO{len(listed(account)):020d}", "status": "outstanding", "creator": KEY_ACTOR}
+        made |= {
+            "id": f"01TODO{len(account.actions) + len(account.follow_ups):020d}",
+            "status": "outstanding",
+            "creator": KEY_ACTOR,
+        }
         made |= {"created_at": account.now(), "updated_at": account.now()}
         if wrong is not None:
             return wrong
@@ -398,6 +412,7 @@ ROUTES = [
     ),
     Route("/v1/incident_memberships", join, methods=["POST"]),
     Route("/v1/incident_memberships/actions/revoke", leave, methods=["POST"]),
+    Route("/v2/incident_participants", list_participants),
     Route("/v3/actions", _new_action, methods=["POST"]),
     Route("/v3/actions", listed_of("actions", lambda a: a.actions)),
     Route("/v3/actions/{id}", _change_action, methods=["PUT"]),

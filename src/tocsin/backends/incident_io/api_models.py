@@ -445,8 +445,10 @@ class ToDoResponse(Response):
     description: str = ""
     status: str = "outstanding"
     assignee: UserResponse | None = None
+    creator: ActorResponse = ActorResponse()
     external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
     created_at: Moment = None
+    updated_at: Moment = None
     completed_at: Moment = None
 
 
@@ -482,8 +484,23 @@ class IdentityResponse(Response):
 
 
 class AttachedResource(Response):
+    resource_type: str = "arbitrary_url"
+    external_id: str = ""
     permalink: str = ""
+    title: str = ""
 
 
 class AttachmentResponse(Response):
+    id: str = ""
     resource: AttachedResource = AttachedResource()
+
+
+class ParticipantResponse(Response):
+    user: UserResponse | None = None
+
+
+class ParticipantsResponse(Response):
+    """People who take part in an incident, or only watch it."""
+
+    active: list[ParticipantResponse] = Field(default_factory=list)
+    passive: list[ParticipantResponse] = Field(default_factory=list)

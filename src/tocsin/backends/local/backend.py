@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.backends.local import attachments, changes, create, queries
-from tocsin.backends.local.choices import update_choices
+from tocsin.backends.local.catalogue import Catalogue
+from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
@@ -34,7 +36,7 @@ from tocsin.incidents.requests import (
     IncidentChange,
     IncidentFilter,
 )
-from tocsin.incidents.timestamps import measure
+from tocsin.incidents.timestamps import TimestampRule, measure
 from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -57,8 +59,10 @@ class LocalBackend:
         self.database = database
         self._config = config
         self._form = config.form()
+        self.catalogue = Catalogue(database, config, clock)
         self._public_url = public_url
         self._clock = clock
+        self._reading = asyncio.Lock()
 
     @classmethod
     async def open(
@@ -76,7 +80,8 @@ class LocalBackend:
         backend = cls(database, config, public_url=public_url, clock=clock)
         try:
             now = written(clock())
-            await database.run(lambda db: update_choices(db, backend._form, now))
+            await database.run(lambda db: update_choices(db, config, now))
+            await backend.form()
         except BaseException:
             await database.close()
             raise
@@ -109,7 +114,13 @@ class LocalBackend:
         await self.database.close()
 
     async def form(self) -> Form:
-        return self._form
+        """Return the choices as the file and the database have them now; the same object if none changed."""
+        # One after the other, so that an answer that came late is never taken for the newest.
+        async with self._reading:
+            form = await self.database.run(lambda db: read_form(db, self._config))
+            if form != self._form:
+                self._form = form
+            return self._form
 
     async def options(
         self, field_id: str, typed: str, beside: Mapping[str, Sequence[str]]
@@ -126,7 +137,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: SqlConnection) -> Incident:
-            incident_id = create.declare(db, declaration, self._config, now)
+            incident_id = create.declare(db, declaration, self._form, self._timestamp_rules, now)
             return self._one(db, queries.BY_ID, incident_id)
 
         return await self.database.run(work)
@@ -189,7 +200,7 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: SqlConnection) -> Incident:
-            changes.change(db, incident_id, change, now, self._config.timestamp_rules)
+            changes.change(db, incident_id, change, now, self._timestamp_rules)
             return self._one(db, queries.BY_ID, incident_id)
 
         return await self.database.run(work)
@@ -270,6 +281,12 @@ class LocalBackend:
                     create.remember_person(db, person, now)
 
         await self.database.run(work)
+
+    @property
+    def _timestamp_rules(self) -> list[TimestampRule]:
+        """The rules for timestamps that there are."""
+        rules = self._config.timestamp_rules
+        return [rule for rule in rules if self._form.incident_timestamp(rule.id) is not None]
 
     async def _all(self, query: str, parameters: Sequence[Any]) -> Sequence[Incident]:
         return await self.database.run(lambda db: self._read(db, query, parameters))

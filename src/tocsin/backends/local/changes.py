@@ -215,8 +215,8 @@ def _times(
 
 def _events(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> Iterator[str]:
     """Yield the events of the change at which timestamps are set: its new status, and a lead."""
-    if change.incident_status_id not in {None, row["incident_status_id"]}:
-        yield str(change.incident_status_id)
+    if (status := change.incident_status_id) not in {None, row["incident_status_id"]}:
+        yield from create.events_of(str(status), _name(db, "incident_statuses", str(status)))
     leads = db.execute("SELECT id FROM incident_roles WHERE role_type = 'lead'").fetchall()
     if any(change.incident_role_assignments.get(lead) for (lead,) in leads):
         yield "lead"
@@ -232,7 +232,9 @@ def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
     is_private = row["visibility"] != "public"
     sees = "SELECT 1 FROM incident_people WHERE number = ? AND slack_user_id = ?"
     by = change.by.slack_user_id
-    if is_private and db.execute(sees, [row["number"], by]).fetchone() is None:
+    # An API key is nobody in Slack; the API has checked that it may see private incidents.
+    is_person = by is not None
+    if is_private and is_person and db.execute(sees, [row["number"], by]).fetchone() is None:
         raise Refused(NOT_SEEN)
     for person in change.invited:
         # People who were brought into the channel of a public incident do not see it once it is private.

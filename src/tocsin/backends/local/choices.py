@@ -1,6 +1,7 @@
-"""The configured choices as rows.
+"""Severities, statuses, types, roles, fields and timestamps as rows.
 
-So the choices of old incidents can still be named after the configuration has changed.
+A kind that the configuration file names follows the file. Every other kind begins with the defaults and is
+then ruled by its table. Rows are archived and never deleted, so that old incidents go on naming them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,33 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
-from tocsin.incidents.model import OPEN_CATEGORIES, Form
+from tocsin.backends.local.queries import readable
+from tocsin.config import CHOICE_LIMIT, IncidentConfig
+from tocsin.incidents.model import (
+    OPEN_CATEGORIES,
+    CustomField,
+    FieldOption,
+    Form,
+    IncidentTimestamp,
+    IncidentType,
+    Role,
+    Severity,
+    Status,
+)
+from tocsin.incidents.validation import clean_text, is_visible
+
+SCOPE = "choices"
+"""Scope of the transactions that write these tables."""
+
+TABLES = {
+    "severities": "severities",
+    "statuses": "incident_statuses",
+    "incident_types": "incident_types",
+    "roles": "incident_roles",
+    "custom_fields": "custom_fields",
+    "incident_timestamps": "incident_timestamps",
+}
+"""Table of each kind, by its key in the configuration file."""
 
 ELSEWHERE = {"options", "searched", "catalog_type_id", "required_when", "asked"}
 """Properties of a custom field that are no columns.
@@ -18,17 +45,17 @@ Options have their own table, and no old incident needs the others to be shown.
 """
 
 
-def update_choices(db: SqlConnection, form: Form, now: str) -> None:
-    """Update the tables to match the form; rows that the form lacks are archived, never deleted."""
-    if not list(_changes(db, form, now)):
+def update_choices(db: SqlConnection, config: IncidentConfig, now: str) -> None:
+    """Write what the file rules, and the defaults of what has no rows yet."""
+    if not list(_changes(db, config, now)):
         return
-    with db.transaction("choices"):
+    with db.transaction(SCOPE):
         # Compared again under the lock: another process may have written the same rows meanwhile.
-        for table, row, known in list(_changes(db, form, now)):
+        for table, row, known in list(_changes(db, config, now)):
             if known:
-                _update(db, table, row, known, now)
+                update_row(db, table, row, known, now)
             else:
-                _insert(db, table, {**row, "created_at": now, "updated_at": now})
+                insert_row(db, table, {**row, "created_at": now, "updated_at": now})
         agree_on_what_is_open(db, now)
 
 
@@ -43,10 +70,72 @@ def agree_on_what_is_open(db: SqlConnection, now: str) -> None:
     )
 
 
-def _changes(db: SqlConnection, form: Form, now: str) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
-    for table, keys, wanted in _tables(form):
-        for row, known in _differences(db, table, keys, wanted, now):
-            yield table, row, known
+def ruled_tables(config: IncidentConfig) -> set[str]:
+    """Return the tables of the kinds that the configuration file names."""
+    found = {table for key, table in TABLES.items() if key in config.model_fields_set}
+    return found | ({"custom_field_options"} if "custom_fields" in found else set())
+
+
+def _changes(
+    db: SqlConnection, config: IncidentConfig, now: str
+) -> Iterator[tuple[str, Row, tuple[str, ...]]]:
+    """Yield the rows to write of the kinds that the file rules, and of those that have no rows yet."""
+    empty = {table for table in TABLES.values() if _is_empty(db, table)}
+    written = ruled_tables(config) | empty
+    written |= {"custom_field_options"} if "custom_fields" in written else set()
+    for table, keys, wanted in _tables(config.form()):
+        if table in written:
+            for row, known in _differences(db, table, keys, wanted, now):
+                yield table, row, known
+
+
+def read_form(db: SqlConnection, config: IncidentConfig) -> Form:
+    """Return the choices as they are now: those of the file, and those that the tables rule."""
+    form = config.form()
+    found = {
+        "severities": tuple(Severity(**row) for row in _rows(db, "severities", "rank, created_at, id")),
+        "statuses": tuple(Status(**row) for row in _rows(db, "incident_statuses", "rank, created_at, id")),
+        "incident_types": tuple(IncidentType(**row) for row in _rows(db, "incident_types", "created_at, id")),
+        "roles": tuple(Role(**row) for row in _rows(db, "incident_roles", "rowid")),
+        "incident_timestamps": tuple(
+            IncidentTimestamp(**row) for row in _rows(db, "incident_timestamps", "rank, id")
+        ),
+    }
+    if "custom_fields" not in config.model_fields_set:
+        found["custom_fields"] = _fields(db)
+    ruled = {key: rows for key, rows in found.items() if key not in config.model_fields_set}
+    return form.model_copy(update=_seeded(db, ruled))
+
+
+def _seeded(db: SqlConnection, found: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
+    """Return the kinds without those whose table was never written: their defaults still hold."""
+    return {key: rows for key, rows in found.items() if rows or not _is_empty(db, TABLES[key])}
+
+
+def _is_empty(db: SqlConnection, table: str) -> bool:
+    return db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+
+
+def _fields(db: SqlConnection) -> tuple[CustomField, ...]:
+    """Return the fields that can be answered: a select field is asked once it has an option."""
+    options: dict[str, list[FieldOption]] = {}
+    for row in _rows(db, "custom_field_options", "sort_key, created_at, id"):
+        options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
+    found = (
+        CustomField(**row, options=tuple(options.get(row["id"], ())))
+        for row in _rows(db, "custom_fields", "rank, created_at, id")
+    )
+    return tuple(one for one in found if one.options or not one.field_type.endswith("_select"))
+
+
+def _rows(db: SqlConnection, table: str, order: str) -> Iterator[Row]:
+    """Yield the rows that can be chosen. A row that was edited by hand may have any name, or none."""
+    for row in db.query(f"SELECT * FROM {table} WHERE archived_at IS NULL ORDER BY {order}"):
+        found = readable(row)
+        if found["id"]:
+            key = "value" if "value" in found else "name"
+            name = clean_text(found[key])
+            yield {**found, key: name[:CHOICE_LIMIT] if is_visible(name) else found["id"]}
 
 
 def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
@@ -93,13 +182,17 @@ def _plain(value: Any) -> Any:
 # Table and column names below come only from this module and the models, never from user input.
 
 
-def _insert(db: SqlConnection, table: str, row: Mapping[str, Any]) -> None:
+def insert_row(db: SqlConnection, table: str, row: Mapping[str, Any]) -> None:
+    """Insert a row."""
     columns = ", ".join(row)
     marks = ", ".join(f":{column}" for column in row)
     db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", dict(row))
 
 
-def _update(db: SqlConnection, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str) -> None:
+def update_row(
+    db: SqlConnection, table: str, row: Mapping[str, Any], keys: tuple[str, ...], now: str
+) -> None:
+    """Change the row with the values of `keys` in `row` to the other values in it."""
     changed = ", ".join(f"{column} = :{column}" for column in [*row, "updated_at"] if column not in keys)
     where = " AND ".join(f"{key} = :{key}" for key in keys)
     db.execute(f"UPDATE {table} SET {changed} WHERE {where}", {**row, "updated_at": now})

@@ -9,11 +9,11 @@ from typing import Any
 
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.queries import written
-from tocsin.config import IncidentConfig
+from tocsin.config import slug
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FieldValue, Person, PersonId, TimelineEntry
+from tocsin.incidents.model import FieldValue, Form, Person, PersonId, Status, TimelineEntry
 from tocsin.incidents.requests import Declaration
-from tocsin.incidents.timestamps import set_by
+from tocsin.incidents.timestamps import TimestampRule, set_by
 from tocsin.incidents.validation import TIME_FIELD
 
 # Ids that sort by their time of creation (the ULID specification: 48 bits of time, 80 random bits).
@@ -21,9 +21,9 @@ from tocsin.incidents.validation import TIME_FIELD
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def ulid(at: datetime) -> str:
-    """Return a new id of 26 characters for this moment, to the millisecond."""
-    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+def ulid(at: datetime, chance: int | None = None) -> str:
+    """Return a new id of 26 characters for this moment, to the millisecond; `chance` are its 80 last bits."""
+    number = (int(at.timestamp() * 1000) << 80) | (secrets.randbits(80) if chance is None else chance)
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5))
 
 
@@ -75,8 +75,12 @@ NUMBERING = "numbering"
 """Scope of the transactions that give numbers: one after the other, so that no number is left out."""
 
 
-def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig, now: datetime) -> str:
+def declare(
+    db: SqlConnection, declaration: Declaration, form: Form, rules: Sequence[TimestampRule], now: datetime
+) -> str:
     """Create the incident and return its id; a key that was used before returns the first incident's id.
+
+    `rules` set its first timestamps.
 
     Raises Refused with a sentence for each choice that never existed.
     """
@@ -89,11 +93,11 @@ def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig,
         _refuse_unknown(db, declaration)
         number = db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM incidents").fetchone()[0]
         incident_id = ulid(now)
-        _insert_incident(db, declaration, config, incident_id, number)
-        _insert_roles(db, declaration, config, incident_id)
+        _insert_incident(db, declaration, form, incident_id, number)
+        _insert_roles(db, declaration, form, incident_id)
         db.index_words(number)
         _insert_entries(db, declaration, incident_id)
-        _set_times(db, declaration, config, incident_id)
+        _set_times(db, declaration, form, rules, incident_id)
         first = TimelineEntry(
             at=declaration.at, by=declaration.declared_by, verb="declared", text=_headline(db, declaration)
         )
@@ -135,7 +139,7 @@ def remember_person(db: SqlConnection, person: Person, now: str) -> None:
 
 
 def _insert_incident(
-    db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
+    db: SqlConnection, declaration: Declaration, form: Form, incident_id: str, number: int
 ) -> None:
     source, reporter, automation = declaration.source, declaration.reporter, declaration.automation
     is_over = declaration.mode == "retrospective"
@@ -149,8 +153,8 @@ def _insert_incident(
         "name": declaration.name,
         "summary": declaration.summary,
         "severity_id": declaration.severity_id,
-        "incident_status_id": (config.closed_status if is_over else config.start_status(declaration)).id,
-        "incident_type_id": declaration.incident_type_id or config.default_type.id,
+        "incident_status_id": (_closed_status(form) if is_over else start_status(form, declaration)).id,
+        "incident_type_id": _type_of(form, declaration),
         "visibility": declaration.visibility,
         "mode": declaration.mode,
         "slack_team_id": declaration.slack_team_id,
@@ -170,22 +174,58 @@ def _insert_incident(
     db.execute(_INSERT_INCIDENT, values)
 
 
+def start_status(form: Form, declaration: Declaration) -> Status:
+    """Return the status in which this declaration starts: the first of category `triage` or `live`."""
+    kind = form.incident_type(_type_of(form, declaration) or "")
+    if form.triage_status is not None and (
+        declaration.status == "triage" or (kind is not None and kind.create_in_triage == "always")
+    ):
+        return form.triage_status
+    asked = form.status(declaration.incident_status_id or "")
+    return asked or _first_status(form, "live")
+
+
+def _closed_status(form: Form) -> Status:
+    """Return the status of an incident that is declared in retrospect."""
+    return _first_status(form, "closed")
+
+
+def _first_status(form: Form, category: str) -> Status:
+    found = (status for status in form.statuses if status.category == category)
+    # A file that was edited by hand may have none.
+    return next(found, form.statuses[0])
+
+
+def _type_of(form: Form, declaration: Declaration) -> str | None:
+    """Return the id of the type: the declaration's own, else the default, else the first."""
+    usual = form.usual_type or next(iter(form.incident_types), None)
+    return declaration.incident_type_id or (usual.id if usual is not None else None)
+
+
 def _ended(declaration: Declaration) -> datetime:
     """Return the end of what is declared in retrospect: the latest of its times, else the declaration."""
     return max(declaration.incident_timestamp_values.values(), default=declaration.at)
 
 
-def _set_times(db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str) -> None:
+def _set_times(
+    db: SqlConnection, declaration: Declaration, form: Form, rules: Sequence[TimestampRule], incident_id: str
+) -> None:
     """Set the timestamps of a declaration; what was over before has those that the reporter gave, alone."""
     times = dict(declaration.incident_timestamp_values)
     if declaration.mode != "retrospective":
-        lead = {role.id for role in config.roles if role.role_type == "lead"}
-        events = ["declared", config.start_status(declaration).id]
+        lead = {role.id for role in form.roles if role.role_type == "lead"}
+        start = start_status(form, declaration)
+        events = ["declared", *events_of(start.id, start.name)]
         events += ["lead"] * (not lead.isdisjoint(declaration.incident_role_assignments))
         for event in events:
-            times |= dict.fromkeys(set_by(config.timestamp_rules, event, times), declaration.at)
+            times |= dict.fromkeys(set_by(rules, event, times), declaration.at)
     for timestamp_id, value in times.items():
         set_time(db, incident_id, timestamp_id, value)
+
+
+def events_of(status_id: str, name: str) -> list[str]:
+    """Return the words by which rules mean a status: its id, and the id that a file makes of its name."""
+    return list(dict.fromkeys([status_id, slug(name)]))
 
 
 def set_time(db: SqlConnection, incident_id: str, timestamp_id: str, value: datetime | None) -> None:
@@ -195,13 +235,11 @@ def set_time(db: SqlConnection, incident_id: str, timestamp_id: str, value: date
         db.execute(_INSERT_TIME, [incident_id, timestamp_id, written(value)])
 
 
-def _insert_roles(
-    db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str
-) -> None:
+def _insert_roles(db: SqlConnection, declaration: Declaration, form: Form, incident_id: str) -> None:
     reporter = declaration.reporter
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
     if reporter != Person():
-        holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
+        holders |= {role.id: reporter.slack_user_id for role in form.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
         known = person_with_id([reporter, *declaration.assignees], person)
         db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,14 +123,21 @@ class Imported:
 
 
 def import_incidents(
-    db: PostgresqlConnection, file: Database, path: Path, now: datetime, also: Also | None
+    db: PostgresqlConnection,
+    file: Database,
+    path: Path,
+    now: datetime,
+    also: Also | None,
+    ruled: Collection[str] = (),
 ) -> Imported:
     """Bring everything over in one transaction, with what `also` writes.
+
+    `ruled` are the tables of choices that the configuration file here rules.
 
     Raises Refused if the database has other incidents, and Unavailable if the file cannot be read.
     """
     with translate_errors(path), _snapshot(file), _one_sentence_for_doubles():
-        importing = _Import(db, file, written(now))
+        importing = _Import(db, file, written(now), ruled)
         with db.transaction(NUMBERING):
             db.lock("choices")
             if not importing.is_done():
@@ -179,10 +186,11 @@ class _Column:
 class _Import:
     """Import of one file, within a transaction of the target."""
 
-    def __init__(self, db: PostgresqlConnection, file: Database, now: str) -> None:
+    def __init__(self, db: PostgresqlConnection, file: Database, now: str, ruled: Collection[str]) -> None:
         self._db = db
         self._file = file
         self._now = now
+        self._ruled = ruled
         self._known: defaultdict[str, set[tuple[Any, ...]]] = defaultdict(set)
         self._incident_ids: set[str] = set()
         self.result = Imported()
@@ -212,7 +220,7 @@ class _Import:
     def bring_choices(self) -> None:
         """Bring severities, statuses, types, roles and fields, archived ones as well.
 
-        Those that are configured here keep what this configuration says of them. No incident is here yet, so
+        Those that the configuration file here rules keep what it says of them. No incident is here yet, so
         that all rows can be written anew, in the order that they had in the file.
         """
         tables = {table: self._merged(table, keys) for table, keys in _CHOICES.items()}
@@ -226,7 +234,7 @@ class _Import:
         rows = []
         for row in self._rows(table):
             configured = here.pop(tuple(row[key] for key in keys), None)
-            if configured is not None and not configured["archived_at"]:
+            if table in self._ruled and configured is not None and not configured["archived_at"]:
                 own = {"created_at", "rowid"} & set(row)
                 row = {**configured, **{column: row[column] for column in own}}
             rows.append(row)

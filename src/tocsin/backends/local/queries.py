@@ -249,7 +249,9 @@ def marks(values: Sequence[Any]) -> str:
 UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NUMBERS = frozenset({"rank", "sort_key", "severity_rank", "status_rank", "option_sort_key"})
-_SWITCHES = frozenset({"required", "is_default", "type_is_default", "type_private_only"})
+_SWITCHES = frozenset(
+    {"required", "is_default", "private_incidents_only", "type_is_default", "type_private_only"}
+)
 _TIMES = frozenset({"created_at", "updated_at", "timestamp"})
 _MAYBE_TIMES = frozenset({"closed_at", "done_at", "set_to"})
 _PERHAPS = (

@@ -36,7 +36,7 @@ def renamed(**fields: str) -> Iterator[None]:
         raise
 
 
-_PERSON = re.compile(r"[UW][A-Z0-9]{2,20}")
+_PERSON = re.compile(r"[UW][A-Z0-9]{1,20}")
 """Id of a person in Slack, which is the id of a user here."""
 
 

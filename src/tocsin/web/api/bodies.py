@@ -102,7 +102,7 @@ class _IncidentPayload(Body):
             role_id, reference = assignment.incident_role_id, assignment.assignee
             holders[role_id] = await find_user(reference) if reference is not None else None
             if reference is not None and holders[role_id] is None:
-                wrong[f"{ROLE}{role_id}"] = NO_USER
+                wrong[f"{ROLE}{role_id}.assignee"] = NO_USER
         if wrong:
             raise Refused(NO_USER, wrong)
         return holders
@@ -122,8 +122,9 @@ class _IncidentPayload(Body):
             if field.startswith(beginning):
                 listed: Sequence[Any] = getattr(self, beginning.rstrip("."), ())
                 ids = [getattr(entry, key) for entry in listed]
-                wanted = field.removeprefix(beginning)
-                return f"{beginning}{ids.index(wanted)}" if wanted in ids else beginning.rstrip(".")
+                wanted, dot, inner = field.removeprefix(beginning).partition(".")
+                place = f"{beginning}{ids.index(wanted)}" if wanted in ids else beginning.rstrip(".")
+                return f"{place}{dot}{inner}"
         return field
 
 

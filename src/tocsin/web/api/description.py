@@ -119,7 +119,7 @@ def _operation(one: Endpoint, names: _Names) -> dict[str, Any]:
         "summary": one.summary,
         "description": f"A key needs the scope `{one.scope}`.",
         "parameters": [*_path_parameters(one.path), *(_query_parameters(one.query) if one.query else [])],
-        "responses": {str(one.status if one.answer else 204): done, "default": error},
+        "responses": {str(one.status if one.answer else one.status_without_body): done, "default": error},
     }
     if one.body is not None:
         described["requestBody"] = {

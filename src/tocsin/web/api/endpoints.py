@@ -110,7 +110,7 @@ class Endpoint:
     path: str
     handler: Handler
     answer: type[BaseModel] | None
-    """Model of the answer; None for an answer without a body (204)."""
+    """Model of the answer; None for an answer without a body (204, unless `status` is another)."""
     scope: Scope = "view"
     """Scope that a key needs."""
     query: type[BaseModel] | None = None
@@ -118,6 +118,11 @@ class Endpoint:
     status: int = 200
     deprecated: bool = False
     """True if incident.io calls it deprecated; it is served all the same."""
+
+    @property
+    def status_without_body(self) -> int:
+        """Status of an answer without a body."""
+        return self.status if self.answer is None and self.status != 200 else 204
 
     @property
     def summary(self) -> str:

@@ -245,8 +245,14 @@ def action_v2(read: ReadTask) -> models.ActionV2:
 
 
 def follow_up_v2(read: ReadTask) -> models.FollowUpV2:
-    issued = issue(read.task.external_issue_reference)
-    return models.FollowUpV2(**_task(read), title=read.task.text, labels=[], external_issue_reference=issued)
+    task = read.task
+    return models.FollowUpV2(
+        **_task(read),
+        title=task.text,
+        description=task.description or None,
+        labels=[],
+        external_issue_reference=issue(task.external_issue_reference),
+    )
 
 
 def _task(read: ReadTask) -> dict[str, Any]:

@@ -206,7 +206,7 @@ async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Resp
         raise errors.unreadable(error) from None
     answer = await endpoint.handler(ApiCall(call.key, call.services, call.request_id, call.path, query, body))
     if endpoint.answer is None or answer is None:
-        return Response(status_code=204)
+        return Response(status_code=endpoint.status_without_body)
     assert isinstance(answer, endpoint.answer)
     written = answer.model_dump_json(exclude_none=True)
     return Response(written, endpoint.status, media_type="application/json")

@@ -54,10 +54,10 @@ class TimelineQuery(PageQuery):
 
 
 async def list_timeline_items(call: ApiCall) -> IncidentTimelineItemsListResultV2:
-    """List the items of an incident's timeline, oldest first."""
+    """List the items of an incident's timeline, oldest first, without its declaration and its updates."""
     query = call.query_as(TimelineQuery)
     incident = await visible_incident(call, query.incident_id)
-    entries = await call.backend.timeline(incident.id)
+    entries = [one for one in await call.backend.timeline(incident.id) if not _is_elsewhere(one)]
     shown, meta = page_of(entries, query, lambda entry: entry.id)
     items = [_item(incident.id, entry) for entry in shown]
     return IncidentTimelineItemsListResultV2(incident_timeline_items=items, pagination_meta=meta)
@@ -73,6 +73,15 @@ async def create_timeline_item(call: ApiCall) -> IncidentTimelineItemsCreateResu
             call.key, incident, body.idempotency_key, body.timestamp, text
         )
     return IncidentTimelineItemsCreateResultV2(incident_timeline_item=_item(incident.id, entry))
+
+
+def _is_elsewhere(entry: TimelineEntry) -> bool:
+    """True for what the incident itself and its updates say (`/v2/incident_updates`)."""
+    return entry.key == "declared" or entry.key.rpartition(":")[2] in UPDATES
+
+
+UPDATES = frozenset({"message", "incident_status_id", "severity_id", "channel"})
+"""Last parts of the keys of entries that are updates, or tell of the incident's channel."""
 
 
 def _item(incident_id: str, entry: TimelineEntry) -> IncidentTimelineItemV2:
