@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
@@ -62,6 +62,9 @@ from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, Workflo
 from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.tasks import AddTasks
 
+if TYPE_CHECKING:
+    from tocsin.webhooks.sender import WebhookSender
+
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
 PeopleOf = Callable[[SlackWorkspace], People]
@@ -94,6 +97,8 @@ class App:
     oauth: OAuth | None
     """None where the bot token of one workspace is in the settings."""
     health: Health
+    webhooks: WebhookSender | None = None
+    """Sender of webhooks; None where none are configured."""
 
     async def settled(self) -> None:
         """Return once no request is being worked on and no workflow is unfinished."""
@@ -212,6 +217,26 @@ def _build(
         receiver=receiver,
         oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
+        webhooks=_build_webhooks(parts),
+    )
+
+
+def _build_webhooks(parts: Resources) -> WebhookSender | None:
+    """Return the sender of what the local backend's outbox has; only that backend has one."""
+    if not parts.endpoints:
+        return None
+    from tocsin.backends.local import LocalBackend
+    from tocsin.webhooks.sender import WebhookSender
+
+    assert isinstance(parts.backend, LocalBackend)
+    return WebhookSender(
+        parts.endpoints,
+        parts.backend.deliveries,
+        parts.clock,
+        parts.alerts,
+        check=parts.replicas.check,
+        count=parts.metrics.count_webhook,
+        set_pending=parts.metrics.set_pending_webhooks,
     )
 
 

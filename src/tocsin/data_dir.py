@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
 from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.webhooks import Subscription
 from tocsin.rules import CONFIG_KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.barrier import root_message
@@ -140,6 +141,7 @@ async def open_backend(
     *,
     store: KeyValueStore | None = None,
     operator: Alerts | None = None,
+    subscriptions: Sequence[Subscription] = (),
 ) -> IncidentBackend:
     """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
@@ -157,6 +159,7 @@ async def open_backend(
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
         connect=partial(_connect, url) if is_postgresql(url) else None,
+        subscriptions=subscriptions,
         read_only=store is None,
     )
     try:

@@ -30,6 +30,7 @@ from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.sqlite import file_of
 from tocsin.storage.workflow_engine import Pending, fetch_pending
+from tocsin.webhooks.endpoints import examine as examine_webhooks
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
@@ -62,7 +63,8 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     folder = folder_of(settings)
     url = journal_url(settings, folder)
     look = _database if is_postgresql(url) else _journal
-    for check in (*_configuration(settings), *_paging(settings), _data_folder(folder, url)):
+    beside = (*_paging(settings), *await _webhooks(settings))
+    for check in (*_configuration(settings), *beside, _data_folder(folder, url)):
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
@@ -95,6 +97,16 @@ def _paging(settings: Settings) -> list[Check]:
         # The check of the configuration says so.
         return []
     return [Check(one.name, one.ok, one.said, one.fix) for one in examine(entries, read_secret)]
+
+
+async def _webhooks(settings: Settings) -> list[Check]:
+    """Check the endpoints of webhooks, without sending anything."""
+    try:
+        entries = open_config(settings).webhooks
+    except ConfigurationError:
+        return []
+    found = await examine_webhooks(entries, read_secret, settings.tocsin_backend)
+    return [Check(one.name, one.ok, one.said, one.fix) for one in found]
 
 
 def _tasks(settings: Settings, form: Form) -> list[Check]:

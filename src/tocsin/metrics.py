@@ -19,10 +19,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._pending = Gauge(
-            "tocsin_pending_declarations",
-            "Declarations that are saved and not finished.",
-            registry=self.registry,
+        self._pending = self._gauge(
+            "tocsin_pending_declarations", "Declarations that are saved and not finished.", []
         )
         self._declarations = self._counter(
             "tocsin_declarations",
@@ -39,24 +37,20 @@ class Metrics:
         )
         paged = "Events sent to paging services, by how they ended: sent, refused or unavailable."
         self._pages = self._counter("tocsin_pages", paged, ["service", "action", "outcome"])
+        sent = "Webhooks, by how an attempt ended: delivered, failed, given_up, disabled or withheld."
+        self._webhooks = self._counter("tocsin_webhooks", sent, ["endpoint", "outcome"])
+        self._waiting = self._gauge(
+            "tocsin_pending_webhooks", "Webhooks that are still to be delivered.", ["endpoint"]
+        )
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
             ["route", "outcome"],
         )
-        self._answers = Histogram(
-            "tocsin_acknowledgement_seconds",
-            "From when a request came until its answer was written out.",
-            ["route"],
-            buckets=ANSWERS,
-            registry=self.registry,
-        )
-        self._references = Histogram(
-            "tocsin_visible_reference_seconds",
-            "From the press of Declare until its reporter could see the incident's reference.",
-            buckets=REFERENCES,
-            registry=self.registry,
-        )
+        written = "From when a request came until its answer was written out."
+        self._answers = self._histogram("tocsin_acknowledgement_seconds", written, ["route"], ANSWERS)
+        seen = "From the press of Declare until its reporter could see the incident's reference."
+        self._references = self._histogram("tocsin_visible_reference_seconds", seen, [], REFERENCES)
         self._nudges = self._counter("tocsin_nudges", "Nudges: sent, snoozed, acted on.", ["kind", "outcome"])
         self._turned_away = self._counter(
             "tocsin_http_turned_away",
@@ -67,6 +61,12 @@ class Metrics:
         self._request = cache(self._requests.labels)
         self._answer = cache(self._answers.labels)
         self._call = cache(self._calls.labels)
+
+    def _gauge(self, name: str, says: str, labels: list[str]) -> Gauge:
+        return Gauge(name, says, labels, registry=self.registry)
+
+    def _histogram(self, name: str, says: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
 
     def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
@@ -101,6 +101,12 @@ class Metrics:
 
     def count_page(self, service: str, action: str, outcome: str) -> None:
         self._pages.labels(service, action, outcome).inc()
+
+    def count_webhook(self, endpoint: str, outcome: str) -> None:
+        self._webhooks.labels(endpoint, outcome).inc()
+
+    def set_pending_webhooks(self, endpoint: str, count: int) -> None:
+        self._waiting.labels(endpoint).set(count)
 
     def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()

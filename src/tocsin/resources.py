@@ -29,6 +29,7 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.workflow_engine import DbosEngine
+from tocsin.webhooks.endpoints import Endpoint, open_endpoints
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import Clock, IncidentBackend
 
@@ -50,6 +51,8 @@ class Resources:
     """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
     targets: tuple[PageTarget, ...] = ()
     """Teams and services that can be paged."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """Endpoints of webhooks."""
     clock: Clock = now
     metrics: Metrics = field(default_factory=Metrics)
     tasks: Tasks = field(default_factory=Tasks)
@@ -61,7 +64,7 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """Open the files and databases in this data folder, and the backend. Raises ConfigurationError.
 
-    With `playing`, for the playground, pages go only to services on this machine.
+    With `playing`, for the playground, pages and webhooks go only to services on this machine.
     """
     async with AsyncExitStack() as stack:
         url = journal_url(settings, folder)
@@ -72,9 +75,18 @@ async def open_resources(
         stack.callback(database.close)
         key_value, replicas = SqlKeyValueStore(database), Replicas(database, FORMAT)
         alerts = OperatorAlerts(key_value)
-        backend = await open_backend(settings, folder, store=key_value, operator=alerts)
-        stack.push_async_callback(backend.close)
         secrets = partial(read_secret, env_file=None) if playing else read_secret
+        endpoints = await stack.enter_async_context(
+            open_endpoints(config.webhooks, secrets, backend=settings.tocsin_backend, here_only=playing)
+        )
+        backend = await open_backend(
+            settings,
+            folder,
+            store=key_value,
+            operator=alerts,
+            subscriptions=[endpoint.subscription for endpoint in endpoints],
+        )
+        stack.push_async_callback(backend.close)
         targets = await stack.enter_async_context(
             open_targets(config.paging, secrets, now, here_only=playing)
         )
@@ -90,4 +102,5 @@ async def open_resources(
             api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
             state_key=await lasting_secret(key_value, folder, "trip-key"),
             targets=targets,
+            endpoints=endpoints,
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.backends.local.connection import SqlConnection
+from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import written
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
@@ -74,7 +75,9 @@ NUMBERING = "numbering"
 """Scope of the transactions that give numbers: one after the other, so that no number is left out."""
 
 
-def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig, now: datetime) -> str:
+def declare(
+    db: SqlConnection, declaration: Declaration, config: IncidentConfig, now: datetime, outbox: Outbox
+) -> str:
     """Create the incident and return its id; a key that was used before returns the first incident's id.
 
     Raises Refused with a sentence for each choice that never existed.
@@ -97,6 +100,7 @@ def declare(db: SqlConnection, declaration: Declaration, config: IncidentConfig,
             at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)
         )
         add_to_timeline(db, incident_id, first, key="declared")
+        outbox.created(db, incident_id, declaration.key, now)
     return incident_id
 
 

@@ -53,6 +53,8 @@ _OF_INCIDENTS = (
     "incident_timeline_items",
     "incident_changes",
     "follow_ups",
+    "webhook_events",
+    "webhook_deliveries",
 )
 
 _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {
@@ -78,7 +80,7 @@ _UNKNOWN_CHOICE: dict[str, Row] = {
 }
 """Columns without a default that a choice has as well, when only its id is known."""
 
-_IDENTITIES = {"incident_roles": "rowid", "incident_timeline_items": "id"}
+_IDENTITIES = {"incident_roles": "rowid", "incident_timeline_items": "id", "webhook_events": "id"}
 
 Also = Callable[[sa.Connection], int]
 """Function that writes more in the same transaction and returns the number of its rows."""

@@ -19,7 +19,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
-from tocsin.backends.local.schema import CALLS, LISTS, MEMBER, MEMBERS, TABLES, TASKS, TIMESTAMPS
+from tocsin.backends.local.schema import (
+    CALLS,
+    LISTS,
+    MEMBER,
+    MEMBERS,
+    TABLES,
+    TASKS,
+    TIMESTAMPS,
+    WEBHOOKS,
+)
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.postgresql import error_code, may_pass
 
@@ -132,6 +141,7 @@ _MIGRATIONS = {
     "memberships": _MEMBERS,
     "timestamps": TIMESTAMPS,
     "tasks": TASKS,
+    "webhooks": WEBHOOKS,
 }
 
 
