@@ -91,6 +91,7 @@ GENERATED: dict[tuple[Path, str], Callable[[], Sequence[Row]]] = {
     (DOCS / "operate.md", "metric"): documented.metrics,
     (DOCS / "proven.md", "measured"): documented.figures,
     (DOCS / "build.md", "package"): packages,
+    (DOCS / "api.md", "path"): documented.endpoints,
 }
 
 

@@ -17,6 +17,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
+from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import (
     secret,
 )
@@ -43,7 +44,13 @@ from tocsin.slack.socket_mode import SocketModeReceiver
 from tocsin.slack.web_api import WebApi, open_session, web_client
 from tocsin.slack.workspace import SlackWorkspace
 from tocsin.storage.installations import SqlInstallationStore
+from tocsin.storage.keys import SqlKeyStore
 from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.web.api.endpoints import ApiServices
+from tocsin.web.api.errors import PREFIXES
+from tocsin.web.api.rate_limit import RateLimit
+from tocsin.web.api.server import ApiServer
+from tocsin.web.api.table import ENDPOINTS
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
@@ -56,6 +63,7 @@ from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
+from tocsin.workflows.ports import loop_time
 from tocsin.workflows.publish import DeclarationPublisher
 from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
@@ -128,7 +136,8 @@ class App:
             install=self._install_pages(states) if settings.installs else None,
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
-            any_host=() if settings.tocsin_public_url else (EVENTS,),
+            any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
+            routes=_build_api(parts).routes(),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -492,6 +501,23 @@ def _build_paging(
         count=parts.metrics.count_page,
     )
     return Paging(parts.engine, dispatcher, current.open_now.find)
+
+
+def _build_api(parts: Resources) -> ApiServer:
+    """Return the server of the API; where a hosted backend keeps the incidents, it only says so."""
+    services = None
+    if isinstance(parts.backend, LocalBackend):
+        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url)
+    return ApiServer(
+        ENDPOINTS,
+        services,
+        find_key=SqlKeyStore(parts.database).find,
+        operator_token=parts.api_token,
+        clock=parts.clock,
+        limit=RateLimit(loop_time),
+        count=parts.metrics.count_api_request,
+        product={"incident_io": "incident.io", "devrev": "DevRev"}.get(parts.settings.tocsin_backend, ""),
+    )
 
 
 def _build_receiver(

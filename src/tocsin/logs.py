@@ -24,6 +24,7 @@ _SECRETS = re.compile(
     r"""
       \b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+       # Slack's tokens
     | (?<=Bearer\ )[\w.~+/=-]+
+    | \btocsin_[\w-]{40,}                              # keys of the API
     | \bv0=[0-9a-f]{16,}                               # request signatures
     | (?<=hooks\.slack\.com/)[^\s'"]+                  # response addresses and incoming webhooks
     | \b\d{6,}\.\d{6,}\.[0-9a-f]{16,}\b                # trigger ids

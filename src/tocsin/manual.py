@@ -17,10 +17,11 @@ PAGES = (
         "configure",
         "rules",
         "tasks",
+        "api",
         "incident_io",
         "devrev",
     ),
-    *("operate", "replicas", "proven", "build"),
+    *("operate", "files", "replicas", "proven", "build"),
 )
 """In the order of a reader who begins with Tocsin and ends by changing it."""
 

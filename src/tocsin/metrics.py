@@ -47,10 +47,12 @@ class Metrics:
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
             ["route", "outcome"],
         )
-        written = "From when a request came until its answer was written out."
-        self._answers = self._histogram("tocsin_acknowledgement_seconds", written, ["route"], ANSWERS)
+        took = "From when a request came until its answer was written out."
+        self._answers = self._histogram("tocsin_acknowledgement_seconds", took, ["route"], ANSWERS)
         seen = "From the press of Declare until its reporter could see the incident's reference."
         self._references = self._histogram("tocsin_visible_reference_seconds", seen, [], REFERENCES)
+        asked = "Requests to the API by key, endpoint and status."
+        self._api = self._counter("tocsin_api_requests", asked, ["key", "endpoint", "status"])
         self._nudges = self._counter("tocsin_nudges", "Nudges: sent, snoozed, acted on.", ["kind", "outcome"])
         self._turned_away = self._counter(
             "tocsin_http_turned_away",
@@ -65,11 +67,11 @@ class Metrics:
     def _gauge(self, name: str, says: str, labels: list[str]) -> Gauge:
         return Gauge(name, says, labels, registry=self.registry)
 
-    def _histogram(self, name: str, says: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
-
     def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
+
+    def _histogram(self, name: str, says: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
 
     def create_series(self, routes: Iterable[str]) -> None:
         """Create the series of every route, so that an unused one is exported as zero."""
@@ -107,6 +109,9 @@ class Metrics:
 
     def set_pending_webhooks(self, endpoint: str, count: int) -> None:
         self._waiting.labels(endpoint).set(count)
+
+    def count_api_request(self, key: str, endpoint: str, status: int) -> None:
+        self._api.labels(key, endpoint, str(status)).inc()
 
     def count_call(self, method: str, outcome: str) -> None:
         self._call(method, outcome).inc()

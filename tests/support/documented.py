@@ -21,6 +21,7 @@ from tocsin.metrics import Metrics
 from tocsin.settings import Settings
 from tocsin.slack import commands, routes
 from tocsin.slack.manifest import OPTIONAL_SCOPES, SCOPES
+from tocsin.web.api.table import ENDPOINTS
 
 PLACES = {"message": "on a message", "global": "in the shortcuts menu"}
 HOSTED = ("incident_io_", "devrev_")
@@ -112,6 +113,15 @@ def _parameter(parameter: Any) -> str:
     return f"[{parameter.opts[0]} {'…' if parameter.default is None else parameter.default}]"
 
 
+def endpoints() -> list[Row]:
+    """Every path of the API with its methods, and the scope of each that needs more than `view`."""
+    rows: dict[str, list[str]] = {}
+    for one in ENDPOINTS:
+        scope = "" if one.scope == "view" else f" ({one.scope})"
+        rows.setdefault(f"`{one.path}`", []).append(f"{one.method}{scope}")
+    return [(path, ", ".join(methods)) for path, methods in rows.items()]
+
+
 def metrics() -> list[Row]:
     """The series at `/metrics`, once each figure was counted or measured."""
     metrics = Metrics()
@@ -123,6 +133,7 @@ def metrics() -> list[Row]:
     metrics.count_declaration("declared")
     metrics.count_call("method", "limited")
     metrics.count_page("service", "trigger", "sent")
+    metrics.count_api_request("ci", "GET /v1/identity", 200)
     rows = []
     for metric in metrics.registry.collect():
         labels = [f"`{label}`" for label in metric.samples[0].labels if label != "le"]

@@ -1,4 +1,4 @@
-"""The command line: `tocsin` and its commands; those of `tocsin incidents` are in a module of their own."""
+"""The command line: `tocsin` and its commands; groups such as `tocsin keys` have modules of their own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 
 from tocsin import logs
 from tocsin.cli.incidents import incidents_cli
+from tocsin.cli.keys import keys_cli
 from tocsin.cli.reading import FAILED, MISUSED
 from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
@@ -29,6 +30,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(incidents_cli, name="incidents")
+cli.add_typer(keys_cli, name="keys")
 
 
 def main() -> None:

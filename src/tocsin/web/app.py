@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -25,6 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
+from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
@@ -73,7 +75,7 @@ def web_app(
     people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
     installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
     handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
-    paths that are served under any host name.
+    paths that are served under any host name, such as those that ask for a key.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
@@ -181,4 +183,8 @@ def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette sends this answer outside the middleware, so it needs the middleware's headers here.
+    if request.url.path.startswith(PREFIXES):
+        answer = broken(str(uuid4()))
+        answer.headers.update(HEADERS)
+        return answer
     return PlainTextResponse("Something went wrong here; the log says what.\n", 500, headers=HEADERS)

@@ -80,9 +80,10 @@ class SecurityMiddleware:
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], any_host: Collection[str] = ()) -> None:
-        """`any_host` are paths that are served under any host name."""
+        """`any_host` are paths that are served under any host name; one with a final slash, all below it."""
         self._app = app
         self._any_host = frozenset(any_host)
+        self._below = tuple(path for path in any_host if path.endswith("/"))
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,8 +100,11 @@ class SecurityMiddleware:
         if len(given) != 1:
             refusal = PlainTextResponse("One Host header is needed.\n", 400)
             await refusal(scope, receive, guarded)
-        elif given[0].lower() not in self._hosts and scope["path"] not in self._any_host:
+        elif given[0].lower() not in self._hosts and not self._is_for_any(scope["path"]):
             refusal = PlainTextResponse("This host name is not served here.\n", 421)
             await refusal(scope, receive, guarded)
         else:
             await self._app(scope, receive, guarded)
+
+    def _is_for_any(self, path: str) -> bool:
+        return path in self._any_host or path.startswith(self._below)
