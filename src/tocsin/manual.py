@@ -17,6 +17,7 @@ PAGES = (
         "configure",
         "rules",
         "tasks",
+        "webhooks",
         "api",
         "incident_io",
         "devrev",

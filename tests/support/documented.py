@@ -133,6 +133,8 @@ def metrics() -> list[Row]:
     metrics.count_declaration("declared")
     metrics.count_call("method", "limited")
     metrics.count_page("service", "trigger", "sent")
+    metrics.count_webhook("endpoint", "delivered")
+    metrics.set_pending_webhooks("endpoint", 0)
     metrics.count_api_request("ci", "GET /v1/identity", 200)
     rows = []
     for metric in metrics.registry.collect():

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from support.webhooks import SECRET, running_receiver
 
+from tocsin.incidents.webhooks import EVENTS
+from tocsin.manual import read_page
 from tocsin.rules import read_rules
 from tocsin.settings import ConfigurationError
 from tocsin.webhooks.client import Address, EndpointClient, refusal
 from tocsin.webhooks.endpoints import examine, open_endpoints
+from tocsin.webhooks.signing import signed_headers, signing_keys
 
 ENTRY = {"name": "deploys", "url": "https://hooks.example.com/a?b=c", "secret_variable": "HOOK"}
 PRIVATE = "127.0.0.1 10.0.0.1 172.16.9.9 192.168.1.1 100.64.0.1 ::1 fd00::1 ::ffff:10.0.0.1"
@@ -131,3 +136,21 @@ async def test_the_doctor_says_of_each_endpoint_what_is_wrong_with_it() -> None:
     assert found["Webhook nowhere"].said == "its host is not known."
     (hosted,) = await examine(entries, lambda name: "", "devrev")
     assert (hosted.ok, "send their own" in hosted.said) == (False, True)
+
+
+def test_the_manuals_way_to_check_a_signature_takes_what_is_signed_and_nothing_else() -> None:
+    example: dict[str, Any] = {}
+    (code,) = re.findall(r"^```python\n(.*?)^```", read_page("webhooks"), re.MULTILINE | re.DOTALL)
+    exec(code, example)
+    body, now = b'{"event_type":"x"}', time.time()
+    headers = signed_headers([b"k" * 32, *signing_keys(SECRET)], "msg_1", now, body)
+    assert example["is_signed"](SECRET, headers, body)
+    assert not example["is_signed"](SECRET, headers, body + b" ")
+    assert not example["is_signed"]("whsec_" + "A" * 32, headers, body)
+    assert not example["is_signed"](SECRET, headers | {"webhook-id": "msg_2"}, body)
+    old = signed_headers(signing_keys(SECRET), "msg_1", now - 600, body)
+    assert not example["is_signed"](SECRET, old, body)
+
+
+def test_the_manual_lists_every_event() -> None:
+    assert set(re.findall(r"^\| `(\w+\.\w+)` \|", read_page("webhooks"), re.MULTILINE)) == set(EVENTS)
