@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
@@ -55,6 +55,7 @@ from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
+from tocsin.web.webhooks import WebhookLog
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
@@ -69,9 +70,6 @@ from tocsin.workflows.queries import CurrentIncidents
 from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
 from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.tasks import AddTasks
-
-if TYPE_CHECKING:
-    from tocsin.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 NewClient = Callable[[str | None], AsyncWebClient]
@@ -105,8 +103,6 @@ class App:
     oauth: OAuth | None
     """None where the bot token of one workspace is in the settings."""
     health: Health
-    webhooks: WebhookSender | None = None
-    """Sender of webhooks; None where none are configured."""
 
     async def settled(self) -> None:
         """Return once no request is being worked on and no workflow is unfinished."""
@@ -138,6 +134,7 @@ class App:
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
             routes=_build_api(parts).routes(),
+            webhooks=_webhook_log(parts),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -226,26 +223,6 @@ def _build(
         receiver=receiver,
         oauth=_build_oauth(parts, oauth_app, store, contexts) if store is not None else None,
         health=Health(parts.backend, parts.engine, state, registry, receiver, parts.alerts, parts.metrics),
-        webhooks=_build_webhooks(parts),
-    )
-
-
-def _build_webhooks(parts: Resources) -> WebhookSender | None:
-    """Return the sender of what the local backend's outbox has; only that backend has one."""
-    if not parts.endpoints:
-        return None
-    from tocsin.backends.local import LocalBackend
-    from tocsin.webhooks.sender import WebhookSender
-
-    assert isinstance(parts.backend, LocalBackend)
-    return WebhookSender(
-        parts.endpoints,
-        parts.backend.deliveries,
-        parts.clock,
-        parts.alerts,
-        check=parts.replicas.check,
-        count=parts.metrics.count_webhook,
-        set_pending=parts.metrics.set_pending_webhooks,
     )
 
 
@@ -501,6 +478,15 @@ def _build_paging(
         count=parts.metrics.count_page,
     )
     return Paging(parts.engine, dispatcher, current.open_now.find)
+
+
+def _webhook_log(parts: Resources) -> WebhookLog | None:
+    """Return what the page of webhooks shows; None where none are configured."""
+    if parts.webhooks is None:
+        return None
+    kept, settings = parts.webhooks.deliveries, parts.settings
+    origins = own_origins(settings.tocsin_port, settings.tocsin_public_url)
+    return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
 
 
 def _build_api(parts: Resources) -> ApiServer:

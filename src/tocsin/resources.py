@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import (
     data_dir,
     journal_url,
@@ -30,6 +31,7 @@ from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.webhooks.endpoints import Endpoint, open_endpoints
+from tocsin.webhooks.sender import WebhookSender
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import Clock, IncidentBackend
 
@@ -51,10 +53,10 @@ class Resources:
     """Signs the OAuth state that a browser keeps while its user is at Slack. Signs nothing else."""
     targets: tuple[PageTarget, ...] = ()
     """Teams and services that can be paged."""
-    endpoints: tuple[Endpoint, ...] = ()
-    """Endpoints of webhooks."""
     clock: Clock = now
     metrics: Metrics = field(default_factory=Metrics)
+    webhooks: WebhookSender | None = None
+    """Sender of webhooks; None where none are configured."""
     tasks: Tasks = field(default_factory=Tasks)
 
 
@@ -90,7 +92,7 @@ async def open_resources(
         targets = await stack.enter_async_context(
             open_targets(config.paging, secrets, now, here_only=playing)
         )
-        yield Resources(
+        parts = Resources(
             settings=settings,
             config=config,
             database=database,
@@ -102,5 +104,21 @@ async def open_resources(
             api_token=settings.api_token or await lasting_secret(key_value, folder, "api-token"),
             state_key=await lasting_secret(key_value, folder, "trip-key"),
             targets=targets,
-            endpoints=endpoints,
         )
+        if endpoints:
+            parts.webhooks = _build_webhooks(parts, endpoints)
+        yield parts
+
+
+def _build_webhooks(parts: Resources, endpoints: Sequence[Endpoint]) -> WebhookSender:
+    """Return the sender of what the local backend's outbox has; no other backend takes endpoints."""
+    assert isinstance(parts.backend, LocalBackend)
+    return WebhookSender(
+        endpoints,
+        parts.backend.deliveries,
+        parts.clock,
+        parts.alerts,
+        check=parts.replicas.check,
+        count=parts.metrics.count_webhook,
+        set_pending=parts.metrics.set_pending_webhooks,
+    )

@@ -67,7 +67,7 @@ async def connected(app: App) -> AsyncIterator[None]:
             app.workflows.watching.keep_watch(),
             parts.replicas.lead(partial(forget_old_workflows, parts.engine, parts.clock)),
             *map(parts.replicas.lead, app.workflows.leaders_loops),
-            *([parts.replicas.lead(app.webhooks.run)] if app.webhooks is not None else []),
+            *([parts.replicas.lead(parts.webhooks.run)] if parts.webhooks is not None else []),
             refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
         )
         await asyncio.gather(*(context.greet() for context in app.contexts.open))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,9 +14,11 @@ from prometheus_client import CollectorRegistry, Counter
 from support.declarations import DAWN, Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
+from tocsin.incidents.webhooks import Subscription
 from tocsin.server import listen, serving
 from tocsin.web.app import web_app
-from tocsin.web.middleware import own_hosts
+from tocsin.web.middleware import own_hosts, own_origins
+from tocsin.web.webhooks import WebhookLog
 
 TOKEN = "a-token-of-the-operator"
 PUBLIC_URL = "https://incidents.example.com"
@@ -46,14 +48,25 @@ class Site:
 
 
 @asynccontextmanager
-async def served(folder: Path, *, public: bool, slack_url: str | None = None) -> AsyncIterator[Site]:
+async def served(
+    folder: Path,
+    *,
+    public: bool,
+    slack_url: str | None = None,
+    subscriptions: Sequence[Subscription] = (),
+) -> AsyncIterator[Site]:
     """Pages an hour after dawn, over an empty incident file in this folder."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     backend = await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url=address, clock=Ticking()
+        folder / "incidents.db",
+        IncidentConfig(),
+        public_url=address,
+        clock=Ticking(),
+        subscriptions=subscriptions,
     )
+    log = backend.deliveries
     registry = CollectorRegistry()
     Counter("incidents_declared", "Incidents declared", registry=registry).inc()
     reasons: list[str] = []
@@ -66,6 +79,9 @@ async def served(folder: Path, *, public: bool, slack_url: str | None = None) ->
         registry=registry,
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
+        webhooks=WebhookLog(log.newest, log.find, log.send_again, own_origins(port))
+        if subscriptions
+        else None,
     )
     async with (
         serving(app, listening),

@@ -34,7 +34,7 @@ def list_webhooks(
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 50,
 ) -> None:
-    """What was sent to each endpoint, newest first, and what it answered."""
+    """Deliveries to every endpoint, newest first, and the answers to them."""
     found = _with_deliveries(lambda deliveries: deliveries.newest(limit))
     if as_json:
         print(json.dumps({"webhooks": [_record(one) for one in found]}, indent=2, ensure_ascii=False))

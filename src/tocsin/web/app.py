@@ -30,7 +30,8 @@ from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
-from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.pages import Endpoint, Link, Pages
+from tocsin.web.webhooks import WEBHOOKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 Ready = Callable[[], Sequence[str]]
@@ -66,6 +67,7 @@ def web_app(
     events: Endpoint | None = None,
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
+    webhooks: WebhookLog | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
@@ -75,11 +77,13 @@ def web_app(
     people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
     installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
     handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
-    paths that are served under any host name, such as those that ask for a key.
+    paths that are served under any host name, such as those that ask for a key. `webhooks` is the log of
+    webhooks, which has a page for those who may look inside.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
-    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in)
+    others = (Link("Webhooks", WEBHOOKS),) if webhooks else ()
+    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, others)
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
@@ -88,6 +92,7 @@ def web_app(
             Route("/incidents/{reference}", pages.require_access(pages.incident)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
+            *(WebhookPages(pages, webhooks).routes() if webhooks else []),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(ready, access)),
             *([Route("/metrics", _metrics(registry, pages))] if registry else []),

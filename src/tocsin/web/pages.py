@@ -57,6 +57,8 @@ class Pages:
     slack_url: Callable[[str], str | None]
     introduce: Introduce
     sign_in: SignIn | None = None
+    others: tuple[Link, ...] = ()
+    """Links of the bar to pages for those who may look inside."""
 
     def require_access(self, endpoint: Callable[[Request, Viewer], Awaitable[Response]]) -> Endpoint:
         """Wrap an endpoint: readers without access get the sign-in page, and return here after signing in."""
@@ -95,7 +97,7 @@ class Pages:
             "after": after,
             "next_page": last,
         }
-        return self._html(request, "incidents.html", found)
+        return self.html(request, "incidents.html", found)
 
     async def incident(self, request: Request, viewer: Viewer) -> Response:
         try:
@@ -120,7 +122,7 @@ class Pages:
             "form": form,
             "slack_url": self.slack_url(incident.slack_team_id),
         }
-        return self._html(request, "incident.html", found)
+        return self.html(request, "incident.html", found)
 
     def not_found(self, request: Request) -> Response:
         """Respond 404, with the same bytes for an unknown incident as for a private one."""
@@ -177,7 +179,7 @@ class Pages:
             error = {"code": kind, "message": sentence}
             return self._answer(JSONResponse({"type": kind, "status": status, "errors": [error]}, status))
         found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "links": links}
-        return self._html(request, "plain.html", found, status)
+        return self.html(request, "plain.html", found, status)
 
     async def _introduced(
         self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
@@ -200,8 +202,10 @@ class Pages:
             after = batch[-1].id
         return seen[:PAGE], len(seen) > PAGE
 
-    def _html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
-        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed}
+    def html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
+        """Respond with a rendered template."""
+        others = self.others if self.access.may_look_inside(request) else ()
+        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed, "others": others}
         drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
         first = next(drawn)
         if len(first) < PART:
