@@ -72,13 +72,12 @@ def web_app(
     """Build the application for `hosts` (values of the Host header).
 
     Public incidents are open to this machine if `public`; everything else needs the token or a sign-in.
-    `ready` returns the reasons for which the process cannot serve now, none if it can. `slack_url` returns
-    the address of a workspace once it is known; its channels open under `/archives/`. `introduce` looks up
-    people's names before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth
-    installation, and `near` returns the workspaces whose incidents a signed-in person may see. `events`
-    handles Slack's requests. `routes` are served beside these, behind the same middleware; `any_host` are
-    paths that are served under any host name, such as those that ask for a key. `webhooks` is the log of
-    webhooks, which has a page for those who may look inside.
+    `ready` returns the reasons for which the process cannot serve now. `slack_url` returns the address of a
+    workspace once it is known; its channels open under `/archives/`. `introduce` looks up people's names
+    before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth installation.
+    `events` handles Slack's requests. `routes` are served beside these, behind the same middleware;
+    `any_host` are paths that are served under any host name, such as those that ask for a key. `webhooks`
+    is the log of webhooks, which has a page for those who may look inside.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)

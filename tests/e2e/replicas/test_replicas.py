@@ -17,6 +17,7 @@ from support.paging import CONFIG, VARIABLES, PagingServices, running_services
 from support.postgresql import PostgresqlServer
 from support.readings import words
 from support.small_disk import SmallDisk
+from support.webhooks import SECRET, VARIABLE, Receiver, configured, hang, running_receiver, status
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
@@ -26,6 +27,9 @@ from tocsin.storage.postgresql import barred_engine
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 
+PENDING = "SELECT 1 FROM webhook_deliveries WHERE state = 'pending'"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services() -> AsyncIterator[PagingServices]:
     async with running_services() as running:
@@ -33,15 +37,46 @@ async def services() -> AsyncIterator[PagingServices]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def receiver() -> AsyncIterator[Receiver]:
+    async with running_receiver() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(
-    tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer, services: PagingServices
+    tmp_path_factory: pytest.TempPathFactory,
+    modules_postgresql: PostgresqlServer,
+    services: PagingServices,
+    receiver: Receiver,
 ) -> AsyncIterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
-    config.write_text(CONFIG.format(url=services.url))
-    paging = {"TOCSIN_CONFIG": str(config), **VARIABLES}
-    async with running_fleet(folder, modules_postgresql, **paging) as running:
+    config.write_text(CONFIG.format(url=services.url) + configured(receiver.url))
+    more = {"TOCSIN_CONFIG": str(config), **VARIABLES, VARIABLE: SECRET}
+    async with running_fleet(folder, modules_postgresql, **more) as running:
         yield running
+
+
+async def test_of_two_replicas_one_tells_an_endpoint_of_what_both_do_each_event_once(
+    fleet: Fleet, receiver: Receiver
+) -> None:
+    for number, person in enumerate(("ben", "chloe")):
+        fleet.to(number)
+        await fleet.declare(f"told of {number}", person)
+        await fleet.quiet()
+        (room,) = fleet.channels_named(f"inc-{number + 1}-")
+        await fleet.type_in(person, room, "severity critical")
+    await fleet.quiet()
+    expected = ["incident_created_v2", "incident_updated_v2", "incident_updated_v2"] * 2
+    events = "SELECT event FROM webhook_events ORDER BY incident_id, id"
+    await fleet.until(lambda: [event for (event,) in fleet.rows(events)] == expected)
+    await fleet.until(lambda: not fleet.rows(PENDING))
+    assert len(receiver.received) == len({one.id for one in receiver.received}) == len(expected)
+    assert all(one.is_signed() for one in receiver.received)
+    for number in (0, 1):
+        told = [one.about for one in receiver.received if one.about["name"] == f"told of {number}"]
+        assert [one["severity"]["id"] for one in told] == ["major", "major", "critical"]
+        assert [bool(one["slack_channel_id"]) for one in told] == [False, True, True]
 
 
 async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet: Fleet) -> None:
@@ -158,15 +193,22 @@ async def test_a_workflow_of_an_earlier_version_that_was_half_taken_over_is_not_
     assert len(fleet.posts(room)) == 1
 
 
-async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet) -> None:
+async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet, receiver: Receiver) -> None:
     goes_on = asyncio.Event()
+    receiver.usually, known = hang, len(receiver.received)
     fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on, after_effect=True))
     fleet.to(0)
     await fleet.declare("its replica dies")
     await fleet.until(lambda: fleet.channels_named("inc-") and "its-replica-dies" in fleet.names())
+    await fleet.until(lambda: len(receiver.received) > known)
     await fleet.kill(0)
     goes_on.set()
+    receiver.usually = status(204)
     await fleet.quiet()
+    await fleet.until(lambda: not fleet.rows(PENDING))
+    told = [one.id for one in receiver.received[known:] if one.type.endswith("incident_created_v2")]
+    assert len(told) == 2
+    assert len(set(told)) == 1
     ((reference, _),) = [found for found in fleet.incidents() if found[1] == "its replica dies"]
     (room,) = fleet.channels_named(f"{reference.lower()}-")
     assert len(fleet.posts(room)) == 1
