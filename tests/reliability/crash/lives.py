@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from support.paging import VARIABLES
+from support.webhooks import SECRET, VARIABLE
 
 from reliability.crash.clock import Hurry
 from reliability.crash.switch import Kill
@@ -52,7 +53,7 @@ async def warm() -> AsyncIterator[Zygote]:
         "reliability.crash.zygote",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **VARIABLES, "PYTHONPATH": path},
+        env={**os.environ, **VARIABLES, VARIABLE: SECRET, "PYTHONPATH": path},
     )
     assert process.stdin is not None
     assert process.stdout is not None

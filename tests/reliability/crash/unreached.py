@@ -115,6 +115,17 @@ TASKED = {
     "slack.listeners.issues:_linked": TASKS,
 }
 
+ENDPOINTS = "only where an endpoint says 410, or after an hour; tests/integration/webhooks has these"
+
+WEBHOOKS = {
+    "backends.local.deliveries:Deliveries.of_webhook": READING,
+    "backends.local.deliveries:Deliveries.newest": READING,
+    "backends.local.deliveries:Deliveries.send_again": READING,
+    "backends.local.deliveries:Deliveries.disable": ENDPOINTS,
+    "backends.local.deliveries:Deliveries.enable": ENDPOINTS,
+    "backends.local.deliveries:Deliveries.tidy": ENDPOINTS,
+}
+
 LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
@@ -235,7 +246,7 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | USED | TASKED,
+    "local": LOCAL | REPLICAS | USED | TASKED | WEBHOOKS,
     "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED,
     "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED,
 }
