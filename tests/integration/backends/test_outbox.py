@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import IN_POSTGRESQL
 from support.declarations import ANA, BEN, DAWN, Ticking, declaration, full_declaration
 
 from tocsin.backends.local import LocalBackend
@@ -39,9 +38,9 @@ async def opened(where: Any, *subscriptions: Subscription) -> AsyncIterator[Loca
     await backend.close()
 
 
-@pytest.fixture(params=["a file", pytest.param(IN_POSTGRESQL, marks=pytest.mark.process)])
+@pytest.fixture(params=["a file", pytest.param("in PostgreSQL", marks=pytest.mark.process)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    if request.param == IN_POSTGRESQL:
+    if request.param == "in PostgreSQL":
         return request.getfixturevalue("postgresql").create_database()
     return tmp_path / "incidents.db"
 
