@@ -26,6 +26,7 @@ from tocsin.rules import open_config
 from tocsin.settings import ConfigurationError, Settings
 from tocsin.slack import routes
 from tocsin.start import connected
+from tocsin.web.api.errors import PREFIXES
 from tocsin.web.http_protocol import LimitedProtocol
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare inc
 OUR_PATHS = (
     *("/incidents", "/static/incidents", "/sign-in", "/sign-out"),
     *("/healthz", "/readyz", "/metrics", "/slack/"),
+    *PREFIXES,
 )
 PROBES = frozenset({"/healthz", "/readyz"})
 
@@ -215,7 +217,10 @@ def _store(folder: Path, *, fresh: bool) -> Store:
 
 
 def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -> ASGIApp:
-    """Serve pages and workspace on one port, both only with the workspace's token; probes need none."""
+    """Serve pages and workspace on one port, both only with the workspace's token.
+
+    Probes need none, and the API asks for a key of its own.
+    """
     from slack_emulator.ui import TokenRequired
 
     guarded = TokenRequired(pages, authentication)
@@ -223,7 +228,8 @@ def _front(pages: ASGIApp, workspace: ASGIApp, authentication: Authentication) -
     async def front(scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         ours = any(path == known or path.startswith(known.rstrip("/") + "/") for known in OUR_PATHS)
-        await (pages if path in PROBES else guarded if ours else workspace)(scope, receive, send)
+        is_open = path in PROBES or path.startswith(PREFIXES)
+        await (pages if is_open else guarded if ours else workspace)(scope, receive, send)
 
     return front
 

@@ -14,6 +14,7 @@ from support.postgresql import PostgresqlServer
 from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.listing import LOOKED_AT, Among, IncidentListing
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
 
@@ -34,6 +35,17 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "20 closed ones": lambda kept, _: kept.matching(IncidentFilter(is_open=False), limit=20),
     "20 of one severity": lambda kept, _: kept.matching(IncidentFilter(severity_id="major"), limit=20),
     "20 somebody may see": lambda kept, _: kept.matching(IncidentFilter(visible_to=ANA), limit=20),
+    "20 by the API": lambda kept, _: kept.reader.page(IncidentListing(sees_private=False, limit=20)),
+    "20 by the API from the middle on": lambda kept, size: kept.reader.page(
+        IncidentListing(sees_private=False, oldest_first=True, after=f"{size // 2:026}", limit=20)
+    ),
+    "20 of a status by the API": lambda kept, _: kept.reader.page(
+        IncidentListing(sees_private=True, statuses=frozenset({"investigating", "closed"}), limit=5)
+    ),
+    "20 of a severity by the API": lambda kept, _: kept.reader.page(
+        IncidentListing(sees_private=False, severities=frozenset({"major", "minor"}), limit=20)
+    ),
+    "their number": lambda kept, _: kept.reader.total(IncidentListing(sees_private=True)),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
 
@@ -71,6 +83,23 @@ async def test_every_look_takes_as_many_steps_among_twenty_thousand_as_among_a_t
     few, more = await all_steps(filled(FEW), FEW), await all_steps(filled(MORE), MORE)
     grown = {name: more[name] / few[name] for name in LOOKS}
     assert {name: by for name, by in grown.items() if by > MOST_GROWN} == {}
+
+
+async def test_a_filter_that_nothing_matches_comes_to_its_end_by_pages_of_a_bounded_cost(
+    filled: Callable[[int], Path],
+) -> None:
+    kept = await kept_incidents(filled(MORE))
+    none = Among(one_of=frozenset({"none"}))
+    pages: list[str | None] = []
+    after: str | None = None
+    while not pages or after is not None:
+        wanted = IncidentListing(sees_private=True, types=none, after=after, limit=20)
+        page = await kept.reader.page(wanted)
+        assert page.incidents == []
+        after = page.after
+        pages.append(after)
+    assert 1 < len(pages) <= MORE // LOOKED_AT + 1
+    await kept.close()
 
 
 @CAMPAIGN

@@ -12,12 +12,14 @@ import httpx
 
 from support.declarations import Ticking
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.postgresql import SESSION
 from tocsin.config import IncidentConfig
 from tocsin.incidents.api_keys import Scope
 from tocsin.metrics import Metrics
 from tocsin.server import listen, serving
 from tocsin.storage.database import Database
 from tocsin.storage.keys import SqlKeyStore
+from tocsin.storage.postgresql import postgresql_engine
 from tocsin.web.api.endpoints import ApiServices
 from tocsin.web.api.errors import PREFIXES
 from tocsin.web.api.rate_limit import RateLimit
@@ -59,15 +61,15 @@ class ApiSite:
 
 @asynccontextmanager
 async def served_api(
-    folder: Path, config: IncidentConfig | None = None, *, is_hosted: bool = False
+    folder: Path, config: IncidentConfig | None = None, *, url: str = "", is_hosted: bool = False
 ) -> AsyncIterator[ApiSite]:
+    """Serve the API over the PostgreSQL at this address, or else over files in the folder."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address, clock, metrics = f"http://127.0.0.1:{port}", Ticking(), Metrics()
-    backend = await LocalBackend.open(
-        folder / "incidents.db", config or IncidentConfig(), public_url=address, clock=clock
-    )
-    database = Database(f"sqlite:///{folder / 'journal.db'}")
+    where = postgresql_engine(url, session=SESSION, autocommit=True) if url else folder / "incidents.db"
+    backend = await LocalBackend.open(where, config or IncidentConfig(), public_url=address, clock=clock)
+    database = Database(url or f"sqlite:///{folder / 'journal.db'}")
     keys = SqlKeyStore(database)
     api = ApiServer(
         ENDPOINTS,

@@ -13,6 +13,7 @@ from psycopg.sql import Literal
 from support.declarations import Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.connection import Parameters, Query, Row, SqlConnection
+from tocsin.backends.local.listing import IncidentListing
 from tocsin.backends.local.postgresql import SEARCHABLE, SESSION, PostgresqlConnection, indexed_words
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import PersonId, TeamId
@@ -147,6 +148,15 @@ LOOKS: dict[str, Look] = {
     ),
     "a word from the middle on": lambda backend, n: backend.matching(
         IncidentFilter(text="checkout"), after=f"{n // 2:026}", limit=20
+    ),
+    "a page of the API": lambda backend, _: backend.reader.page(IncidentListing(sees_private=False)),
+    "a page of the API by status, oldest first": lambda backend, n: backend.reader.page(
+        IncidentListing(
+            sees_private=True, statuses=frozenset({"fixing", "closed"}), oldest_first=True, limit=3
+        )
+    ),
+    "a page of the API by severity": lambda backend, n: backend.reader.page(
+        IncidentListing(sees_private=True, severities=frozenset({"minor"}), after=f"{n // 2:026}", limit=3)
     ),
     "by its reference": lambda backend, n: backend.find(f"INC-{n // 2}"),
     "by its id": lambda backend, n: backend.find(f"{n // 2:026}"),

@@ -26,6 +26,7 @@ COPIED = (
     "tocsin_pages",
     "tocsin_ended",
     "tocsin_facts",
+    "tocsin_api_keys",
     "tocsin_orgs",
     "tocsin_installations",
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from tocsin.incidents.api_keys import SCOPES, ApiKey, Scope, key_hash, new_key, shown
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.database import TABLES, Database
 
 _keys = sa.Table(
@@ -63,19 +64,16 @@ class SqlKeyStore:
 
     async def find(self, key: str, now: datetime) -> ApiKey | None:
         """Return the key and note its use; None if there is none, or it was revoked."""
-        known_by = key_hash(key)
-
-        def look(connection: sa.Connection) -> ApiKey | None:
-            asked = sa.select(_keys).where(_keys.c.hash == known_by, _keys.c.revoked_at.is_(None))
-            row = connection.execute(asked).one_or_none()
-            if row is None:
-                return None
-            if row.last_used_at is None or row.last_used_at < _written(now - TOUCHED):
-                used = _keys.update().where(_keys.c.hash == known_by).values(last_used_at=_written(now))
-                connection.execute(used)
-            return _key(row)
-
-        return await self._database.do(look)
+        asked = sa.select(_keys).where(_keys.c.hash == key_hash(key), _keys.c.revoked_at.is_(None))
+        row = await self._database.do(lambda connection: connection.execute(asked).one_or_none())
+        if row is None:
+            return None
+        if row.last_used_at is None or row.last_used_at < _written(now - TOUCHED):
+            used = _keys.update().where(_keys.c.hash == row.hash).values(last_used_at=_written(now))
+            # A full disk must not keep anybody from reading.
+            with suppress(Unavailable):
+                await self._database.do(lambda connection: connection.execute(used))
+        return _key(row)
 
     async def all(self) -> Sequence[ApiKey]:
         """Return the keys that are in use, oldest first."""

@@ -71,6 +71,7 @@ TASKS = (
 )
 
 REPLICAS = {
+    "storage.keys": "only the API and the command line ask for keys; tests/e2e/test_keys.py has them",
     "storage.importing": IMPORTED,
     "storage.key_value:SqlKeyValueStore.claim": BROWSER,
     "storage.replicas": SHARED,
@@ -129,6 +130,7 @@ WEBHOOKS = {
 LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.postgresql": SHARED,
+    "backends.local.reading": READING,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
     "workflows.alerts:OperatorAlerts._say": OPERATOR,

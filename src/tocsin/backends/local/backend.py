@@ -16,6 +16,7 @@ from tocsin.backends.local.deliveries import Deliveries
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
+from tocsin.backends.local.reading import LocalReader
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
@@ -96,6 +97,11 @@ class LocalBackend:
         """
         database = await IncidentFile.read(where) if isinstance(where, Path) else PostgresqlDatabase(where)
         return cls(database, config, public_url=public_url, clock=clock)
+
+    @property
+    def reader(self) -> LocalReader:
+        """The reads of the API."""
+        return LocalReader(self.database, self._read)
 
     def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""

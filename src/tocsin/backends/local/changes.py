@@ -11,6 +11,7 @@ from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.create import ulid
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
+from tocsin.backends.local.updates import add_update
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry, display_name
 from tocsin.incidents.permissions import NOT_SEEN, Verb
@@ -50,6 +51,9 @@ _CHOICES = {
     "severity_id": ("severities", "That severity no longer exists. Choose another."),
     "incident_status_id": ("incident_statuses", "That status no longer exists. Choose another."),
 }
+
+UPDATED = frozenset({"message", "incident_status_id", "severity_id"})
+"""Parts of a change that make it an update."""
 
 Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
@@ -94,6 +98,8 @@ def change(
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
         db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
+        if {what for what, _, _ in said} & UPDATED:
+            add_update(db, incident_id, change, now)
         people = change.incident_role_assignments or change.invited or change.removed
         if people or {change.name, change.summary, change.visibility} != {None}:
             db.index_words(row["number"])
@@ -295,7 +301,7 @@ BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
 def listed(db: SqlConnection, query: str, value: str) -> list[FollowUp]:
     """Return the follow-ups that one of this module's queries finds."""
-    return [_follow_up(dict(row)) for row in db.query(query, [value])]
+    return [follow_up_in(dict(row)) for row in db.query(query, [value])]
 
 
 def add(
@@ -395,7 +401,8 @@ def _note(
     create.add_to_timeline(db, incident_id, entry, f"{key}:{did}")
 
 
-def _follow_up(kept: dict[str, Any]) -> FollowUp:
+def follow_up_in(kept: dict[str, Any]) -> FollowUp:
+    """Return the action or follow-up in a row of its table with the assignee's known name and address."""
     row = readable(kept)
     assignee = Person(
         slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]

@@ -52,6 +52,7 @@ _OF_INCIDENTS = (
     "incident_timestamp_values",
     "incident_timeline_items",
     "incident_changes",
+    "incident_updates",
     "follow_ups",
     "webhook_events",
     "webhook_deliveries",
@@ -66,6 +67,10 @@ _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {
     "incident_role_assignments": {("incident_role_id",): "incident_roles"},
     "custom_field_options": {("custom_field_id",): "custom_fields"},
     "incident_timestamp_values": {("incident_timestamp_id",): "incident_timestamps"},
+    "incident_updates": {
+        ("incident_status_id",): "incident_statuses",
+        ("severity_id",): "severities",
+    },
     "custom_field_entries": {
         ("custom_field_id",): "custom_fields",
         ("custom_field_id", "value_option_id"): "custom_field_options",

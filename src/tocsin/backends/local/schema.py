@@ -272,6 +272,63 @@ def tasks(db: Database) -> None:
         db.execute(statement)
 
 
+UPDATES = """CREATE TABLE incident_updates (
+    id TEXT PRIMARY KEY,
+    incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    timestamp TEXT NOT NULL,
+    actor_slack_user_id TEXT, actor_name TEXT, actor_email TEXT,
+    message TEXT NOT NULL DEFAULT '',
+    incident_status_id TEXT NOT NULL REFERENCES incident_statuses(id),
+    severity_id TEXT REFERENCES severities(id),
+    merged_into_incident_id TEXT REFERENCES incidents(id))"""
+"""Changes of a status or a severity, and messages, each with both as they were afterwards."""
+
+# What was changed before has its updates from the timeline, whose words name statuses and severities. An
+# incident whose status never changed has had the one that it has. No colon stands before a letter here, since
+# that would be a mark.
+_BEFORE = """(c.timestamp < l.timestamp OR (c.timestamp = l.timestamp AND (c.id < l.id
+        OR substr(c.idempotency_key, 1, length(g.idempotency_key)) = g.idempotency_key)))"""
+_EARLIER = """
+INSERT INTO incident_updates
+SELECT substr('00000000000000000000000000', 1, 26 - length('' || l.id)) || l.id, l.incident_id,
+    substr(l.idempotency_key, 1, length(l.idempotency_key) - length('{part}') - 1), l.timestamp,
+    l.actor_slack_user_id, l.actor_name, l.actor_email,
+    CASE '{part}' WHEN 'message' THEN l.text ELSE '' END,
+    COALESCE((SELECT s.id FROM incident_timeline_items c JOIN incident_statuses s ON s.name = c.text
+        WHERE c.incident_id = l.incident_id AND {before}
+        AND c.idempotency_key LIKE '%:' || 'incident_status_id' ORDER BY c.timestamp DESC, c.id DESC LIMIT 1),
+        i.incident_status_id),
+    COALESCE((SELECT v.id FROM incident_timeline_items c JOIN severities v ON v.name = c.text
+        WHERE c.incident_id = l.incident_id AND {before}
+        AND c.idempotency_key LIKE '%:' || 'severity_id' ORDER BY c.timestamp DESC, c.id DESC LIMIT 1),
+        (SELECT v.id FROM incident_timeline_items c JOIN severities v ON c.text LIKE '%(' || v.name || ')'
+        WHERE c.incident_id = l.incident_id AND c.idempotency_key = 'declared' ORDER BY v.id LIMIT 1),
+        i.severity_id),
+    NULL
+FROM incident_timeline_items l JOIN incidents i ON i.id = l.incident_id
+JOIN incident_changes g
+    ON g.idempotency_key = substr(l.idempotency_key, 1, length(l.idempotency_key) - length('{part}') - 1)
+WHERE l.idempotency_key LIKE '%:' || '{part}'
+ON CONFLICT (idempotency_key) DO NOTHING
+"""
+
+UPDATED = (
+    UPDATES,
+    "CREATE INDEX incident_updates_in_order ON incident_updates (incident_id, id)",
+    *(
+        _EARLIER.format(part=part, before=_BEFORE)
+        for part in ("message", "incident_status_id", "severity_id")
+    ),
+)
+
+
+@migrations()
+def updates(db: Database) -> None:
+    for statement in UPDATED:
+        db.execute(statement)
+
+
 WEBHOOKS = (
     """CREATE TABLE webhook_events (
         id INTEGER PRIMARY KEY,

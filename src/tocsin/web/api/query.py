@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args, get_origin
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tocsin.web.api.endpoints import Answer
+from tocsin.web.api.errors import invalid
+
+T = TypeVar("T")
 
 PAGE = 25
 MOST_ON_A_PAGE = 250
@@ -108,3 +111,19 @@ def _put(found: dict[str, Any], path: list[str], value: str) -> None:
     values = found.setdefault(path[-1], [])
     if isinstance(values, list):
         values.append(value)
+
+
+def page_of(items: Sequence[T], query: PageQuery, key: Callable[[T], str]) -> tuple[list[T], PaginationMeta]:
+    """Return a page of items that are all at hand. Raises ApiError 422 for an unknown cursor."""
+    keys = [key(item) for item in items]
+    if query.after is not None and query.after not in keys:
+        raise invalid("after", "There is nothing with this id to go on after.")
+    start = 0 if query.after is None else keys.index(query.after) + 1
+    return cut(items[start:], query, key)
+
+
+def cut(items: Sequence[T], query: PageQuery, key: Callable[[T], str]) -> tuple[list[T], PaginationMeta]:
+    """Return a page, and its cursor if there are more items than it has room for."""
+    page = list(items[: query.page_size])
+    after = key(page[-1]) if page and len(items) > len(page) else None
+    return page, PaginationMeta(after=after, page_size=query.page_size)

@@ -18,6 +18,8 @@ class Turn:
     """Answer of the limit to one request."""
 
     allowed: bool
+    limit: int
+    """Requests a minute."""
     remaining: int
     """Requests that are left at this moment."""
     full_in: float
@@ -28,7 +30,7 @@ class Turn:
     def headers(self, now: float) -> dict[str, str]:
         """Return the headers of a response; `now` is the time of day in seconds since 1970."""
         told = {
-            "X-RateLimit-Limit": str(A_MINUTE),
+            "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
             "X-RateLimit-Reset": str(math.ceil(now + self.full_in)),
         }
@@ -56,7 +58,7 @@ class RateLimit:
         if len(self._buckets) > _MANY:
             self._forget_full(now)
         wait = 0 if allowed else max(1, math.ceil((1 - tokens) / each))
-        return Turn(allowed, int(tokens), (self._most - tokens) / each, wait)
+        return Turn(allowed, self._most, int(tokens), (self._most - tokens) / each, wait)
 
     def _forget_full(self, now: float) -> None:
         self._buckets = {key: one for key, one in self._buckets.items() if now - one[1] < 60}

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
@@ -179,7 +179,7 @@ def _limited(progress: _Progress) -> dict[str, object]:
     turn, key = progress.turn, progress.key
     if turn is None or turn.allowed or key is None:
         return {}
-    return {"rate_limit": {"name": key.name, "limit": 1200, "remaining": 0}}
+    return {"rate_limit": {"name": key.name, "limit": turn.limit, "remaining": 0}}
 
 
 async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Response:
@@ -203,10 +203,13 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
 async def _body(model: type[BaseModel], request: Request) -> BaseModel:
     """Return the body. Raises ValidationError, and ApiError for one that is too long or no JSON."""
     written = bytearray()
-    async for chunk in request.stream():
-        written += chunk
-        if len(written) > MOST_BODY:
-            raise ApiError(413, Problem("payload_too_large", f"A body has at most {MOST_BODY:,} bytes."))
+    try:
+        async for chunk in request.stream():
+            written += chunk
+            if len(written) > MOST_BODY:
+                raise ApiError(413, Problem("payload_too_large", f"A body has at most {MOST_BODY:,} bytes."))
+    except ClientDisconnect:
+        raise ApiError(400, Problem("incomplete", "The body did not come whole.")) from None
     try:
         return model.model_validate_json(bytes(written))
     except ValidationError as error:

@@ -1,0 +1,289 @@
+"""Reads of the API: the choices with their dates, pages of incidents by many filters, and the people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from tocsin.backends.local import queries
+from tocsin.backends.local.changes import follow_up_in
+from tocsin.backends.local.connection import Row, SqlConnection
+from tocsin.backends.local.listing import (
+    STANDARD,
+    IncidentListing,
+    Listed,
+    count_up_to,
+    listed_numbers,
+)
+from tocsin.backends.local.postgresql import PostgresqlDatabase
+from tocsin.backends.local.queries import marks, readable
+from tocsin.backends.local.sqlite import IncidentFile
+from tocsin.backends.local.updates import Update, read_updates
+from tocsin.incidents.model import (
+    CustomField,
+    FieldOption,
+    FollowUp,
+    Incident,
+    IncidentTimestamp,
+    IncidentType,
+    Person,
+    Role,
+    Severity,
+    Status,
+)
+
+T = TypeVar("T")
+ReadQuery = Callable[[SqlConnection, str, Sequence[Any]], list[Incident]]
+
+COUNTED = 1_000
+"""Most matches that are counted, so that a page costs the same however many there are."""
+
+
+@dataclass(frozen=True)
+class Kept(Generic[T]):
+    """A choice as the database keeps it; an archived one cannot be chosen any more."""
+
+    thing: T
+    created_at: datetime
+    updated_at: datetime
+    is_archived: bool = False
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All choices by id, in the organisation's order, archived ones among them: old incidents have those."""
+
+    severities: Mapping[str, Kept[Severity]] = field(default_factory=dict)
+    statuses: Mapping[str, Kept[Status]] = field(default_factory=dict)
+    types: Mapping[str, Kept[IncidentType]] = field(default_factory=dict)
+    roles: Mapping[str, Kept[Role]] = field(default_factory=dict)
+    fields: Mapping[str, Kept[CustomField]] = field(default_factory=dict)
+    timestamps: Mapping[str, Kept[IncidentTimestamp]] = field(default_factory=dict)
+
+    def status_ids(self, categories: Collection[str]) -> frozenset[str]:
+        """Return the ids of the statuses of these categories."""
+        return frozenset(id for id, kept in self.statuses.items() if kept.thing.category in categories)
+
+
+@dataclass(frozen=True)
+class ReadIncidents:
+    """A page of incidents with everything that the API says of them."""
+
+    incidents: Sequence[Incident]
+    choices: Choices
+    last_activity: Mapping[str, datetime]
+    """Time of the last timeline entry, by incident id."""
+    after: str | None = None
+    """Cursor of the next page; None if this is the last one."""
+
+
+def read_choices(db: SqlConnection) -> Choices:
+    """Return all choices."""
+    options: dict[str, list[FieldOption]] = {}
+    asked = "SELECT * FROM custom_field_options WHERE custom_field_id >= '' AND archived_at IS NULL"
+    for row in sorted(map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["id"])):
+        options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
+    return Choices(
+        severities=_kept(db, "severities", "rank", lambda row: Severity(**row)),
+        statuses=_kept(db, "incident_statuses", "rank", lambda row: Status(**row)),
+        types=_kept(db, "incident_types", "name", lambda row: IncidentType(**row)),
+        roles=_kept(db, "incident_roles", "rowid", lambda row: Role(**row)),
+        fields=_kept(
+            db,
+            "custom_fields",
+            "rank",
+            lambda row: CustomField(**row, options=tuple(options.get(row["id"], ()))),
+        ),
+        timestamps=_kept(db, "incident_timestamps", "rank", lambda row: IncidentTimestamp(**row)),
+    )
+
+
+def _kept(db: SqlConnection, table: str, order: str, read: Callable[[Row], T]) -> dict[str, Kept[T]]:
+    # Table and order come only from this module.
+    found: dict[str, Kept[T]] = {}
+    # The condition lets PostgreSQL take the index of the ids (see SESSION there).
+    rows = list(db.query(f"SELECT t.{order} AS place, t.* FROM {table} t WHERE t.id >= ''"))
+    for plain in sorted(rows, key=_place):
+        row = readable(plain)
+        is_archived = plain["archived_at"] is not None
+        found[row["id"]] = Kept(read(row), row["created_at"], row["updated_at"], is_archived)
+    return found
+
+
+def _place(row: Row) -> tuple[int, str, str]:
+    """Return the place of a row among the others, also for one that was edited by hand."""
+    place = row["place"]
+    return (place, "", row["id"]) if isinstance(place, int) else (0, str(place), row["id"])
+
+
+_ACTIVITY = """
+SELECT incident_id, MAX(timestamp) AS timestamp FROM incident_timeline_items
+WHERE incident_id IN ({marks}) GROUP BY incident_id
+"""
+
+
+def read_activity(db: SqlConnection, ids: Sequence[str]) -> dict[str, datetime]:
+    """Return the time of the last timeline entry of each incident that has one."""
+    if not ids:
+        return {}
+    rows = db.query(_ACTIVITY.format(marks=marks(ids)), ids)
+    return {row["incident_id"]: row["timestamp"] for row in map(readable, rows)}
+
+
+def read_page(
+    db: SqlConnection, wanted: IncidentListing, read: Callable[[str, Sequence[Any]], list[Incident]]
+) -> ReadIncidents:
+    """Return a page of incidents; `read` returns the incidents of a query of `queries.py`.
+
+    Raises Refused, with the field `after`, for a cursor that names no incident that may be seen.
+    """
+    listed: Listed = listed_numbers(db, wanted)
+    found: list[Incident] = []
+    if listed.numbers:
+        by_number = queries.BY_NUMBERS.format(marks=marks(listed.numbers))
+        found = read(by_number, listed.numbers)
+    if wanted.oldest_first:
+        found.reverse()
+    choices, activity = read_choices(db), read_activity(db, [incident.id for incident in found])
+    return ReadIncidents(found, choices, activity, listed.after)
+
+
+# People.
+
+_PEOPLE = """
+SELECT slack_user_id, name, email FROM people
+WHERE slack_user_id > ? AND (? = '' OR lower(email) = ?) ORDER BY slack_user_id LIMIT ?
+"""
+
+
+def read_people(db: SqlConnection, *, email: str, after: str, limit: int) -> list[Person]:
+    """Return the people whose names are known, in the order of their ids."""
+    return [Person(**row) for row in db.query(_PEOPLE, [after, email.lower(), email.lower(), limit])]
+
+
+def read_person(db: SqlConnection, slack_user_id: str) -> Person | None:
+    """Return a person whose name is known; None if there is none with this id."""
+    asked = "SELECT slack_user_id, name, email FROM people WHERE slack_user_id = ?"
+    return next((Person(**row) for row in db.query(asked, [slack_user_id])), None)
+
+
+# Actions and follow-ups.
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """An action or a follow-up with the person who added it."""
+
+    task: FollowUp
+    creator: Person | None
+
+
+_TASKS = """
+SELECT f.*, COALESCE(p.name, f.assignee_name) AS known_name,
+    COALESCE(p.email, f.assignee_email) AS known_email,
+    l.actor_slack_user_id, COALESCE(a.name, l.actor_name) AS actor_name,
+    COALESCE(a.email, l.actor_email) AS actor_email
+FROM follow_ups f {join} incidents i ON i.id = f.incident_id
+LEFT JOIN people p ON p.slack_user_id = f.assignee_slack_user_id
+LEFT JOIN incident_timeline_items l
+    ON l.incident_id = f.incident_id AND l.idempotency_key = f.idempotency_key || ':' || 'added'
+LEFT JOIN people a ON a.slack_user_id = l.actor_slack_user_id
+WHERE {conditions} ORDER BY f.id LIMIT ?
+"""
+
+
+@dataclass(frozen=True)
+class TaskListing:
+    """Filters and place of a list of actions or follow-ups."""
+
+    kind: str
+    sees_private: bool
+    id: str | None = None
+    incident_id: str | None = None
+    modes: frozenset[str] | None = STANDARD
+    """None for every mode."""
+    after: str | None = None
+    limit: int = 25
+
+
+def read_tasks(db: SqlConnection, wanted: TaskListing) -> list[ReadTask]:
+    """Return actions or follow-ups, oldest first."""
+    conditions, parameters = ["f.kind = ?"], list[Any]([wanted.kind])
+    if not wanted.sees_private:
+        conditions.append(f"{db.is_public} = 1")
+    for column, value in (("f.id", wanted.id), ("f.incident_id", wanted.incident_id)):
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            parameters.append(value)
+    if wanted.modes is not None:
+        conditions.append(f"i.mode IN ({marks(tuple(wanted.modes))})")
+        parameters += sorted(wanted.modes)
+    if wanted.after is not None:
+        conditions.append("f.id > ?")
+        parameters.append(wanted.after)
+    query = _TASKS.format(join=db.join_in_order, conditions=" AND ".join(conditions))
+    rows = db.query(query, [*parameters, wanted.limit])
+    return [ReadTask(follow_up_in(dict(row)), _actor(readable(row))) for row in rows]
+
+
+def _actor(row: Row) -> Person | None:
+    person = Person(
+        slack_user_id=row["actor_slack_user_id"], name=row["actor_name"], email=row["actor_email"]
+    )
+    return person if any(person.model_dump().values()) else None
+
+
+class LocalReader:
+    """Reads of the API over the database of the local backend. Every method raises Unavailable."""
+
+    def __init__(self, database: IncidentFile | PostgresqlDatabase, read: ReadQuery) -> None:
+        """`read` returns the incidents that a query of `queries.py` finds."""
+        self._database = database
+        self._read_query = read
+
+    async def choices(self) -> Choices:
+        return await self._database.run(read_choices)
+
+    async def page(self, wanted: IncidentListing) -> ReadIncidents:
+        """Return a page of incidents. Raises Refused for an unknown cursor."""
+        return await self._database.run(lambda db: read_page(db, wanted, partial(self._read_query, db)))
+
+    async def total(self, wanted: IncidentListing) -> int | None:
+        """Return the number of all matches; None if there are more than are counted."""
+        return await self._database.run(lambda db: count_up_to(db, wanted, COUNTED))
+
+    async def around(self, incident: Incident) -> ReadIncidents:
+        """Return an incident that was found already, with what the API says besides."""
+
+        def look(db: SqlConnection) -> ReadIncidents:
+            return ReadIncidents([incident], read_choices(db), read_activity(db, [incident.id]))
+
+        return await self._database.run(look)
+
+    async def people(self, *, email: str = "", after: str = "", limit: int = 25) -> list[Person]:
+        """Return people whose names are known, in the order of their ids."""
+        return await self._database.run(lambda db: read_people(db, email=email, after=after, limit=limit))
+
+    async def person(self, slack_user_id: str) -> Person | None:
+        """Return a person whose name is known; None if there is none with this id."""
+        return await self._database.run(lambda db: read_person(db, slack_user_id))
+
+    async def tasks(self, wanted: TaskListing) -> list[ReadTask]:
+        """Return actions or follow-ups, oldest first."""
+        return await self._database.run(lambda db: read_tasks(db, wanted))
+
+    async def updates(
+        self, *, incident_id: str | None, sees_private: bool, after: str | None, limit: int
+    ) -> tuple[list[Update], Choices]:
+        """Return updates, newest first, and the choices that they name. Raises Refused for a cursor."""
+
+        def look(db: SqlConnection) -> tuple[list[Update], Choices]:
+            found = read_updates(
+                db, incident_id=incident_id, sees_private=sees_private, after=after, limit=limit
+            )
+            return found, read_choices(db)
+
+        return await self._database.run(look)
