@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
+from tocsin.backends.local.outbox import EventBodies
 from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.webhooks import Subscription
@@ -142,6 +143,7 @@ async def open_backend(
     store: KeyValueStore | None = None,
     operator: Alerts | None = None,
     subscriptions: Sequence[Subscription] = (),
+    bodies: EventBodies | None = None,
 ) -> IncidentBackend:
     """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
@@ -160,6 +162,7 @@ async def open_backend(
         operator=operator,
         connect=partial(_connect, url) if is_postgresql(url) else None,
         subscriptions=subscriptions,
+        bodies=bodies,
         read_only=store is None,
     )
     try:

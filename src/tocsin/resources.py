@@ -30,6 +30,7 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.workflow_engine import DbosEngine
+from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.webhooks.endpoints import Endpoint, open_endpoints
 from tocsin.webhooks.sender import WebhookSender
 from tocsin.workflows.alerts import OperatorAlerts
@@ -87,6 +88,7 @@ async def open_resources(
             store=key_value,
             operator=alerts,
             subscriptions=[endpoint.subscription for endpoint in endpoints],
+            bodies=BODIES if endpoints else None,
         )
         stack.push_async_callback(backend.close)
         targets = await stack.enter_async_context(

@@ -26,6 +26,7 @@ from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.webhooks import EVENTS, Subscription
 from tocsin.slack import routes
+from tocsin.web.api.webhook_bodies import BODIES
 
 pytestmark = pytest.mark.process
 
@@ -61,6 +62,7 @@ async def kept_incidents(
         public_url="http://127.0.0.1:8080",
         clock=Ticking(),
         subscriptions=told,
+        bodies=BODIES,
     )
     for name in names[:-1]:
         await backend.create(full_declaration(name, name=name))

@@ -16,6 +16,7 @@ from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.webhooks import Subscription
 from tocsin.server import listen, serving
+from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.web.app import web_app
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.webhooks import WebhookLog
@@ -65,6 +66,7 @@ async def served(
         public_url=address,
         clock=Ticking(),
         subscriptions=subscriptions,
+        bodies=BODIES,
     )
     log = backend.deliveries
     registry = CollectorRegistry()

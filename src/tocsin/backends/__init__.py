@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tocsin.backends.incident_io.create import Choice
+    from tocsin.backends.local.outbox import EventBodies
 
 # Each function imports its backend when it is called: only one is used, and the others would delay the start.
 
@@ -61,6 +62,8 @@ class BackendOptions:
     """Returns an engine for PostgreSQL, whose sessions have these settings; None for a file in `data_dir`."""
     subscriptions: Sequence[Subscription] = ()
     """Events that the local backend writes for webhooks."""
+    bodies: EventBodies | None = None
+    """The bodies of these events."""
     read_only: bool = False
     """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
@@ -86,6 +89,7 @@ async def open_local(options: BackendOptions) -> IncidentBackend:
         public_url=options.public_url,
         clock=options.clock,
         subscriptions=options.subscriptions,
+        bodies=options.bodies,
     )
 
 

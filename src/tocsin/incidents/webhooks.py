@@ -6,8 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from tocsin.incidents.export import as_record, as_user, moment
-from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, Status
+from tocsin.incidents.model import FrozenModel, Person, PersonId
 
 CREATED, UPDATED, STATUS_UPDATED = "incident_created_v2", "incident_updated_v2", "incident_status_updated_v2"
 GRANTED, REVOKED = "membership_granted_v1", "membership_revoked_v1"
@@ -75,7 +74,7 @@ class WebhookDelivery(FrozenModel):
         about: Any = {"id": self.resource_id}
         if self.body is not None and (not self.is_private or self.event in {GRANTED, REVOKED}):
             about = json.loads(self.body)
-        return _compact({"event_type": self.event_type, self.event_type: about})
+        return compact({"event_type": self.event_type, self.event_type: about})
 
     def next_attempt(self, at: datetime, jitter: float, asked: timedelta) -> datetime | None:
         """Return the time of the next attempt after one that failed at this time; None to give it up.
@@ -95,52 +94,12 @@ def event_type(event: str, *, is_private: bool) -> str:
     return f"{'private' if is_private else 'public'}_incident.{event}"
 
 
-def incident_body(incident: Incident) -> str:
-    """Return the incident as incident.io's webhooks have it (WebhookIncidentV2)."""
-    return _compact(_incident(incident))
-
-
-def status_body(incident: Incident, before: Status, message: str | None) -> str:
-    """Return the change of a status (IncidentWithStatusChangeV2)."""
-    body = {
-        "incident": _incident(incident),
-        "new_status": incident.incident_status.model_dump(mode="json"),
-        "previous_status": before.model_dump(mode="json"),
-    }
-    return _compact(body | ({"message": message} if message else {}))
-
-
-def follow_up_body(follow_up: FollowUp, now: datetime) -> str:
-    """Return an action or a follow-up as incident.io's webhooks have it (ActionV1)."""
-    issue, done = follow_up.external_issue_reference, follow_up.done_at
-    body: dict[str, Any] = {
-        "id": follow_up.id,
-        "incident_id": follow_up.incident_id,
-        "description": follow_up.text,
-        "follow_up": follow_up.kind == "follow_up",
-        "status": "completed" if follow_up.is_done else "outstanding",
-        "created_at": moment(follow_up.created_at),
-        "updated_at": moment(now),
-        **({"assignee": _user(follow_up.assignee)} if follow_up.assignee else {}),
-        **({"completed_at": moment(done)} if done else {}),
-        **({"external_issue_reference": issue.model_dump(mode="json")} if issue else {}),
-    }
-    return _compact(body)
-
-
-def membership_body(incident_id: str, person: PersonId, by: Person) -> str:
+def membership_body(incident_id: str, person: PersonId, by: Person) -> dict[str, Any]:
     """Return a membership that was granted or revoked (WebhookIncidentUserV2)."""
-    body = {"incident_id": incident_id, "user_id": person}
-    return _compact(body | ({"actor_user_id": by.slack_user_id} if by.slack_user_id else {}))
+    actor = {"actor_user_id": by.slack_user_id} if by.slack_user_id else {}
+    return {"incident_id": incident_id, "user_id": person, **actor}
 
 
-def _incident(incident: Incident) -> dict[str, Any]:
-    return {"last_activity_at": moment(incident.updated_at), "team_ids": [], **as_record(incident)}
-
-
-def _user(person: Person) -> dict[str, str]:
-    return {"id": person.slack_user_id or "", "role": "unset", **as_user(person)}
-
-
-def _compact(body: dict[str, Any]) -> str:
+def compact(body: dict[str, Any]) -> str:
+    """Return a body as it is kept and sent."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)

@@ -30,8 +30,8 @@ from tocsin.web.api.errors import PREFIXES, broken
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
-from tocsin.web.pages import Endpoint, Link, Pages
-from tocsin.web.webhooks import WEBHOOKS, WebhookLog, WebhookPages
+from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.webhooks import LINKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 Ready = Callable[[], Sequence[str]]
@@ -76,13 +76,12 @@ def web_app(
     workspace once it is known; its channels open under `/archives/`. `introduce` looks up people's names
     before a page shows them. `sign_in` lets people in with Slack, `install` serves the OAuth installation.
     `events` handles Slack's requests. `routes` are served beside these, behind the same middleware;
-    `any_host` are paths that are served under any host name, such as those that ask for a key. `webhooks`
-    is the log of webhooks, which has a page for those who may look inside.
+    `any_host` are paths for any host name, such as those that ask for a key. `webhooks` has a page.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access = Access(api_token, public, sessions, refusal, peer_teams)
-    others = (Link("Webhooks", WEBHOOKS),) if webhooks else ()
-    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, others)
+    links = LINKS if webhooks else ()
+    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, links)
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),

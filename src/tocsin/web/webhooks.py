@@ -15,9 +15,10 @@ from starlette.routing import Route
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.webhooks import WebhookDelivery
 from tocsin.web.middleware import is_own
-from tocsin.web.pages import PAGE, Pages
+from tocsin.web.pages import PAGE, Link, Pages
 
 WEBHOOKS = "/webhooks"
+LINKS = (Link("Webhooks", WEBHOOKS),)
 ENDPOINTS_AT_MOST = 20
 """Endpoints of one event: the configuration names no more."""
 

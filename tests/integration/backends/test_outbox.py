@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,8 +19,16 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, PersonId
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange
-from tocsin.incidents.webhooks import DAY, EVENTS, PUBLIC_EVENTS, Subscription, WebhookDelivery
+from tocsin.incidents.webhooks import (
+    DAY,
+    EVENTS,
+    PRIVATE_EVENTS,
+    PUBLIC_EVENTS,
+    Subscription,
+    WebhookDelivery,
+)
 from tocsin.storage.postgresql import postgresql_engine
+from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.workflows.ports import Channel
 
 ALL = Subscription(name="all", events=frozenset(EVENTS))
@@ -32,7 +41,12 @@ CANARY = "heron-4711"
 async def opened(where: Any, *subscriptions: Subscription) -> AsyncIterator[LocalBackend]:
     engine = postgresql_engine(where, session=SESSION, autocommit=True) if isinstance(where, str) else where
     backend = await LocalBackend.open(
-        engine, IncidentConfig(), public_url="http://x", clock=Ticking(), subscriptions=subscriptions
+        engine,
+        IncidentConfig(),
+        public_url="http://x",
+        clock=Ticking(),
+        subscriptions=subscriptions,
+        bodies=BODIES,
     )
     yield backend
     await backend.close()
@@ -71,6 +85,20 @@ def types(deliveries: Sequence[WebhookDelivery]) -> list[str]:
     return [one.event_type.removesuffix("_v1").removesuffix("_v2") for one in deliveries]
 
 
+def parsed(deliveries: Sequence[WebhookDelivery]) -> set[str]:
+    """The types of the bodies, each read by the model that incident.io's own SDK has for it."""
+    for one in deliveries:
+        stem = f"webhooks_{one.event_type.replace('.', '_')}_response_body"
+        model = getattr(
+            importlib.import_module(f"incident_io.models.{stem}"),
+            "".join(word.capitalize() for word in stem.split("_")),
+        )
+        said = json.loads(one.payload)
+        assert not model.from_dict(said).additional_properties
+        assert "null" not in one.payload
+    return {one.event_type for one in deliveries}
+
+
 async def declared(backend: LocalBackend, **what: Any) -> Incident:
     return await backend.create(full_declaration("declared", **what))
 
@@ -104,6 +132,7 @@ async def test_each_change_writes_its_events_and_a_repeat_writes_none(backend: L
     later = await does(lambda: backend.add_follow_up(id_, action("g", kind="follow_up")), "follow_up_created")
     await does(lambda: backend.complete_follow_up(later.id, ANA, DAWN, "h"), "follow_up_updated")
     assert [new for new, _ in gestures] == [expected for _, expected in gestures]
+    assert parsed(await told(backend)) == set(PUBLIC_EVENTS)
 
     before = len(await told(backend))
     with pytest.raises(Refused):
@@ -160,6 +189,7 @@ async def test_of_a_private_incident_only_ids_are_written_and_only_for_whom_may_
     assert bodies == [only, member, only, member, only, only, only, {"id": task.id}]
     assert CANARY not in "".join(one.model_dump_json() for one in found)
     assert await told(backend, "public") == []
+    assert parsed(found) <= set(PRIVATE_EVENTS)
 
 
 async def test_what_was_public_at_the_event_is_told_by_its_id_once_the_incident_is_private(

@@ -29,6 +29,7 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.webhooks import DAY, EVENTS, RETRIES, Subscription, WebhookDelivery
+from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.webhooks.client import EndpointClient
 from tocsin.webhooks.endpoints import Endpoint
 from tocsin.webhooks.sender import AT_ONCE, WebhookSender
@@ -131,6 +132,7 @@ async def sending_to(folder: Path, look_seconds: float = 1.0, **how: Any) -> Asy
             public_url="http://x",
             clock=clock,
             subscriptions=[to.subscription],
+            bodies=BODIES,
         )
         told = Told()
         async with sender_of(backend, told, to, look_seconds):
@@ -307,6 +309,7 @@ async def test_a_sender_that_was_stopped_goes_on_where_it_was(tmp_path: Path) ->
             public_url="http://x",
             clock=clock,
             subscriptions=[subscription],
+            bodies=BODIES,
         )
         sending = Sending(backend, Told(), receiver)
         await sending.declare()

@@ -13,7 +13,7 @@ from tocsin.backends.local import changes, create, queries
 from tocsin.backends.local.choices import update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.deliveries import Deliveries
-from tocsin.backends.local.outbox import Outbox
+from tocsin.backends.local.outbox import EventBodies, Outbox
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.reading import LocalReader
@@ -48,14 +48,15 @@ class LocalBackend:
         public_url: str,
         clock: Clock,
         subscriptions: Sequence[Subscription] = (),
+        bodies: EventBodies | None = None,
     ) -> None:
-        """`subscriptions` are the events that are written for webhooks."""
+        """`subscriptions` are the events that are written for webhooks, with these bodies."""
         self.database = database
         self._config = config
         self._form = config.form()
         self._public_url = public_url
         self._clock = clock
-        self._outbox = Outbox(subscriptions, self._one, create.ulid)
+        self._outbox = Outbox(subscriptions, bodies, self._one, create.ulid)
         self.deliveries = Deliveries(database)
         """Store of the webhooks that are to be sent."""
 
@@ -68,6 +69,7 @@ class LocalBackend:
         public_url: str,
         clock: Clock,
         subscriptions: Sequence[Subscription] = (),
+        bodies: EventBodies | None = None,
     ) -> LocalBackend:
         """Open or create the incidents and write the config there; `public_url` is the base of permalinks.
 
@@ -78,7 +80,9 @@ class LocalBackend:
             if isinstance(where, Path)
             else await PostgresqlDatabase.open(where)
         )
-        backend = cls(database, config, public_url=public_url, clock=clock, subscriptions=subscriptions)
+        backend = cls(
+            database, config, public_url=public_url, clock=clock, subscriptions=subscriptions, bodies=bodies
+        )
         try:
             now = written(clock())
             await database.run(lambda db: update_choices(db, backend._form, now))

@@ -6,11 +6,14 @@ So a process that is killed has written both or neither, and a repeat of the cha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from tocsin.backends.local.connection import SqlConnection
-from tocsin.backends.local.queries import readable, written
-from tocsin.incidents.model import FollowUp, Incident, PersonId, Status
+from tocsin.backends.local.queries import written
+from tocsin.incidents.model import FollowUp, Incident, PersonId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.webhooks import (
     CREATED,
@@ -19,11 +22,9 @@ from tocsin.incidents.webhooks import (
     STATUS_UPDATED,
     UPDATED,
     Subscription,
+    compact,
     event_type,
-    follow_up_body,
-    incident_body,
     membership_body,
-    status_body,
 )
 
 _INSERT_EVENT = """
@@ -36,7 +37,16 @@ _INSERT_DELIVERY = """
 INSERT INTO webhook_deliveries (event_id, endpoint, incident_id, state, since, due_at)
 SELECT id, ?, incident_id, 'pending', created_at, created_at FROM webhook_events WHERE webhook_id = ?
 """
-_STATUS = "SELECT * FROM incident_statuses WHERE id = ?"
+
+
+@dataclass(frozen=True)
+class EventBodies:
+    """The bodies of events, as JSON objects: of the API, which the local backend knows nothing of."""
+
+    incident: Callable[[SqlConnection, Incident], dict[str, Any]]
+    status: Callable[[SqlConnection, Incident, str, str | None], dict[str, Any]]
+    """Of a changed status: the incident, the id of the status before, and the message of the update."""
+    task: Callable[[FollowUp, datetime], dict[str, Any]]
 
 
 class Outbox:
@@ -48,63 +58,55 @@ class Outbox:
     def __init__(
         self,
         subscriptions: Sequence[Subscription],
+        bodies: EventBodies | None,
         read: Callable[[SqlConnection, str], Incident],
         new_id: Callable[[datetime], str],
     ) -> None:
-        self._subscriptions = tuple(subscriptions)
+        self._subscriptions = tuple(subscriptions) if bodies is not None else ()
+        self._bodies = bodies
         self._read = read
         self._new_id = new_id
 
     def created(self, db: SqlConnection, incident_id: str, key: str, now: datetime) -> None:
         """Tell of a declared incident."""
-        if self._subscriptions:
-            incident = self._read(db, incident_id)
-            self._add(db, CREATED, incident, key, now, incident_body)
+        self._tell(db, CREATED, incident_id, key, now)
 
     def updated(self, db: SqlConnection, incident_id: str, key: str, now: datetime) -> None:
         """Tell of an incident that differs from before."""
-        if self._subscriptions:
-            incident = self._read(db, incident_id)
-            self._add(db, UPDATED, incident, key, now, incident_body)
+        self._tell(db, UPDATED, incident_id, key, now)
 
     def changed(
         self, db: SqlConnection, incident_id: str, change: IncidentChange, earlier_status: str, now: datetime
     ) -> None:
         """Tell of a change, and of its new status if it has one."""
-        if not self._subscriptions:
+        if self._bodies is None or not self._subscriptions:
             return
-        incident = self._read(db, incident_id)
-        self._add(db, UPDATED, incident, change.key, now, incident_body)
+        bodies, incident = self._bodies, self._read(db, incident_id)
+        self._add(db, UPDATED, incident, change.key, now, partial(bodies.incident, db, incident))
         if incident.incident_status.id != earlier_status:
-            row = next(iter(db.query(_STATUS, [earlier_status])))
-            before = Status(**{k: v for k, v in readable(row).items() if k in Status.model_fields})
-            self._add(
-                db,
-                STATUS_UPDATED,
-                incident,
-                change.key,
-                now,
-                lambda told: status_body(told, before, change.message),
-            )
+            body = partial(bodies.status, db, incident, earlier_status, change.message)
+            self._add(db, STATUS_UPDATED, incident, change.key, now, body)
 
     def membership(
         self, db: SqlConnection, incident_id: str, change: IncidentChange, person: PersonId, now: datetime
     ) -> None:
         """Tell that a person may see a private incident, or no longer."""
-        if not self._subscriptions:
-            return
-        event = GRANTED if person in change.invited else REVOKED
-        incident = self._read(db, incident_id)
-        body = membership_body(incident_id, person, change.by)
-        self._add(db, event, incident, f"{change.key}:{person}", now, lambda _told: body)
+        if self._subscriptions:
+            event = GRANTED if person in change.invited else REVOKED
+            body = partial(membership_body, incident_id, person, change.by)
+            self._add(db, event, self._read(db, incident_id), f"{change.key}:{person}", now, body)
 
     def task(self, db: SqlConnection, follow_up: FollowUp, did: str, key: str, now: datetime) -> None:
         """Tell of an action or a follow-up that was `created` or `updated`."""
-        if self._subscriptions:
-            incident = self._read(db, follow_up.incident_id)
-            body = follow_up_body(follow_up, now)
+        if self._bodies is not None and self._subscriptions:
+            incident, body = self._read(db, follow_up.incident_id), partial(self._bodies.task, follow_up, now)
             event = f"{follow_up.kind}_{did}_v1"
-            self._add(db, event, incident, key, now, lambda _told: body, resource=follow_up.id)
+            self._add(db, event, incident, key, now, body, resource=follow_up.id)
+
+    def _tell(self, db: SqlConnection, event: str, incident_id: str, key: str, now: datetime) -> None:
+        if self._bodies is not None and self._subscriptions:
+            incident = self._read(db, incident_id)
+            self._add(db, event, incident, key, now, partial(self._bodies.incident, db, incident))
 
     def _add(
         self,
@@ -113,7 +115,7 @@ class Outbox:
         incident: Incident,
         key: str,
         now: datetime,
-        body: Callable[[Incident], str],
+        body: Callable[[], dict[str, Any]],
         *,
         resource: str = "",
     ) -> None:
@@ -131,7 +133,7 @@ class Outbox:
             event,
             resource or incident.id,
             int(incident.is_private),
-            body(incident) if tells else None,
+            compact(body()) if tells else None,
             written(now),
         ]
         db.execute(_INSERT_EVENT, row)
