@@ -84,7 +84,7 @@ MAY_IMPORT = {
         "webhooks.signing",
     },
     "web": {"workflows.ports", "incidents"},
-    "web.api": {"workflows", "incidents", "backends.local", "web"},
+    "web.api": {"workflows", "incidents", "backends.local", "web", "logs"},
     "slack": {"workflows", "incidents", "metrics", "logs"},
     "slack.views": {"incidents"},
     "slack_emulator": set[str](),

@@ -29,6 +29,7 @@ from tocsin.incidents.permissions import Membership
 from tocsin.resources import Resources
 from tocsin.settings import Settings
 from tocsin.slack import routes
+from tocsin.slack.api_workspaces import api_workspaces
 from tocsin.slack.app import build_app
 from tocsin.slack.authorization import People
 from tocsin.slack.context import Help, WorkspaceContext, WorkspaceContexts
@@ -56,6 +57,7 @@ from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.web.webhooks import WebhookLog
+from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
@@ -109,6 +111,19 @@ class App:
         await self.resources.tasks.settled()
         await self.resources.engine.settled()
 
+    def key_requests(self) -> KeyRequests:
+        """Return the requests of API keys. Raises Unavailable before workflows can be started."""
+        if not self.health.is_started:
+            raise Unavailable("Tocsin is starting. Try again in a moment.")
+        return KeyRequests(
+            backend=self.resources.backend,
+            declare=self.declare,
+            workflows=self.workflows,
+            form=self.forms.fetch,
+            workspaces=api_workspaces(self.contexts),
+            clock=self.resources.clock,
+        )
+
     def pages(self) -> Starlette:
         """Return the web application; it answers before Slack can be reached."""
         parts, settings = self.resources, self.resources.settings
@@ -133,7 +148,7 @@ class App:
             peer_teams=lambda team: self.registry.peer_teams(TeamId(team)),
             events=self.receiver.answer if isinstance(self.receiver, HttpReceiver) else None,
             any_host=(*PREFIXES, *(() if settings.tocsin_public_url else (EVENTS,))),
-            routes=_build_api(parts).routes(),
+            routes=_build_api(parts, self.key_requests).routes(),
             webhooks=_webhook_log(parts),
         )
 
@@ -489,11 +504,11 @@ def _webhook_log(parts: Resources) -> WebhookLog | None:
     return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
 
 
-def _build_api(parts: Resources) -> ApiServer:
+def _build_api(parts: Resources, requests: Callable[[], KeyRequests]) -> ApiServer:
     """Return the server of the API; where a hosted backend keeps the incidents, it only says so."""
     services = None
     if isinstance(parts.backend, LocalBackend):
-        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url)
+        services = ApiServices(parts.backend, parts.clock, parts.settings.public_url, requests)
     return ApiServer(
         ENDPOINTS,
         services,

@@ -258,7 +258,10 @@ class IncidentConfig(BaseModel):
         kinds = [kind for kind in self.incident_types if kind.id == wanted]
         always = any(kind.create_in_triage == "always" for kind in kinds)
         triage = [status for status in self.statuses if status.category == "triage"]
-        return triage[0] if triage and (always or declaration.status == "triage") else self.first_status
+        if triage and (always or declaration.status == "triage"):
+            return triage[0]
+        asked = (one for one in self.statuses if one.id == declaration.incident_status_id)
+        return next(asked, self.first_status)
 
     @property
     def default_type(self) -> TypeConfig:

@@ -39,7 +39,7 @@ def tried(operation: APIOperation[Any, Any, Any, Any], url: str, key: str) -> No
     """Ask for what the description allows, and for what it does not; each answer is as described."""
 
     @settings(
-        max_examples=3,
+        max_examples=2,
         deadline=None,
         database=None,
         derandomize=True,

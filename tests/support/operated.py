@@ -108,6 +108,14 @@ class Operated:
                 return left
             await asyncio.sleep(GLANCE_SECONDS)
 
+    async def busy(self) -> None:
+        """Until a story has begun that has not ended."""
+        async with asyncio.timeout(LIMIT):
+            while True:
+                if self.unfinished:
+                    return
+                await asyncio.sleep(GLANCE_SECONDS)
+
     async def figures(self) -> dict[str, float]:
         return await figures(self.url)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tocsin.backends.local.deliveries import Deliveries
     from tocsin.incidents.webhooks import WebhookDelivery
     from tocsin.rules import WebhookTable
-    from tocsin.webhooks.client import Answer
+    from tocsin.webhooks.client import EndpointResponse
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def test(name: Annotated[str, typer.Argument(help="The endpoint's name in the co
         print(f"{name} is sent to again.")
 
 
-async def _test(settings: Settings, entry: WebhookTable) -> Answer:
+async def _test(settings: Settings, entry: WebhookTable) -> EndpointResponse:
     from tocsin.data_dir import now
     from tocsin.webhooks.endpoints import open_endpoints
     from tocsin.webhooks.sender import post

@@ -3,6 +3,8 @@
 TocsinError
 ├── Refused              a rule or a backend said no; the same request would be refused again
 │   ├── Conflict         another person changed the incident first
+│   ├── NotPermitted     the API key may not do it
+│   ├── Unchanged        the incident is already as it would be then
 │   └── Withheld         the readers may not know of the incident
 ├── SlackRefused         Slack refused a call; `code` is Slack's error
 └── Unavailable          no answer, or a request to wait; trying again may help
@@ -33,6 +35,14 @@ class Conflict(Refused):
 
     The sentence gives the present value, and who set it where that is known.
     """
+
+
+class NotPermitted(Refused):
+    """The API key lacks the scope that this needs."""
+
+
+class Unchanged(Refused):
+    """Nothing was changed, because the incident is already as it would be then."""
 
 
 class Withheld(Refused):

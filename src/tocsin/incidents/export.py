@@ -426,14 +426,14 @@ def _check(one: FollowUp) -> str:
 def _to_do(one: FollowUp) -> dict[str, Any]:
     """Return an action or follow-up, ready for JSON.
 
-    Source: incident.io, Follow-ups V2 and Actions V2, Show: `status` is outstanding or completed.
+    Source: incident.io, Follow-ups V3 and Actions V3, Show.
     """
     issue = one.external_issue_reference
     return {
         "id": one.id,
         "kind": one.kind,
         "title": one.text,
-        "status": "completed" if one.is_done else "outstanding",
+        "status": "completed" if one.is_done and one.status == "outstanding" else one.status,
         **({"assignee": as_user(one.assignee)} if one.assignee else {}),
         "created_at": moment(one.created_at),
         **({"completed_at": moment(one.done_at)} if one.done_at else {}),

@@ -247,6 +247,15 @@ class SourceMessage(FrozenModel):
     permalink: str | None = None
 
 
+KEY_ACTOR = "the key "
+"""Beginning of the name of an API key among the people of a timeline; the key's own name follows."""
+
+
+def key_actor(name: str) -> Person:
+    """Return the API key of this name as the actor of a change: *by the key ci*."""
+    return Person(name=f"{KEY_ACTOR}{name}")
+
+
 class TimelineEntry(FrozenModel):
     """One event of the timeline: its actor, its verb, and the new value in words."""
 
@@ -254,6 +263,14 @@ class TimelineEntry(FrozenModel):
     by: Person | None = None
     verb: str
     text: str = ""
+    id: str = ""
+    """Id of the entry where it is stored; empty before that, and where the backend gives none."""
+    key: str = ""
+    """Idempotency key of the entry where it is stored."""
+
+
+FollowUpStatus = Literal["outstanding", "completed", "not_doing", "deleted"]
+"""Status of an action or follow-up (incident.io, Actions V3 and Follow-ups V3)."""
 
 
 class FollowUp(FrozenModel):
@@ -263,14 +280,31 @@ class FollowUp(FrozenModel):
     incident_id: str
     kind: Literal["action", "follow_up"] = "action"
     text: str
+    description: str = ""
+    """More about it than its text, which is its title."""
     assignee: Person | None = None
+    status: FollowUpStatus = "outstanding"
     is_done: bool = False
+    """True if nothing is left to do: it is completed, or will not be done."""
     created_at: datetime
+    updated_at: datetime | None = None
     done_at: datetime | None = None
     runbook_url: str | None = None
     """Link of the runbook that says how it is done."""
     external_issue_reference: ExternalIssue | None = None
     """Issue in a tracker, in which it is done."""
+
+
+class Attachment(FrozenModel):
+    """A link to what has to do with an incident (incident.io, Incident Attachments V1)."""
+
+    id: str = ""
+    incident_id: str
+    resource_type: str
+    external_id: str
+    """Id of the resource in its own system; of an arbitrary link the address itself."""
+    permalink: str
+    title: str
 
 
 HUDDLE = "https://app.slack.com/huddle"

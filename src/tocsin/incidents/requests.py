@@ -12,8 +12,10 @@ from typing import Literal
 from pydantic import Field
 
 from tocsin.incidents.model import (
+    Automation,
     ChannelId,
     FieldValue,
+    FollowUpStatus,
     FrozenModel,
     Mode,
     Person,
@@ -22,6 +24,7 @@ from tocsin.incidents.model import (
     StartStatus,
     TeamId,
     Visibility,
+    key_actor,
 )
 
 NAME_LIMIT = 200
@@ -68,6 +71,8 @@ class Declaration(FrozenModel):
     mode: Mode = "standard"
     status: StartStatus | None = None
     """`triage` if it starts there; otherwise it starts as an incident."""
+    incident_status_id: str | None = None
+    """Open status in which it starts, if another than the first one; not used if it starts in triage."""
     slack_channel_id: ChannelId | None = None
     """Channel that the incident uses, if it gets none of its own."""
     incident_role_assignments: dict[str, PersonId] = Field(default_factory=dict)
@@ -79,11 +84,21 @@ class Declaration(FrozenModel):
     """Id of the Enterprise organization; empty if the workspace belongs to none."""
     source: SourceMessage | None = None
     reporter: Person
+    automation: Automation | None = None
+    """Automation that declares it, if no person does; the reporter is empty then."""
     call_url: str | None = None
     """Link of its call, by the rules; `HUDDLE` for the huddle of its channel."""
     assignees: tuple[Person, ...] = ()
     """People who get a role at declaration, with the names that are known."""
     at: datetime
+
+    @property
+    def declared_by(self) -> Person:
+        """The reporter, or the automation in words."""
+        by = self.automation
+        if by is None:
+            return self.reporter
+        return key_actor(by.name) if by.kind == "api_key" else Person(name=by.label)
 
     @property
     def request(self) -> DeclareRequest:
@@ -154,6 +169,7 @@ class FollowUpRequest(FrozenModel):
     kind: Literal["action", "follow_up"] = "action"
     text: str
     assignee: Person | None = None
+    description: str = ""
     runbook_url: str | None = None
     issue_url: str | None = None
 
@@ -165,6 +181,11 @@ class FollowUpChange(FrozenModel):
     by: Person
     at: datetime
     assignee: Person | None = None
+    unassigned: bool = False
+    """True if it is to have no assignee any more."""
+    text: str | None = None
+    description: str | None = None
+    status: FollowUpStatus | None = None
     issue_url: str | None = None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, Unchanged
 from tocsin.incidents.model import (
     HUDDLE,
     CustomField,
@@ -26,6 +26,7 @@ from tocsin.incidents.requests import (
     NOBODY,
     SUMMARY_LIMIT,
     TEXT_LIMIT,
+    FollowUpChange,
     FollowUpRequest,
     IncidentChange,
 )
@@ -142,7 +143,7 @@ def is_accepted(before: str, after: str) -> bool:
 def validate_change(change: IncidentChange, incident: Incident, form: Form) -> IncidentChange:
     """Return the change with cleaned text, valid choices, and only the values that differ.
 
-    Raises Refused with a sentence for each invalid field, or if nothing would change.
+    Raises Refused with a sentence for each invalid field, and Unchanged if nothing would change.
     """
     known = {timestamp.id for timestamp in form.incident_timestamps}
     errors = dict(refuse_times(change.incident_timestamp_values.items(), known, change.at))
@@ -167,22 +168,35 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
         raise Refused(" ".join(dict.fromkeys(errors.values())), errors)
     if not (changed_fields(change) or change.message):
         severity = incident.severity.name if incident.severity else ""
-        raise Refused(unchanged(incident.reference, incident.incident_status.name, severity))
+        raise Unchanged(unchanged(incident.reference, incident.incident_status.name, severity))
     if change.incident_status_id is not None and change.seen_status_id is None:
         change = change.model_copy(update={"seen_status_id": incident.incident_status.id})
     return change
 
 
 def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:
-    """Return a follow-up with cleaned text. Raises Refused if it is empty or too long."""
-    text = clean_text(request.text, lines=True)
-    if not is_visible(text):
-        raise Refused("Say what is to be done.", {"text": "Say what is to be done."})
+    """Return a follow-up with cleaned texts. Raises Refused if one is too long, or if it says nothing."""
+    check_issue(request.issue_url)
+    text, more = _cleaned(request.text, "text"), _cleaned(request.description, "description")
+    return request.model_copy(update={"text": text, "description": more})
+
+
+def validate_follow_up_change(change: FollowUpChange) -> FollowUpChange:
+    """Return a change of a follow-up with cleaned texts. Raises Refused as `validate_follow_up` does."""
+    check_issue(change.issue_url)
+    given = {"text": change.text, "description": change.description}
+    update = {field: _cleaned(text, field) for field, text in given.items() if text is not None}
+    return change.model_copy(update=update)
+
+
+def _cleaned(given: str, field: str) -> str:
+    text = clean_text(given, lines=True)
+    if field == "text" and not is_visible(text):
+        raise Refused("Say what is to be done.", {field: "Say what is to be done."})
     if len(text) > TEXT_LIMIT:
         said = f"Shorten this to {TEXT_LIMIT} characters; it has {len(text)}."
-        raise Refused(said, {"text": said})
-    check_issue(request.issue_url)
-    return request.model_copy(update={"text": text})
+        raise Refused(said, {field: said})
+    return text
 
 
 def check_issue(url: str | None) -> None:

@@ -26,7 +26,7 @@ from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
 from tocsin.web import pages
-from tocsin.web.api.errors import PREFIXES, broken
+from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
@@ -174,6 +174,9 @@ def _metrics(registry: CollectorRegistry, pages: Pages) -> Callable[[Request], A
 def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if request.url.path.startswith(PREFIXES):
+            # A path with a line break in it is none that Starlette hands on.
+            return nowhere(str(uuid4()))
         if error.status_code == 404:
             return pages.not_found(request)
         kind = "method_not_allowed" if error.status_code == 405 else "invalid_request_error"
@@ -186,8 +189,4 @@ def _refused(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
 
 async def _broken(request: Request, error: Exception) -> Response:
     # Starlette sends this answer outside the middleware, so it needs the middleware's headers here.
-    if request.url.path.startswith(PREFIXES):
-        answer = broken(str(uuid4()))
-        answer.headers.update(HEADERS)
-        return answer
     return PlainTextResponse("Something went wrong here; the log says what.\n", 500, headers=HEADERS)

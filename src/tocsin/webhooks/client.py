@@ -47,7 +47,7 @@ async def look_up(host: str, port: int) -> list[Address]:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointResponse:
     """The answer of an endpoint, or the reason for which there is none."""
 
     status: int | None
@@ -78,16 +78,16 @@ class EndpointClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> EndpointResponse:
         """Send a request once. Returns a failure instead of raising it."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 addresses = await self.addresses()
                 if isinstance(addresses, str):
-                    return Answer(None, addresses)
+                    return EndpointResponse(None, addresses)
                 return await self._first(addresses[:MOST_ADDRESSES], body, headers)
         except TimeoutError:
-            return Answer(None, f"no answer within {TIMEOUT_SECONDS:.0f} s")
+            return EndpointResponse(None, f"no answer within {TIMEOUT_SECONDS:.0f} s")
 
     async def addresses(self) -> Sequence[Address] | str:
         """Return the addresses of the endpoint's host, or the reason for which nothing is sent there."""
@@ -102,19 +102,21 @@ class EndpointClient:
     def _port(self) -> int:
         return self._address.port or {"https": 443, "http": 80}[self._address.scheme]
 
-    async def _first(self, addresses: Sequence[Address], body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _first(
+        self, addresses: Sequence[Address], body: bytes, headers: Mapping[str, str]
+    ) -> EndpointResponse:
         """Return the answer of the first address that can be reached."""
-        answer = Answer(None, "it cannot be reached")
+        answer = EndpointResponse(None, "it cannot be reached")
         for address in addresses:
             try:
                 return await self._post(address, body, headers)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
             except httpx.HTTPError:
-                return Answer(None, "the connection broke before the answer")
+                return EndpointResponse(None, "the connection broke before the answer")
         return answer
 
-    async def _post(self, address: Address, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _post(self, address: Address, body: bytes, headers: Mapping[str, str]) -> EndpointResponse:
         sent = {
             "Host": self._address.netloc.decode("ascii"),
             "Content-Type": "application/json",
@@ -130,9 +132,11 @@ class EndpointClient:
             extensions={"sni_hostname": self._address.host},
         ) as response:
             if response.is_redirect:
-                return Answer(response.status_code, "a redirect, which is not followed")
+                return EndpointResponse(response.status_code, "a redirect, which is not followed")
             said = await _beginning(response)
-            return Answer(response.status_code, said, _pause(response.headers.get("retry-after", "")))
+            return EndpointResponse(
+                response.status_code, said, _pause(response.headers.get("retry-after", ""))
+            )
 
 
 async def _beginning(response: httpx.Response) -> str:

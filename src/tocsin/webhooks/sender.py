@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tocsin.backends.local.deliveries import Deliveries
 from tocsin.incidents.webhooks import WebhookDelivery
-from tocsin.webhooks.client import Answer
+from tocsin.webhooks.client import EndpointResponse
 from tocsin.webhooks.endpoints import Endpoint
 from tocsin.webhooks.signing import signed_headers
 from tocsin.workflows.ports import Alerts, Clock
@@ -107,7 +107,7 @@ class WebhookSender:
             answer = await post(endpoint, delivery.webhook_id, delivery.payload, self._clock())
             await self._record(endpoint, delivery, answer)
 
-    async def _record(self, endpoint: Endpoint, delivery: WebhookDelivery, answer: Answer) -> None:
+    async def _record(self, endpoint: Endpoint, delivery: WebhookDelivery, answer: EndpointResponse) -> None:
         """Record an answer; plan the next attempt, or tell the operator that there is none."""
         now, about = self._clock(), f"webhook {endpoint.name}"
         found = {"status": answer.status, "answer": answer.said, "tried_at": now}
@@ -152,7 +152,7 @@ class WebhookSender:
                     await self.deliveries.tidy(self._clock())
 
 
-async def post(endpoint: Endpoint, webhook_id: str, payload: str, now: datetime) -> Answer:
+async def post(endpoint: Endpoint, webhook_id: str, payload: str, now: datetime) -> EndpointResponse:
     """Send a signed request once; the time is that of the attempt."""
     body = payload.encode()
     return await endpoint.client.post(body, signed_headers(endpoint.keys, webhook_id, now.timestamp(), body))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, SlackRefused
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, SlackRefused, Unchanged
 from tocsin.incidents.model import (
     ChannelId,
     Form,
@@ -24,7 +24,14 @@ from tocsin.incidents.updates import ChangeNotification, notification_of, summar
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.briefing import change_briefings
-from tocsin.workflows.channels import NEWS, POSTING, fitting_channel, withdraw_news, withdraw_posts
+from tocsin.workflows.channels import (
+    NEWS,
+    POSTING,
+    fitting_channel,
+    is_told,
+    withdraw_news,
+    withdraw_posts,
+)
 from tocsin.workflows.command import (
     AnyChange,
     Change,
@@ -68,12 +75,14 @@ class Notice:
     incident: Incident
     change: IncidentChange
     due: datetime | None
+    in_channel: bool = True
+    """True if the incident's channel is told."""
 
 
 async def _was_told(slack: SlackClient, incident: Incident, now: ChannelId, key: str) -> bool:
     """True if a change was posted in the channel that its incident had before it became private."""
     before = ChannelId(incident.slack_channel_id)
-    if before == now:
+    if before in {now, ""}:
         # The post itself looks there before it is repeated.
         return False
     try:
@@ -112,8 +121,12 @@ class ChangeEffects:
         *,
         ending: Ending | None = None,
         next_update_minutes: int | None = None,
+        in_channel: bool = True,
     ) -> None:
-        """Apply all effects of a change, independent ones concurrently; report failures to its requester."""
+        """Apply all effects of a change, independent ones concurrently; report failures to its requester.
+
+        Without `in_channel` the incident's channel is not told of it.
+        """
         before, incident = done.before or done.incident, done.incident
         failures: list[Any] = []
         left: list[Any] = []
@@ -121,7 +134,7 @@ class ChangeEffects:
             left.append(await self._withdraw(incident, "withdraw the public cards", OWN_PLACES))
             incident, failures = await self._make_private.move(incident, change)
         due = await self._plan(incident, change, next_update_minutes)
-        notice = Notice(before, incident, change, due)
+        notice = Notice(before, incident, change, due, in_channel)
         # People who lost their part in a private incident leave its channel before anything is posted there.
         failures += await asyncio.gather(*self.people.take_out(before, incident))
         mistaken = ending == "cancel" and change.at - incident.created_at <= MISTAKE_TIME
@@ -192,7 +205,7 @@ class ChangeEffects:
     def _notify(self, notice: Notice) -> list[Awaitable[Any]]:
         """Return the steps that post the change in the incident's channel and updates below announcements."""
         steps: list[Awaitable[Any]] = []
-        if notice.incident.slack_channel_id:
+        if notice.in_channel and is_told(notice.incident, notice.change.by, notice.change.at):
             steps.append(
                 self._steps.run_once(
                     "tell the channel", self._notify_channel, notice, on_failure="The channel was not told"
@@ -255,7 +268,8 @@ class ChangeEffects:
         channel = await fitting_channel(self._slack(incident), self._state, now)
         if channel is not None:
             return channel
-        said = f"{incident.reference} has no private channel yet, so nothing was said there"
+        kind = "private channel" if now.is_private else "channel"
+        said = f"{incident.reference} has no {kind} yet, so nothing was said there"
         raise Refused(said) if self._backend.makes_channel else OutcomeUnknown(said)
 
     def _merged(self, incident: Incident, change: IncidentChange) -> list[Awaitable[Any]]:
@@ -367,6 +381,8 @@ class ChangeCommand(Command):
     next_update_minutes: int | None = None
     run: str = ""
     """Run of the Workflow Builder step that asks for it (Slack, `function_execution_id`); empty if none."""
+    in_channel: bool = True
+    """True if the incident's channel is told (incident.io, Incidents V2, Edit: `notify_incident_channel`)."""
 
     @property
     def key(self) -> str:
@@ -440,8 +456,12 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
             change = validate_change(await self._merging(change), before, form)
             after = await self._alerts.guard("backend", self._backend.change, before.id, change)
         except Refused as refusal:
-            overtaken = isinstance(refusal, Conflict)
-            return NotChanged(sentence=refusal.sentence, fields=refusal.fields, overtaken=overtaken)
+            return NotChanged(
+                sentence=refusal.sentence,
+                fields=refusal.fields,
+                overtaken=isinstance(refusal, Conflict),
+                needless=isinstance(refusal, Unchanged),
+            )
         self._saw(after)
         return Changed(
             incident=after, said=describe_change(before, after, change), before=before, change=change
@@ -497,5 +517,6 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
                 done.change or command.change,
                 ending=command.ending,
                 next_update_minutes=command.next_update_minutes,
+                in_channel=command.in_channel,
             ),
         )

@@ -6,11 +6,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 
 from tocsin.incidents.channel_names import ChannelNames
 from tocsin.incidents.errors import Refused, SlackRefused, Unavailable
-from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, PersonId, TimelineEntry
+from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, Person, PersonId, TimelineEntry
 from tocsin.incidents.postmortem import document_name
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore
@@ -385,6 +386,19 @@ def unfurled(thing: str) -> tuple[MessageTs, str]:
     """Parse the stored mark of a link preview; return the message's `ts` and the link."""
     ts, _, url = thing.removeprefix(UNFURL).partition(" ")
     return MessageTs(ts), url
+
+
+NEW_FOR = timedelta(minutes=10)
+"""Time after a declaration in which its channel may still come."""
+
+
+def is_told(incident: Incident, by: Person, at: datetime) -> bool:
+    """True if the incident's channel is told of a change at this moment.
+
+    A program may change what it has just declared sooner than the channel is opened, which is then awaited.
+    """
+    comes = by.slack_user_id is None and not incident.is_retrospective and at - incident.created_at <= NEW_FOR
+    return bool(incident.slack_channel_id) or comes
 
 
 async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:

@@ -205,12 +205,16 @@ class Changed(FrozenModel):
 
 
 class NotChanged(FrozenModel):
-    """Outcome of a refused command: nothing was changed. `overtaken` if another change came first."""
+    """Outcome of a refused command: nothing was changed.
+
+    `overtaken` if another change came first, `needless` if all is as the command would have it.
+    """
 
     kind: Literal["refused"] = "refused"
     sentence: str
     fields: dict[str, str] = Field(default_factory=dict)
     overtaken: bool = False
+    needless: bool = False
 
 
 AnyChange = Changed | NotChanged

@@ -273,11 +273,13 @@ class DeclareIncident:
     async def _claim(self, command: DeclareCommand) -> Incident | None:
         """Claim the source message; return the incident of the declaration that claimed it first, or None."""
         declaration, source = command.declaration, command.declaration.source
-        if source is None or command.another:
+        by_person = declaration.automation is None
+        if source is None or (command.another and by_person):
             return None
         scope = _scope(declaration)
         owner = await retry_forever(DOING, self._state.claim_source, scope, source, declaration.key)
-        return None if owner == declaration.key else await self._incident_of(owner)
+        # A client's repeat is known by its key, so that another key means another incident.
+        return await self._incident_of(owner) if owner != declaration.key and by_person else None
 
     async def _release(self, command: DeclareCommand) -> None:
         declaration = command.declaration

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import OutcomeUnknown, Refused
 from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Person, display_name
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
-from tocsin.incidents.transitions import check_issue, validate_follow_up
+from tocsin.incidents.transitions import validate_follow_up, validate_follow_up_change
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import fitting_channel
+from tocsin.workflows.channels import fitting_channel, is_told
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
@@ -82,7 +82,7 @@ class CompleteFollowUpCommand(Command):
 
 
 class ChangeFollowUpCommand(Command):
-    """A request to take an action or follow-up, or to link the issue of one."""
+    """A request to change an action or follow-up: to take it, say, or to link its issue."""
 
     follow_up_id: str
     change: FollowUpChange
@@ -182,7 +182,7 @@ class CompleteFollowUp(DurableCommand[CompleteFollowUpCommand]):
 
 
 class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
-    """Workflow that gives an action or follow-up to a person, or links its issue."""
+    """Workflow that changes an action or follow-up: gives it to a person, say, or links its issue."""
 
     verb = VERB_CHANGE
     command_type = ChangeFollowUpCommand
@@ -207,7 +207,6 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
     async def _change(self, command: ChangeFollowUpCommand) -> AnyChange:
         change = command.change
         try:
-            check_issue(change.issue_url)
             incident = await self._backend.find(command.incident_id)
             if incident is None:
                 return NotChanged(sentence=GONE)
@@ -215,20 +214,22 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
             found = next((one for one in known if one.id == command.follow_up_id), None)
             if found is None:
                 return NotChanged(sentence=NOT_HERE)
-            if change.assignee is not None and (why := _why_not_taken(found, change.assignee)):
+            if change.assignee is not None and (why := _why_not_taken(found, change.assignee, change.by)):
                 return NotChanged(sentence=why)
-            changed = await self._backend.change_follow_up(found.id, change)
+            changed = await self._backend.change_follow_up(found.id, validate_follow_up_change(change))
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
-        did = "its issue is linked" if change.issue_url else "taken"
+        did = "its issue is linked" if change.issue_url else "taken" if change.assignee else "changed"
         return _changed(incident, did, changed)
 
     async def after(self, command: ChangeFollowUpCommand, done: Changed) -> None:
         await self._board.show(self._steps, command, done)
 
 
-def _why_not_taken(found: FollowUp, person: Person) -> str:
-    """Return the reason why a person cannot take it; empty if they can, or have it already."""
+def _why_not_taken(found: FollowUp, person: Person, by: Person) -> str:
+    """Return the reason why a person cannot take it; empty if they can, have it already, or are given it."""
+    if person.slack_user_id != by.slack_user_id:
+        return ""
     if found.is_done:
         return "That is done already."
     holder = found.assignee
@@ -253,7 +254,8 @@ class _Board:
         self._checklists = checklists
 
     async def show(self, steps: Steps, command: Command, done: Changed, *, is_new: bool = False) -> None:
-        if done.follow_up is not None and done.incident.slack_channel_id:
+        told = is_told(done.incident, command.by, command.asked_at)
+        if done.follow_up is not None and told:
             await steps.run_once(
                 "show the follow-up",
                 self._show,
@@ -277,14 +279,33 @@ class _Board:
             channel, ts = ChannelId(posted[0]), MessageTs(posted[1])
             await slack.messages.update_follow_up(channel, ts, incident, follow_up, new_issue)
         elif is_new and not follow_up.is_done:
-            fitting = await fitting_channel(slack, self._state, now)
-            if fitting is not None:
-                key = f"{command.key}:follow-up"
-                ts = await slack.messages.post_follow_up(
-                    fitting, incident, follow_up, new_issue, key=key, again=again
-                )
-                await self._state.save_fingerprint(incident.id, fitting, thing, ts)
+            await self._post(command, now, follow_up, new_issue, again)
         await self._checklists.refresh(incident.id)
+
+    async def _post(
+        self, command: Command, incident: Incident, added: FollowUp, new_issue: str | None, again: bool
+    ) -> None:
+        """Post the message of a new one, unless it is done or gone by now."""
+        slack = self._workspace(command.team)
+        fitting = await fitting_channel(slack, self._state, incident)
+        if not incident.slack_channel_id:
+            raise OutcomeUnknown(f"{incident.reference} has no channel yet, so nothing was said there")
+        follow_up = await self._as_it_is(added)
+        if fitting is None or (follow_up.is_done and not again):
+            return
+        key = f"{command.key}:follow-up"
+        ts = await slack.messages.post_follow_up(
+            fitting, incident, follow_up, new_issue, key=key, again=again
+        )
+        await self._state.save_fingerprint(incident.id, fitting, f"{POSTED}{added.id}", ts)
+        # A change that found no message is shown now.
+        if (latest := await self._as_it_is(added)) != follow_up:
+            await slack.messages.update_follow_up(fitting, ts, incident, latest, new_issue)
+
+    async def _as_it_is(self, added: FollowUp) -> FollowUp:
+        known = await self._backend.follow_ups(added.incident_id)
+        gone = added.model_copy(update={"status": "deleted", "is_done": True})
+        return next((one for one in known if one.id == added.id), gone)
 
 
 class FollowUps:

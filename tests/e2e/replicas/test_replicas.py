@@ -8,12 +8,15 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from support.fleet import Fleet, running_fleet
 from support.paging import CONFIG, VARIABLES, PagingServices, running_services
+from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
 from support.readings import words
 from support.small_disk import SmallDisk
@@ -25,6 +28,8 @@ from tocsin.storage.earlier_formats import WORKFLOW_FORMAT
 from tocsin.storage.postgresql import barred_engine
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
+
+API_TOKEN = "a-token-of-the-operator"
 
 
 PENDING = "SELECT 1 FROM webhook_deliveries WHERE state = 'pending'"
@@ -52,7 +57,7 @@ async def fleet(
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
     config.write_text(CONFIG.format(url=services.url) + configured(receiver.url))
-    more = {"TOCSIN_CONFIG": str(config), **VARIABLES, VARIABLE: SECRET}
+    more = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES, VARIABLE: SECRET}
     async with running_fleet(folder, modules_postgresql, **more) as running:
         yield running
 
@@ -94,6 +99,37 @@ async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet
     assert all(named[0] in body for body in said), said
     (channel,) = fleet.channels_named(f"{named[0].lower()}-")
     assert len(fleet.posts(channel)) == 1
+
+
+async def by_a_client(fleet: Fleet, number: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What this replica answers a client."""
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as client:
+        url = f"{fleet.replicas[number].url}{path}"
+        answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {API_TOKEN}"})
+    assert answer.is_success, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def test_what_a_client_sends_to_two_replicas_at_once_is_done_once_and_answered_by_both(
+    fleet: Fleet,
+) -> None:
+    body = {
+        "idempotency_key": "1",
+        "visibility": "public",
+        "name": "declared by a client",
+        "severity_id": "major",
+    }
+    told = await asyncio.gather(*(by_a_client(fleet, one, "/v2/incidents", body) for one in (0, 1, 0, 1)))
+    (incident,) = {one["incident"]["id"]: one["incident"] for one in told}.values()
+    update = {"idempotency_key": "u", "incident_id": incident["id"], "message": "we rolled back"}
+    given = await asyncio.gather(*(by_a_client(fleet, one, "/v2/incident_updates", update) for one in (0, 1)))
+    assert given[0] == given[1]
+    await fleet.quiet()
+    assert [name for _, name in fleet.incidents()].count("declared by a client") == 1
+    (channel,) = fleet.channels_named(f"{incident['reference'].lower()}-")
+    posts = [words(post) for post in fleet.posts(channel)]
+    assert (len(posts), sum("we rolled back" in post for post in posts)) == (2, 1)
 
 
 async def test_one_message_declared_by_two_people_on_two_replicas_is_one_incident(fleet: Fleet) -> None:

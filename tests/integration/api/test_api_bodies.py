@@ -147,7 +147,8 @@ async def test_every_failure_has_its_status_and_its_form(client: httpx.AsyncClie
         answer = await sent(client, body)
         told = answer.json()
         assert (answer.status_code, told["type"], told["errors"][0]["code"]) == expected, body[:40]
-        assert (told["status"], bool(told["request_id"])) == (answer.status_code, True)
+        assert (told["status"], told["request_id"]) == (answer.status_code, answer.headers["X-Request-Id"])
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert (await sent(client, {"first": "away"})).headers["Retry-After"] == "1"
 
 

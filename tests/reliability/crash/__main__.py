@@ -17,6 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from reliability.crash.backends import BACKENDS, Backend
+from reliability.crash.by_key import BY_KEY
 from reliability.crash.campaign import Totals, again, as_json, campaign, merged
 from reliability.crash.managing import MANAGING
 from reliability.crash.run import Plan
@@ -24,7 +25,11 @@ from reliability.crash.switch import Kill
 from reliability.crash.taking_away import TAKING_AWAY
 from reliability.crash.unreached import why_unreached
 
-FAMILIES = {"managing": {*MANAGING, *TAKING_AWAY}, "taking-away": {*TAKING_AWAY}}
+FAMILIES = {
+    "managing": {*MANAGING, *TAKING_AWAY, *BY_KEY},
+    "taking-away": {*TAKING_AWAY},
+    "by-key": {*BY_KEY},
+}
 
 
 def main() -> int:

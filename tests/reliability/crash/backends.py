@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reliability.crash import scenarios, troubles_devrev, troubles_incident_io
+from reliability.crash.by_key import BY_KEY
 from reliability.crash.managing import MANAGING
 from reliability.crash.points import Point, found_points
 from reliability.crash.scenarios import Scenario
@@ -43,7 +44,7 @@ def _by_name(*found: Scenario) -> dict[str, Scenario]:
 
 _ANYWHERE = [scenarios.SCENARIOS[name] for name in scenarios.DECLARING]
 
-LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY}, own_file)
+LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY, **BY_KEY}, own_file)
 INCIDENT_IO = Backend(
     "incident_io",
     _by_name(

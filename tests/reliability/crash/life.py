@@ -21,11 +21,14 @@ from reliability.crash.switch import Kill, Switch
 from tocsin.app import open_app
 from tocsin.data_dir import folder_of
 from tocsin.resources import open_resources
+from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.start import connected
 from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.05
+API_TOKEN = "a-token-of-the-operator"
+"""Key with which clients ask for something over HTTP."""
 
 
 def live(order: dict[str, Any], switches: Switch, kill: Kill | None) -> None:
@@ -53,12 +56,14 @@ def _new_loop(clock: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _live(order: dict[str, Any], line: socket.socket, switches: Switch) -> None:
-    settings = read_settings(**order["settings"])
+    settings = read_settings(**order["settings"], tocsin_api_token=API_TOKEN)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_resources(settings, folder_of(settings)))
         app = await stack.enter_async_context(open_app(parts))
+        listening = listen("127.0.0.1", 0)
+        await stack.enter_async_context(serving(app.pages(), listening))
         await stack.enter_async_context(connected(app))
-        _say(line, {"event": "up"})
+        _say(line, {"event": "up", "port": listening.getsockname()[1]})
         reader, _ = await asyncio.open_connection(sock=line.dup())
         while await reader.readline():
             await _quiet(parts.engine)

@@ -72,6 +72,8 @@ class Life:
 
     kill: Kill | None
     pid: int = 0
+    port: int = 0
+    """Of its pages and its API."""
     up: asyncio.Event = field(default_factory=asyncio.Event)
     dead: asyncio.Event = field(default_factory=asyncio.Event)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -171,6 +173,7 @@ class Lives:
                 life.handle = os.pidfd_open(life.pid)
         life.failed = said.get("why", life.failed)
         if said.get("event") == "up":
+            life.port = said["port"]
             life.up.set()
         if said.get("event") == "quiet":
             life.passed = Counter(said["passed"])

@@ -29,7 +29,12 @@ WHERE idempotency_key LIKE 'channel:%' AND body IS NOT NULL ORDER BY incident_id
 """
 """A channel that is renamed is told of again."""
 
-_STATUS, _TASKS = ":incident_status_id", (":completed", ":took", ":assigned", ":linked the issue of")
+_STATUS = ":incident_status_id"
+_TASKS = (
+    *(":completed", ":reopened", ":decided against", ":deleted"),
+    *(":took", ":assigned", ":unassigned", ":renamed", ":described", ":linked the issue of"),
+)
+"""Ends of the keys of timeline entries."""
 
 
 def _rows(data: Path, query: str) -> list[tuple[str, ...]]:

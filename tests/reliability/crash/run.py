@@ -130,6 +130,7 @@ class Runner:
             kept=stage.vendor.kept(data),
             backend=self._backend.name,
             deeds=stage.deeds,
+            answered=stage.answered,
         )
         self._judge(history, stage, report)
 

@@ -17,7 +17,7 @@ from support.webhooks import Receiver
 from reliability.crash.lives import Life, Lives, first
 from reliability.crash.vendors import Vendor
 from reliability.history.deeds import Deed
-from reliability.history.history import Press
+from reliability.history.history import Answered, Press
 from slack_emulator.delivery import ACK_SECONDS
 from slack_emulator.models import Message, Outcome, View
 from slack_emulator.views import TRIGGER_SECONDS
@@ -53,6 +53,7 @@ class Stage:
         self.rng = rng
         self.presses: list[Press] = []
         self.deeds: list[Deed] = []
+        self.answered: list[Answered] = []
 
     @property
     def severities(self) -> tuple[str, str, str]:

@@ -70,6 +70,27 @@ TASKS = (
     " test_issues.py have them, tests/integration/workflows/test_tasks_restart.py stops one"
 )
 
+CLIENTS = (
+    "clients here list and take away nothing, and read only what they changed;"
+    " tests/integration/slack/test_api_writes.py and tests/integration/api have the rest"
+)
+NOT_SERVED = "the API is served only over the local backend"
+
+BY_KEY = {
+    "backends.local.attachments:detach": CLIENTS,
+    "backends.local.backend:LocalBackend.attachments": CLIENTS,
+    "backends.local.backend:LocalBackend.detach": CLIENTS,
+    "backends.local.backend:LocalBackend.find_attachment": CLIENTS,
+    "backends.local.reading:LocalReader.choices": CLIENTS,
+    "backends.local.reading:LocalReader.page": CLIENTS,
+    "backends.local.reading:LocalReader.people": CLIENTS,
+    "backends.local.reading:LocalReader.person": CLIENTS,
+    "backends.local.reading:LocalReader.updates": CLIENTS,
+    "workflows.api:KeyRequests._assignee": CLIENTS,
+    "workflows.api:KeyRequests.delete_follow_up": CLIENTS,
+}
+HOSTED_KEYS = {"workflows.api": NOT_SERVED, "slack.api_workspaces": NOT_SERVED}
+
 REPLICAS = {
     "storage.keys": "only the API and the command line ask for keys; tests/e2e/test_keys.py has them",
     "storage.importing": IMPORTED,
@@ -248,9 +269,9 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | USED | TASKED | WEBHOOKS,
-    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED,
-    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED,
+    "local": LOCAL | REPLICAS | USED | TASKED | BY_KEY | WEBHOOKS,
+    "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS,
+    "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS,
 }
 """By backend: what no scenario over it passes, a module or a function with all that is defined in it."""
 

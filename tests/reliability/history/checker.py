@@ -90,7 +90,7 @@ def _nothing_unasked(seen: Evidence) -> Iterator[str]:
         ended = [answer.said for answer in intent.answers]
         if all(said in {"refused", "already"} for said in ended):
             yield f"{kept.reference} was made although its reporter was told otherwise: {ended}"
-        if kept.row["creator_slack_user_id"] != intent.press.person:
+        if (kept.row["creator_slack_user_id"] or "") != intent.press.person:
             yield f"{kept.reference} is not by who declared it"
         if intent.is_private and not kept.is_private:
             yield f"{kept.reference} was declared private and is kept public"

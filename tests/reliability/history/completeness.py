@@ -78,7 +78,7 @@ def _missing_cards(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
         ]
         if not at_source:
             yield "source"
-    elif not any(_is_direct(seen, card["channel"], press.person) for card in cards):
+    elif press.person and not any(_is_direct(seen, card["channel"], press.person) for card in cards):
         yield "reporter"
     # Declared by a command in the announcement channel, the card at its source is the announcement.
     at_home = press.origin == announce and press.message is None

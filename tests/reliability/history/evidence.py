@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reliability.history.deeds import Deed
 from reliability.history.history import Exchange, History, Press
@@ -204,10 +204,18 @@ class Evidence:
             elif exchange.method == "views.update" and exchange.ok:
                 said = answer_of(exchange.args.get("view") or {})
                 found[view_id].later += [said] if said else []
+        self._hear_clients(found)
         for run in self.history.steps:
             if run["id"] in found and run["state"] != "running":
                 found[run["id"]].later.append(_answered(run))
         return [intent for intent in found.values() if intent.answers]
+
+    def _hear_clients(self, found: dict[str, Intent]) -> None:
+        for one in self.history.answered:
+            if one.view_id in found:
+                said = one.said if one.said in get_args(Said) else "cut off"
+                found[one.view_id].states.append(one.state)
+                found[one.view_id].answers.append(Answer(said, one.reference))
 
     def _acknowledged(self, exchange: Exchange) -> Answer:
         response = exchange.response or {}

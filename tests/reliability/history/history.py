@@ -55,6 +55,19 @@ class Press:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A request of a client for a declaration, answered; `view_id` is its idempotency key.
+
+    `state` is what was asked for, as it would stand in a form.
+    """
+
+    view_id: str
+    said: str
+    reference: str = ""
+    state: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Page:
     """A page that was fetched; `signed_in` when it was fetched with the bearer token."""
 
@@ -114,6 +127,8 @@ class History:
     """What is there at the end, canvases among it; a canvas is the `tab_of` a channel."""
     steps: tuple[Json, ...] = ()
     """Executions of our step in workflows: `id`, `state`, `outputs` and `error`."""
+    answered: tuple[Answered, ...] = ()
+    """What clients that declare with a key were answered."""
 
     @classmethod
     def of(
@@ -129,6 +144,7 @@ class History:
         kept: Mapping[str, list[Json]] | None = None,
         backend: str = "local",
         deeds: Sequence[Deed] = (),
+        answered: Sequence[Answered] = (),
     ) -> History:
         """What there is to know once the bot is quiet or gone; `announce` is the announcement channel's name.
 
@@ -159,6 +175,7 @@ class History:
             log=log,
             backend=backend,
             deeds=tuple(deeds),
+            answered=tuple(answered),
             files=tuple(asdict(file) for file in workspace.state.files.values()),
             steps=tuple(_step(vars(run)) for run in workspace.steps.runs),
         )

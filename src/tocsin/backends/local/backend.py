@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.backends.local import changes, create, queries
+from tocsin.backends.local import attachments, changes, create, queries
 from tocsin.backends.local.choices import update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.deliveries import Deliveries
@@ -19,7 +19,7 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.reading import LocalReader
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
-from tocsin.incidents.model import FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
+from tocsin.incidents.model import Attachment, FieldOption, FollowUp, Form, Incident, Person, TimelineEntry
 from tocsin.incidents.requests import (
     Declaration,
     FollowUpChange,
@@ -235,7 +235,30 @@ class LocalBackend:
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         query = changes.OF_INCIDENT
-        return await self.database.run(lambda db: changes.listed(db, query, incident_id))
+        found = await self.database.run(lambda db: changes.listed(db, query, incident_id))
+        return [one for one in found if one.status != changes.DELETED]
+
+    async def attach(self, asked: Attachment, by: Person) -> Attachment:
+        """Attach a resource to its incident, once; return it with its id."""
+        now = self._clock()
+        return await self.database.run(lambda db: attachments.attach(db, asked, by, now))
+
+    async def detach(self, attachment_id: str, by: Person) -> None:
+        """Take an attachment away; does nothing if it is gone."""
+        now = self._clock()
+        await self.database.run(lambda db: attachments.detach(db, attachment_id, by, now))
+
+    async def find_attachment(self, attachment_id: str) -> Attachment | None:
+        """Return the attachment with this id; None if there is none."""
+        return await self.database.run(lambda db: attachments.find(db, attachment_id))
+
+    async def attachments(
+        self, incident_id: str | None, resource: tuple[str, str] | None = None, *, private: bool = True
+    ) -> Sequence[Attachment]:
+        """Return attachments, oldest first: those of an incident, or those to a resource."""
+        return await self.database.run(
+            lambda db: attachments.attachments(db, incident_id, resource, private=private)
+        )
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return await self.database.run(lambda db: queries.timeline(db, incident_id))

@@ -12,7 +12,7 @@ from tocsin.backends.local.create import ulid
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.backends.local.updates import add_update
-from tocsin.incidents.errors import Conflict, Refused
+from tocsin.incidents.errors import Conflict, Refused, Unchanged
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry, display_name
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange
@@ -69,8 +69,8 @@ def change(
 ) -> None:
     """Apply the change unless its key was used before; `rules` set timestamps by it.
 
-    Raises Conflict if another person changed the status first. Raises Refused if a choice is unknown, or if
-    nothing would change: the same verb typed twice at once is applied and announced once.
+    Raises Conflict if another person changed the status first, Refused if a choice is unknown, and Unchanged
+    if nothing would change: the same verb typed twice at once is applied and announced once.
     """
     with db.transaction(incident_id):
         row = incident_row(db, incident_id)
@@ -93,7 +93,7 @@ def change(
             said.append(("message", UPDATE_VERBS[closes], change.message))
         if not said:
             status = _name(db, "incident_statuses", row["incident_status_id"])
-            raise Refused(unchanged(row["reference"], status, _name(db, "severities", row["severity_id"])))
+            raise Unchanged(unchanged(row["reference"], status, _name(db, "severities", row["severity_id"])))
         for what, verb, text in said:
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
@@ -295,6 +295,7 @@ SELECT f.*, COALESCE(p.name, f.assignee_name) AS known_name,
 FROM follow_ups f LEFT JOIN people p ON p.slack_user_id = f.assignee_slack_user_id
 """
 OF_INCIDENT = _FOLLOW_UPS + "WHERE f.incident_id = ? ORDER BY f.created_at, f.id"
+DELETED = "deleted"
 BY_ID = _FOLLOW_UPS + "WHERE f.id = ?"
 BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
@@ -315,8 +316,8 @@ def add(
         create.remember_person(db, assignee, written(now))
         db.execute(
             """INSERT INTO follow_ups (id, incident_id, idempotency_key, kind, text, assignee_slack_user_id,
-                assignee_name, assignee_email, created_at, runbook_url, issue_url)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                assignee_name, assignee_email, created_at, runbook_url, issue_url, description, updated_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 ulid(now),
                 incident_id,
@@ -329,6 +330,8 @@ def add(
                 written(request.at),
                 request.runbook_url,
                 request.issue_url,
+                request.description,
+                written(request.at),
             ],
         )
         _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
@@ -345,11 +348,12 @@ def complete(
     Raises Refused if there is none with this id.
     """
     with db.transaction(follow_up_id):
-        found = next(iter(listed(db, BY_ID, follow_up_id)), None)
-        if found is None:
-            raise Refused("That is not here any more.")
+        found = _there(db, follow_up_id)
         if not found.is_done:
-            db.execute("UPDATE follow_ups SET done_at = ? WHERE id = ?", [written(at), follow_up_id])
+            db.execute(
+                "UPDATE follow_ups SET done_at = ?, updated_at = ?, status = 'completed' WHERE id = ?",
+                [written(at), written(at), follow_up_id],
+            )
             _note(db, found.incident_id, by, at, "completed", found.kind, found.text, key)
             outbox.task(db, listed(db, BY_ID, follow_up_id)[0], "updated", key, at)
         return listed(db, BY_ID, follow_up_id)[0]
@@ -358,34 +362,89 @@ def complete(
 def change_follow_up(
     db: SqlConnection, follow_up_id: str, change: FollowUpChange, now: datetime, outbox: Outbox
 ) -> FollowUp:
-    """Give an action or follow-up to a person, or link its issue; what it has already stays unchanged.
+    """Change an action or follow-up; what it has already stays unchanged, and a deleted one stays deleted.
 
     Raises Refused if there is none with this id.
     """
     with db.transaction(follow_up_id):
-        found = next(iter(listed(db, BY_ID, follow_up_id)), None)
-        if found is None:
-            raise Refused("That is not here any more.")
-        by, at, kind = change.by, change.at, found.kind
-        if (to := change.assignee) is not None and to.slack_user_id != _slack_id(found.assignee):
-            create.remember_person(db, to, written(now))
-            db.execute(
-                """UPDATE follow_ups SET assignee_slack_user_id = ?, assignee_name = ?, assignee_email = ?
-                    WHERE id = ?""",
-                [to.slack_user_id, to.name, to.email, follow_up_id],
-            )
-            took = to.slack_user_id == by.slack_user_id
-            text = found.text if took else f"{found.text} ({display_name(to)})"
-            _note(db, found.incident_id, by, at, "took" if took else "assigned", kind, text, change.key)
-        known = found.external_issue_reference
-        if change.issue_url is not None and change.issue_url != (known.issue_permalink if known else None):
-            db.execute("UPDATE follow_ups SET issue_url = ? WHERE id = ?", [change.issue_url, follow_up_id])
-            text = f"{found.text} {change.issue_url}"
-            _note(db, found.incident_id, by, at, "linked the issue of", kind, text, change.key)
+        found = _there(db, follow_up_id)
+        said = [
+            *_assignee(db, found, change, now),
+            *_words_of(db, found, change),
+            *_status(db, found, change),
+            *_issue(db, found, change),
+        ]
+        for did, text in said:
+            _note(db, found.incident_id, change.by, change.at, did, found.kind, text, change.key)
+        if said:
+            values = [written(change.at), follow_up_id]
+            db.execute("UPDATE follow_ups SET updated_at = ? WHERE id = ?", values)
         changed = listed(db, BY_ID, follow_up_id)[0]
-        if changed != found:
+        if said:
             outbox.task(db, changed, "updated", change.key, now)
         return changed
+
+
+def _there(db: SqlConnection, follow_up_id: str) -> FollowUp:
+    found = next(iter(listed(db, BY_ID, follow_up_id)), None)
+    if found is None or found.status == DELETED:
+        raise Refused("That is not here any more.")
+    return found
+
+
+Did = tuple[str, str]
+"""A timeline entry about an action or follow-up: the verb before its kind, and the text."""
+
+
+def _assignee(db: SqlConnection, found: FollowUp, change: FollowUpChange, now: datetime) -> Iterator[Did]:
+    to = Person() if change.unassigned else change.assignee
+    if to is None or to.slack_user_id == _slack_id(found.assignee):
+        return
+    create.remember_person(db, to, written(now))
+    db.execute(
+        """UPDATE follow_ups SET assignee_slack_user_id = ?, assignee_name = ?, assignee_email = ?
+            WHERE id = ?""",
+        [to.slack_user_id, to.name, to.email, found.id],
+    )
+    if change.unassigned:
+        yield "unassigned", found.text
+    elif to.slack_user_id == change.by.slack_user_id:
+        yield "took", found.text
+    else:
+        yield "assigned", f"{found.text} ({display_name(to)})"
+
+
+def _words_of(db: SqlConnection, found: FollowUp, change: FollowUpChange) -> Iterator[Did]:
+    for column in ("text", "description"):
+        wanted = getattr(change, column)
+        if wanted is not None and wanted != getattr(found, column):
+            db.execute(f"UPDATE follow_ups SET {column} = ? WHERE id = ?", [wanted, found.id])
+            yield ("renamed", wanted) if column == "text" else ("described", found.text)
+
+
+_STATUS_WORDS = {
+    "outstanding": "reopened",
+    "completed": "completed",
+    "not_doing": "decided against",
+    DELETED: "deleted",
+}
+"""Words of the timeline entry for the new status of an action or follow-up."""
+
+
+def _status(db: SqlConnection, found: FollowUp, change: FollowUpChange) -> Iterator[Did]:
+    wanted = change.status
+    if wanted is None or wanted == found.status:
+        return
+    done_at = None if wanted == "outstanding" else written(change.at)
+    db.execute("UPDATE follow_ups SET status = ?, done_at = ? WHERE id = ?", [wanted, done_at, found.id])
+    yield _STATUS_WORDS[wanted], change.text or found.text
+
+
+def _issue(db: SqlConnection, found: FollowUp, change: FollowUpChange) -> Iterator[Did]:
+    known = found.external_issue_reference
+    if change.issue_url is not None and change.issue_url != (known.issue_permalink if known else None):
+        db.execute("UPDATE follow_ups SET issue_url = ? WHERE id = ?", [change.issue_url, found.id])
+        yield "linked the issue of", f"{found.text} {change.issue_url}"
 
 
 def _slack_id(person: Person | None) -> str | None:
@@ -407,16 +466,21 @@ def follow_up_in(kept: dict[str, Any]) -> FollowUp:
     assignee = Person(
         slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]
     )
+    # A file that is only read may be an earlier version's.
+    is_done = row["done_at"] is not None
+    status = kept.get("status")
     return FollowUp(
         id=row["id"],
         incident_id=row["incident_id"],
         kind="follow_up" if row["kind"] == "follow_up" else "action",
         text=row["text"],
+        description=row.get("description") or "",
         assignee=assignee if any(assignee.model_dump().values()) else None,
-        is_done=row["done_at"] is not None,
+        status=status if status in _STATUS_WORDS else "completed" if is_done else "outstanding",
+        is_done=is_done,
         created_at=row["created_at"],
+        updated_at=row["updated_at"] if kept.get("updated_at") else row["done_at"] or row["created_at"],
         done_at=row["done_at"],
-        # A file that is only read may be an earlier version's.
         runbook_url=row.get("runbook_url") or None,
         external_issue_reference=issue_at(url) if (url := row.get("issue_url")) else None,
     )

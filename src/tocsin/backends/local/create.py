@@ -35,12 +35,13 @@ INSERT INTO incidents (
     id, number, reference, idempotency_key, name, summary,
     severity_id, incident_status_id, incident_type_id, visibility, mode, slack_team_id, call_url,
     source_message_channel_id, source_message_timestamp, source_message_permalink,
-    creator_slack_user_id, creator_name, creator_email, created_at, updated_at, closed_at
+    creator_slack_user_id, creator_name, creator_email, creator_kind, creator_id,
+    created_at, updated_at, closed_at
 ) VALUES (
     :id, :number, :reference, :key, :name, :summary,
     :severity_id, :incident_status_id, :incident_type_id, :visibility, :mode, :slack_team_id, :call_url,
     :source_channel, :source_timestamp, :source_permalink,
-    :slack_user_id, :person_name, :email, :at, :at, :closed_at
+    :slack_user_id, :person_name, :email, :creator_kind, :creator_id, :at, :at, :closed_at
 )
 """
 _INSERT_ROLE = """
@@ -97,7 +98,7 @@ def declare(
         _insert_entries(db, declaration, incident_id)
         _set_times(db, declaration, config, incident_id)
         first = TimelineEntry(
-            at=declaration.at, by=declaration.reporter, verb="declared", text=_headline(db, declaration)
+            at=declaration.at, by=declaration.declared_by, verb="declared", text=_headline(db, declaration)
         )
         add_to_timeline(db, incident_id, first, key="declared")
         outbox.created(db, incident_id, declaration.key, now)
@@ -140,7 +141,7 @@ def remember_person(db: SqlConnection, person: Person, now: str) -> None:
 def _insert_incident(
     db: SqlConnection, declaration: Declaration, config: IncidentConfig, incident_id: str, number: int
 ) -> None:
-    source, reporter = declaration.source, declaration.reporter
+    source, reporter, automation = declaration.source, declaration.reporter, declaration.automation
     is_over = declaration.mode == "retrospective"
     for person in (reporter, *declaration.assignees):
         remember_person(db, person, written(declaration.at))
@@ -162,8 +163,10 @@ def _insert_incident(
         "source_timestamp": source and source.timestamp,
         "source_permalink": source and source.permalink,
         "slack_user_id": reporter.slack_user_id,
-        "person_name": reporter.name,
+        "person_name": automation.name if automation is not None else reporter.name,
         "email": reporter.email,
+        "creator_kind": automation and automation.kind,
+        "creator_id": automation and automation.id,
         "at": written(declaration.at),
         "closed_at": written(_ended(declaration)) if is_over else None,
     }
@@ -200,7 +203,8 @@ def _insert_roles(
 ) -> None:
     reporter = declaration.reporter
     holders: dict[str, PersonId | None] = dict(declaration.incident_role_assignments)
-    holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
+    if reporter != Person():
+        holders |= {role.id: reporter.slack_user_id for role in config.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
         known = person_with_id([reporter, *declaration.assignees], person)
         db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])

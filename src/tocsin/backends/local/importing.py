@@ -56,6 +56,7 @@ _OF_INCIDENTS = (
     "follow_ups",
     "webhook_events",
     "webhook_deliveries",
+    "incident_attachments",
 )
 
 _REFERENCES: Mapping[str, Mapping[tuple[str, ...], str]] = {

@@ -20,6 +20,8 @@ import sqlalchemy as sa
 
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import (
+    AUTOMATIONS,
+    BY_KEYS,
     CALLS,
     LISTS,
     MEMBER,
@@ -143,6 +145,8 @@ _MIGRATIONS = {
     "timestamps": TIMESTAMPS,
     "tasks": TASKS,
     "updates": UPDATED,
+    "automations": AUTOMATIONS,
+    "changes_by_keys": BY_KEYS,
     "webhooks": WEBHOOKS,
 }
 

@@ -14,6 +14,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
     SOMEBODY,
+    Automation,
     CustomField,
     FieldEntry,
     FieldKind,
@@ -256,6 +257,7 @@ _PERHAPS = (
     "value_text", "value_link", "value_numeric",
 )  # fmt: skip
 _KINDS = frozenset(get_args(FieldKind))
+_AUTOMATIONS = frozenset(get_args(Automation.model_fields["kind"].annotation))
 _AS_TEXT = frozenset({"source_message_timestamp"})
 
 
@@ -352,7 +354,7 @@ ORDER BY t.rank, t.id
 """
 
 _TIMELINE = """
-SELECT l.timestamp, l.verb, l.text, l.actor_slack_user_id,
+SELECT l.id, l.idempotency_key, l.timestamp, l.verb, l.text, l.actor_slack_user_id,
     COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
     given.name AS given_name
 FROM incident_timeline_items l
@@ -408,7 +410,14 @@ def _time(row: Row) -> TimestampValue:
 def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
     """Return the timeline, oldest first."""
     return [
-        TimelineEntry(at=row["timestamp"], by=_person(row, "actor"), verb=row["verb"], text=_text(row))
+        TimelineEntry(
+            at=row["timestamp"],
+            by=_person(row, "actor"),
+            verb=row["verb"],
+            text=_text(row),
+            id=row["id"],
+            key=row["idempotency_key"],
+        )
         for row in map(readable, db.query(_TIMELINE, [incident_id]))
     ]
 
@@ -431,6 +440,7 @@ def _by_incident(db: SqlConnection, query: str, ids: Sequence[str]) -> defaultdi
 
 
 def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url: str) -> Incident:
+    automation = _automation(row)
     creator = Person(slack_user_id=row["creator_slack_user_id"], name=row["by_name"], email=row["by_email"])
     return Incident(
         **{field: row[field] for field in Incident.model_fields if field in row},
@@ -445,12 +455,21 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         ),
         incident_type=_type(row),
         source=_source(row),
-        creator=creator,
+        creator=creator if automation is None else Person(),
+        automation=automation,
         incident_role_assignments=tuple(
             RoleAssignment(role=Role(**role), assignee=_person(role, "assignee")) for role in roles
         ),
         custom_field_entries=tuple(_entries(entries)),
     )
+
+
+def _automation(row: Row) -> Automation | None:
+    # A file that is only read may be an earlier version's, without these columns.
+    kind: Any = row.get("creator_kind")
+    if kind not in _AUTOMATIONS:
+        return None
+    return Automation(kind=kind, id=row["creator_id"] or "", name=row["by_name"] or "")
 
 
 def _severity(row: Row) -> Severity | None:

@@ -21,7 +21,7 @@ from tocsin.backends.local.listing import (
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import marks, readable
 from tocsin.backends.local.sqlite import IncidentFile
-from tocsin.backends.local.updates import Update, read_updates
+from tocsin.backends.local.updates import Update, read_updates, update_of_change
 from tocsin.incidents.model import (
     CustomField,
     FieldOption,
@@ -207,11 +207,18 @@ class TaskListing:
     """None for every mode."""
     after: str | None = None
     limit: int = 25
+    created: tuple[str, str] = ("", "")
+    """Earliest and latest time, as rows have it; "" for no limit."""
+    updated: tuple[str, str] = ("", "")
+
+
+_UPDATED = "COALESCE(f.updated_at, f.done_at, f.created_at)"
 
 
 def read_tasks(db: SqlConnection, wanted: TaskListing) -> list[ReadTask]:
     """Return actions or follow-ups, oldest first."""
-    conditions, parameters = ["f.kind = ?"], list[Any]([wanted.kind])
+    conditions = ["f.kind = ?", "COALESCE(f.status, '') <> 'deleted'"]
+    parameters = list[Any]([wanted.kind])
     if not wanted.sees_private:
         conditions.append(f"{db.is_public} = 1")
     for column, value in (("f.id", wanted.id), ("f.incident_id", wanted.incident_id)):
@@ -224,6 +231,11 @@ def read_tasks(db: SqlConnection, wanted: TaskListing) -> list[ReadTask]:
     if wanted.after is not None:
         conditions.append("f.id > ?")
         parameters.append(wanted.after)
+    for column, (earliest, latest) in (("f.created_at", wanted.created), (_UPDATED, wanted.updated)):
+        for sign, limit in ((">=", earliest), ("<=", latest)):
+            if limit:
+                conditions.append(f"{column} {sign} ?")
+                parameters.append(limit)
     query = _TASKS.format(join=db.join_in_order, conditions=" AND ".join(conditions))
     rows = db.query(query, [*parameters, wanted.limit])
     return [ReadTask(follow_up_in(dict(row)), _actor(readable(row))) for row in rows]
@@ -287,3 +299,7 @@ class LocalReader:
             return found, read_choices(db)
 
         return await self._database.run(look)
+
+    async def update_of_change(self, key: str) -> tuple[Update | None, Choices]:
+        """Return the update that the change with this key made, and the choices that it names."""
+        return await self._database.run(lambda db: (update_of_change(db, key), read_choices(db)))

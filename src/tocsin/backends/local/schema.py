@@ -272,6 +272,39 @@ def tasks(db: Database) -> None:
         db.execute(statement)
 
 
+AUTOMATIONS = (
+    "ALTER TABLE incidents ADD COLUMN creator_kind TEXT",
+    "ALTER TABLE incidents ADD COLUMN creator_id TEXT",
+)
+"""Alerts, workflows and API keys that declared incidents; their name is the creator's."""
+
+
+@migrations()
+def automations(db: Database) -> None:
+    for statement in AUTOMATIONS:
+        db.execute(statement)
+
+
+BY_KEYS = (
+    "ALTER TABLE follow_ups ADD COLUMN description TEXT NOT NULL DEFAULT ''",
+    *(f"ALTER TABLE follow_ups ADD COLUMN {column} TEXT" for column in ("status", "updated_at")),
+    """CREATE TABLE incident_attachments (
+        id TEXT PRIMARY KEY,
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        resource_type TEXT NOT NULL, external_id TEXT NOT NULL, permalink TEXT NOT NULL,
+        title TEXT NOT NULL, created_at TEXT NOT NULL,
+        UNIQUE (incident_id, resource_type, external_id))""",
+    "CREATE INDEX incident_attachments_by_resource ON incident_attachments (resource_type, external_id)",
+)
+"""Columns and tables of what API keys bring in: more of each action and follow-up, and attachments."""
+
+
+@migrations()
+def changes_by_keys(db: Database) -> None:
+    for statement in BY_KEYS:
+        db.execute(statement)
+
+
 UPDATES = """CREATE TABLE incident_updates (
     id TEXT PRIMARY KEY,
     incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,

@@ -211,9 +211,15 @@ Message = tuple[str, list[Block]]
 MESSAGE_LIMIT = 300
 
 
+_OVER = {"not_doing": ":no_entry_sign: {} will not be done", "deleted": ":wastebasket: {} deleted"}
+
+
 def follow_up_message(follow_up: FollowUp, new_issue: str | None = None) -> Message:
     """Build the message for a follow-up, with its buttons; struck through once it is done."""
     word = FOLLOW_UP_WORDS[follow_up.kind].capitalize()
+    if follow_up.status in _OVER:
+        said = f"{_OVER[follow_up.status].format(word)}: ~{_item_text(follow_up, MESSAGE_LIMIT)}~"
+        return said, [paragraph(said)]
     if follow_up.is_done:
         said = f":white_check_mark: {word} done: ~{_item_text(follow_up, MESSAGE_LIMIT)}~"
         return said, [paragraph(said)]

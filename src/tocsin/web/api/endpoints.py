@@ -10,11 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.api_keys import ApiKey, Scope
+from tocsin.incidents.errors import Unavailable
 from tocsin.web.api.errors import not_found
+from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.ports import Clock
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Answer(BaseModel):
@@ -29,6 +32,10 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _not_started() -> KeyRequests:
+    raise Unavailable("Tocsin is starting. Try again in a moment.")
+
+
 @dataclass(frozen=True)
 class ApiServices:
     """Everything that handlers work with, for the whole process."""
@@ -36,6 +43,8 @@ class ApiServices:
     backend: LocalBackend
     clock: Clock
     public_url: str
+    requests: Callable[[], KeyRequests] = _not_started
+    """Returns what a key may ask for. Raises Unavailable while Tocsin is starting."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class ApiCall:
         return self.body
 
 
-def found(thing: M | None) -> M:
+def found(thing: T | None) -> T:
     """Return what was found. Raises ApiError 404 for None."""
     if thing is None:
         raise not_found()

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from tocsin.incidents.errors import Conflict, Refused, TocsinError, Unavailable, Withheld
+from tocsin.incidents.errors import Conflict, NotPermitted, Refused, TocsinError, Unavailable, Withheld
 
 PREFIXES = ("/v1/", "/v2/", "/v3/")
 """Paths of the API; everything below them is answered in its form."""
@@ -93,7 +93,7 @@ def translate(error: TocsinError) -> ApiError:
     if isinstance(error, Unavailable):
         wait = str(max(1, math.ceil(error.retry_after or PATIENCE)))
         return ApiError(503, Problem("unavailable", str(error)), headers={"Retry-After": wait})
-    if isinstance(error, Withheld):
+    if isinstance(error, NotPermitted | Withheld):
         return ApiError(403, Problem("forbidden", error.sentence))
     if isinstance(error, Refused):
         fields = [Problem("invalid_value", said, field) for field, said in error.fields.items()]
@@ -113,6 +113,11 @@ def _problems(error: ValidationError) -> Iterable[Problem]:
         message = "This is required." if missing else f"{found['msg']}."
         place = ".".join(map(str, found["loc"]))
         yield Problem("is_required" if missing else "invalid_value", message, place)
+
+
+def nowhere(request_id: str) -> Response:
+    """Return the answer for a path that is no endpoint's."""
+    return answer_to(ApiError(404, Problem("not_found", "There is no such endpoint.")), request_id)
 
 
 def broken(request_id: str) -> Response:

@@ -117,8 +117,8 @@ def _listing(call: ApiCall, query: IncidentsQueryV2, choices: Choices) -> Incide
         severities=_severities(query.severity, choices),
         modes=frozenset(modes) if modes is not None else STANDARD,
         types=_among(query.incident_type, "incident_type"),
-        created=_times(query.created_at, "created_at"),
-        updated=_times(query.updated_at, "updated_at"),
+        created=times_of(query.created_at, "created_at"),
+        updated=times_of(query.updated_at, "updated_at"),
         fields={id: _among(given, f"custom_field.{id}") for id, given in (query.custom_field or {}).items()},
         roles={id: _among(given, f"incident_role.{id}") for id, given in (query.incident_role or {}).items()},
         oldest_first=query.sort_by == "created_at_oldest_first",
@@ -184,7 +184,7 @@ def _among(given: Filter | None, name: str) -> Among:
     )
 
 
-def _times(given: Filter | None, name: str) -> tuple[str, str]:
+def times_of(given: Filter | None, name: str) -> tuple[str, str]:
     """Return the earliest and the latest time as rows have it; a day counts whole."""
     operators = _operators(given, name, {"gte", "lte", "date_range"})
     earliest, latest = operators.get("gte", [""])[-1], operators.get("lte", [""])[-1]

@@ -8,6 +8,7 @@ from typing import Any
 from tocsin.backends.local.reading import Choices, Kept, ReadIncidents, ReadTask
 from tocsin.backends.local.updates import Update
 from tocsin.incidents.model import (
+    KEY_ACTOR,
     Automation,
     CustomField,
     ExternalIssue,
@@ -39,6 +40,10 @@ def user(person: Person) -> models.UserV2:
 
 def actor(person: Person | None, automation: Automation | None = None) -> models.ActorV2:
     """Return the one who acted: an automation if there is one, else the person."""
+    name = (person.name if person is not None else None) or ""
+    if automation is None and name.startswith(KEY_ACTOR):
+        key = name.removeprefix(KEY_ACTOR)
+        return models.ActorV2(api_key=models.ApiKeyActorV2(id=key, name=key))
     if automation is None:
         return models.ActorV2(user=user(person or Person()))
     if automation.kind == "alert":
@@ -249,10 +254,10 @@ def _task(read: ReadTask) -> dict[str, Any]:
     return {
         "id": task.id,
         "incident_id": task.incident_id,
-        "status": "completed" if task.is_done else "outstanding",
+        "status": task.status,
         "created_at": task.created_at,
-        "updated_at": task.done_at or task.created_at,
-        "completed_at": task.done_at,
+        "updated_at": task.updated_at or task.created_at,
+        "completed_at": task.done_at if task.status == "completed" else None,
         "creator": actor(read.creator),
         "assignee": user(task.assignee) if task.assignee is not None else None,
     }

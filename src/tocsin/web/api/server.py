@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -17,12 +18,15 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin.incidents.api_keys import OPERATOR, ApiKey
 from tocsin.incidents.errors import TocsinError
+from tocsin.logs import traced
 from tocsin.web.api import errors
 from tocsin.web.api.description import DESCRIPTION, describe
 from tocsin.web.api.endpoints import ApiCall, ApiServices, Endpoint
 from tocsin.web.api.errors import PREFIXES, ApiError, Problem
 from tocsin.web.api.query import parse
 from tocsin.web.api.rate_limit import RateLimit, Turn
+
+log = structlog.get_logger()
 
 MOST_BODY = 1 << 20
 """Bytes of a body; Alertmanager sends at most half of it."""
@@ -95,7 +99,19 @@ class ApiServer:
         if scope["type"] != "http":
             return
         progress = _Progress()
-        response = await self._respond(Request(scope, receive), progress)
+        # Everything that follows from the request has its id as trace, also in workflows.
+        with traced(progress.request_id):
+            try:
+                response = await self._respond(Request(scope, receive), progress)
+            except Exception:
+                log.error("a request to the API failed", endpoint=progress.endpoint)
+                await self._send(errors.broken(progress.request_id), progress, scope, receive, send)
+                raise
+            await self._send(response, progress, scope, receive, send)
+
+    async def _send(
+        self, response: Response, progress: _Progress, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         response.headers["X-Request-Id"] = progress.request_id
         response.headers["Cache-Control"] = "no-store"
         if progress.turn is not None:

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from tocsin.web.api import choices, history, incidents, models, stubs, tasks, users
+from tocsin.web.api import (
+    attachments,
+    choices,
+    history,
+    incident_writes,
+    incidents,
+    models,
+    stubs,
+    tasks,
+    tasks_v3,
+    timeline_items,
+    users,
+)
 from tocsin.web.api.endpoints import Endpoint
 from tocsin.web.api.query import PageQuery
 
@@ -147,4 +159,14 @@ _STUBS = (
     ),
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*_KEYS_AND_USERS, *_INCIDENTS, *_TASKS, *_CHOICES, *_STUBS)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *_KEYS_AND_USERS,
+    *_INCIDENTS,
+    *incident_writes.ENDPOINTS,
+    *_TASKS,
+    *tasks_v3.ENDPOINTS,
+    *timeline_items.ENDPOINTS,
+    *attachments.ENDPOINTS,
+    *_CHOICES,
+    *_STUBS,
+)

@@ -57,10 +57,10 @@ def task_body(task: FollowUp, now: datetime) -> Body:
             incident_id=task.incident_id,
             description=task.text,
             follow_up=task.kind == "follow_up",
-            status="completed" if task.is_done else "outstanding",
+            status=task.status,
             created_at=task.created_at,
             updated_at=now,
-            completed_at=task.done_at,
+            completed_at=task.done_at if task.status == "completed" else None,
             assignee=user(task.assignee) if task.assignee is not None else None,
             # The trackers have names there; another one has none.
             external_issue_reference=issue(linked) if linked is not None and linked.provider else None,
