@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -109,6 +110,8 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     usually: Answer = field(default_factory=lambda: status(204))
+    reads: Callable[[dict[str, Any]], None] = lambda said: None
+    """Is told of each body as it comes, for a test that judges what may be known then."""
     at_once: int = 0
     most_at_once: int = 0
 
@@ -121,6 +124,7 @@ class Receiver:
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 now = asyncio.get_running_loop().time()
                 self.received.append(Received(now, first.split(" ")[1], headers, body))
+                self.reads(json.loads(body))
                 self.at_once += 1
                 self.most_at_once = max(self.most_at_once, self.at_once)
                 try:
@@ -142,6 +146,9 @@ async def running_receiver() -> AsyncIterator[Receiver]:
         tasks.add(asyncio.ensure_future(receiver.serve(reader, writer)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    before = os.environ.get(VARIABLE)
+    # Where an operator has it.
+    os.environ[VARIABLE] = SECRET
     receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?token=hush"
     try:
         yield receiver
@@ -150,3 +157,5 @@ async def running_receiver() -> AsyncIterator[Receiver]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        del os.environ[VARIABLE]
+        os.environ |= {VARIABLE: before} if before is not None else {}
