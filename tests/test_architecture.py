@@ -66,6 +66,15 @@ MAY_IMPORT = {
     "workflows": {"incidents", "logs"},
     "storage": {"incidents", "workflows.ports", "workflows.retry", "logs"},
     "backends": {"incidents", "workflows.ports", "storage.postgresql", "config", "logs"},
+    "webhooks": {
+        "incidents",
+        "workflows.ports",
+        "workflows.retry",
+        "rules",
+        "settings",
+        "backends.tls_context",
+        "backends.local.deliveries",
+    },
     "paging": {
         "incidents",
         "workflows.paging",
@@ -73,6 +82,7 @@ MAY_IMPORT = {
         "rules",
         "settings",
         "backends.tls_context",
+        "webhooks.signing",
     },
     "web": {"workflows.ports", "incidents"},
     "web.api": {"workflows", "incidents", "backends.local", "web", "logs"},

@@ -192,7 +192,8 @@ def _in_code(found: Sequence[str]) -> set[str]:
 
 
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
-    pages = "".join(read(DOCS / f"{page}.md") for page in ("configure", "rules", "tasks", "alerts"))
+    named = ("configure", "rules", "tasks", "alerts", "webhooks")
+    pages = "".join(read(DOCS / f"{page}.md") for page in named)
     examples = re.findall(r"^```toml\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     whole = tomllib.loads("\n".join(examples))
     form = IncidentConfig.from_toml(whole, other_keys=CONFIG_KEYS).form()

@@ -58,6 +58,7 @@ from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
+from tocsin.web.webhooks import WebhookLog
 from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
@@ -155,6 +156,7 @@ class App:
                 self.alerting.events.route,
                 *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
             ],
+            webhooks=_webhook_log(parts),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -518,6 +520,15 @@ def _build_paging(
         count=parts.metrics.count_page,
     )
     return Paging(parts.engine, dispatcher, current.open_now.find)
+
+
+def _webhook_log(parts: Resources) -> WebhookLog | None:
+    """Return what the page of webhooks shows; None where none are configured."""
+    if parts.webhooks is None:
+        return None
+    kept, settings = parts.webhooks.deliveries, parts.settings
+    origins = own_origins(settings.tocsin_port, settings.tocsin_public_url)
+    return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
 
 
 def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:

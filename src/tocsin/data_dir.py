@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -20,8 +20,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tocsin.backends import BACKENDS, BackendOptions, MissingSetting
+from tocsin.backends.local.outbox import EventBodies
 from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.webhooks import Subscription
 from tocsin.rules import CONFIG_KEYS
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.barrier import root_message
@@ -140,6 +142,8 @@ async def open_backend(
     *,
     store: KeyValueStore | None = None,
     operator: Alerts | None = None,
+    subscriptions: Sequence[Subscription] = (),
+    bodies: EventBodies | None = None,
 ) -> IncidentBackend:
     """Open the configured backend. Raises ConfigurationError with a line for each problem.
 
@@ -157,6 +161,8 @@ async def open_backend(
         secrets=settings.of_backend(settings.tocsin_backend),
         operator=operator,
         connect=partial(_connect, url) if is_postgresql(url) else None,
+        subscriptions=subscriptions,
+        bodies=bodies,
         read_only=store is None,
     )
     try:

@@ -32,6 +32,7 @@ from tocsin.storage.installations import SqlInstallationStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.sqlite import file_of
 from tocsin.storage.workflow_engine import Pending, fetch_pending
+from tocsin.webhooks.endpoints import examine as examine_webhooks
 
 STUCK = timedelta(minutes=10)
 SKEW = timedelta(seconds=60)
@@ -64,8 +65,8 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     folder = folder_of(settings)
     url = journal_url(settings, folder)
     look = _database if is_postgresql(url) else _journal
-    asked = (*_configuration(settings), *_paging(settings), *_alerts(settings), _data_folder(folder, url))
-    for check in asked:
+    beside = (*_paging(settings), *_alerts(settings), *await _webhooks(settings))
+    for check in (*_configuration(settings), *beside, _data_folder(folder, url)):
         yield check
     journal = await look(settings, folder, url, clock())
     kept, form = await _incidents(settings, folder, is_new=is_postgresql(url) and not journal.has_tables)
@@ -107,6 +108,16 @@ def _alerts(settings: Settings) -> list[Check]:
     except ConfigurationError:
         return []
     found = examine_sources(tables, read_secret)
+    return [Check(one.name, one.ok, one.said, one.fix) for one in found]
+
+
+async def _webhooks(settings: Settings) -> list[Check]:
+    """Check the endpoints of webhooks, without sending anything."""
+    try:
+        entries = open_config(settings).webhooks
+    except ConfigurationError:
+        return []
+    found = await examine_webhooks(entries, read_secret, settings.tocsin_backend)
     return [Check(one.name, one.ok, one.said, one.fix) for one in found]
 
 

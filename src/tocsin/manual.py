@@ -18,6 +18,7 @@ PAGES = (
         "rules",
         "tasks",
         "alerts",
+        "webhooks",
         "api",
         "incident_io",
         "devrev",

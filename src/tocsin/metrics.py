@@ -19,10 +19,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._pending = Gauge(
-            "tocsin_pending_declarations",
-            "Declarations that are saved and not finished.",
-            registry=self.registry,
+        self._pending = self._gauge(
+            "tocsin_pending_declarations", "Declarations that are saved and not finished.", []
         )
         self._declarations = self._counter(
             "tocsin_declarations",
@@ -39,13 +37,6 @@ class Metrics:
         )
         paged = "Events sent to paging services, by how they ended: sent, refused or unavailable."
         self._pages = self._counter("tocsin_pages", paged, ["service", "action", "outcome"])
-        self._alerts = self._counter("tocsin_alerts", "Alert events taken in.", ["source", "status"])
-        self._attached = self._counter(
-            "tocsin_alerts_attached", "Alerts that were attached to an incident.", ["source"]
-        )
-        self._by_alerts = self._counter(
-            "tocsin_alert_declarations", "Incidents that alerts declared.", ["source"]
-        )
         self._requests = self._counter(
             "tocsin_requests",
             "Requests of Slack's, by how they ended: answered, failed, stranger or malformed.",
@@ -55,18 +46,37 @@ class Metrics:
         self._answers = self._histogram("tocsin_acknowledgement_seconds", took, ["route"], ANSWERS)
         seen = "From the press of Declare until its reporter could see the incident's reference."
         self._references = self._histogram("tocsin_visible_reference_seconds", seen, [], REFERENCES)
-        asked = "Requests to the API by key, endpoint and status."
-        self._api = self._counter("tocsin_api_requests", asked, ["key", "endpoint", "status"])
         self._nudges = self._counter("tocsin_nudges", "Nudges: sent, snoozed, acted on.", ["kind", "outcome"])
         self._turned_away = self._counter(
             "tocsin_http_turned_away",
             "HTTP requests that no listener saw, by the status they were answered with.",
             ["status"],
         )
+        self._count_integrations()
         # Cached, because the library looks up a series under a lock each time.
         self._request = cache(self._requests.labels)
         self._answer = cache(self._answers.labels)
         self._call = cache(self._calls.labels)
+
+    def _count_integrations(self) -> None:
+        """Create the metrics of what comes in from other systems, and of what goes out to them."""
+        asked = "Requests to the API by key, endpoint and status."
+        self._api = self._counter("tocsin_api_requests", asked, ["key", "endpoint", "status"])
+        self._alerts = self._counter("tocsin_alerts", "Alert events taken in.", ["source", "status"])
+        self._attached = self._counter(
+            "tocsin_alerts_attached", "Alerts that were attached to an incident.", ["source"]
+        )
+        self._by_alerts = self._counter(
+            "tocsin_alert_declarations", "Incidents that alerts declared.", ["source"]
+        )
+        sent = "Webhooks, by how an attempt ended: delivered, failed, given_up, disabled or withheld."
+        self._webhooks = self._counter("tocsin_webhooks", sent, ["endpoint", "outcome"])
+        self._waiting = self._gauge(
+            "tocsin_pending_webhooks", "Webhooks that are still to be delivered.", ["endpoint"]
+        )
+
+    def _gauge(self, name: str, says: str, labels: list[str]) -> Gauge:
+        return Gauge(name, says, labels, registry=self.registry)
 
     def _counter(self, name: str, says: str, labels: list[str]) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
@@ -104,6 +114,12 @@ class Metrics:
 
     def count_page(self, service: str, action: str, outcome: str) -> None:
         self._pages.labels(service, action, outcome).inc()
+
+    def count_webhook(self, endpoint: str, outcome: str) -> None:
+        self._webhooks.labels(endpoint, outcome).inc()
+
+    def set_pending_webhooks(self, endpoint: str, count: int) -> None:
+        self._waiting.labels(endpoint).set(count)
 
     def count_api_request(self, key: str, endpoint: str, status: int) -> None:
         self._api.labels(key, endpoint, str(status)).inc()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,7 @@ import httpx
 
 from tocsin.alert_tables import open_sources
 from tocsin.backends import tls_context
+from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import (
     data_dir,
     journal_url,
@@ -34,6 +35,9 @@ from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.storage.postgresql import is_postgresql
 from tocsin.storage.replicas import Replicas
 from tocsin.storage.workflow_engine import DbosEngine
+from tocsin.web.api.webhook_bodies import BODIES
+from tocsin.webhooks.endpoints import Endpoint, open_endpoints
+from tocsin.webhooks.sender import WebhookSender
 from tocsin.workflows.alerts import OperatorAlerts
 from tocsin.workflows.ports import Clock, IncidentBackend
 
@@ -61,6 +65,8 @@ class Resources:
     """Fetches certificates and confirmations from Amazon SNS, where a source sends by it."""
     clock: Clock = now
     metrics: Metrics = field(default_factory=Metrics)
+    webhooks: WebhookSender | None = None
+    """Sender of webhooks; None where none are configured."""
     tasks: Tasks = field(default_factory=Tasks)
 
 
@@ -81,7 +87,7 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """Open the files and databases in this data folder, and the backend. Raises ConfigurationError.
 
-    With `playing`, for the playground, pages go only to services on this machine.
+    With `playing`, for the playground, pages and webhooks go only to services on this machine.
     """
     async with AsyncExitStack() as stack:
         url = journal_url(settings, folder)
@@ -92,13 +98,23 @@ async def open_resources(
         stack.callback(database.close)
         key_value, replicas = SqlKeyValueStore(database), Replicas(database, FORMAT)
         alerts = OperatorAlerts(key_value)
-        backend = await open_backend(settings, folder, store=key_value, operator=alerts)
-        stack.push_async_callback(backend.close)
         secrets = partial(read_secret, env_file=None) if playing else read_secret
+        endpoints = await stack.enter_async_context(
+            open_endpoints(config.webhooks, secrets, backend=settings.tocsin_backend, here_only=playing)
+        )
+        backend = await open_backend(
+            settings,
+            folder,
+            store=key_value,
+            operator=alerts,
+            subscriptions=[endpoint.subscription for endpoint in endpoints],
+            bodies=BODIES if endpoints else None,
+        )
+        stack.push_async_callback(backend.close)
         targets = await stack.enter_async_context(
             open_targets(config.paging, secrets, now, here_only=playing)
         )
-        yield Resources(
+        parts = Resources(
             settings=settings,
             config=config,
             database=database,
@@ -113,3 +129,20 @@ async def open_resources(
             sources=open_sources(config.alert_sources, secrets),
             sns_client=await stack.enter_async_context(_open_sns_client(config)),
         )
+        if endpoints:
+            parts.webhooks = _build_webhooks(parts, endpoints)
+        yield parts
+
+
+def _build_webhooks(parts: Resources, endpoints: Sequence[Endpoint]) -> WebhookSender:
+    """Return the sender of what the local backend's outbox has; no other backend takes endpoints."""
+    assert isinstance(parts.backend, LocalBackend)
+    return WebhookSender(
+        endpoints,
+        parts.backend.deliveries,
+        parts.clock,
+        parts.alerts,
+        check=parts.replicas.check,
+        count=parts.metrics.count_webhook,
+        set_pending=parts.metrics.set_pending_webhooks,
+    )

@@ -34,6 +34,7 @@ from tocsin.incidents.tasks import IncidentConditions, Runbook, RunbookRule, Tas
 from tocsin.incidents.tracker import TITLE_LIMIT, Tracker
 from tocsin.incidents.tracker import template_error as address_error
 from tocsin.incidents.validation import clean_text, is_link, is_visible
+from tocsin.incidents.webhooks import EVENTS, PRIVATE_EVENTS, PUBLIC_EVENTS
 from tocsin.settings import ConfigurationError, Settings, read_config
 
 # With several workspaces, `T…/` before an id names the workspace it belongs to.
@@ -46,6 +47,9 @@ EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]
 ADDRESS = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?$"
 """Addresses to which pages are sent: over TLS, or on this machine."""
 
+ENDPOINT = ADDRESS.replace(r"[^\s?#]*)?$", r"[^\s?#]*)?(\?[^\s#]*)?$")
+"""Addresses of webhooks, which may have a query, too."""
+
 RUNBOOK_LIMIT = 500
 """Characters of the link to a runbook, so that a list with many of them fits into a message."""
 
@@ -55,6 +59,7 @@ _SHAPES = {
     "key_variable": "give the name of an environment variable, such as 'PAGERDUTY_KEY', never the key itself",
     "token_variable": "give the name of an environment variable, such as 'PAGERDUTY_TOKEN'",
     "url": "give an address that begins with https://, such as 'https://events.eu.pagerduty.com'",
+    "secret_variable": "give the name of an environment variable, such as 'DEPLOYS_SECRET', not the secret",
     "rest_url": "give an address that begins with https://, such as 'https://api.eu.pagerduty.com'",
     "team": "give a workspace's id, which begins with T",
     "channel": "give a channel's id, which begins with C",
@@ -250,6 +255,35 @@ class PagingTable(_Table):
         return self
 
 
+class WebhookTable(_Table):
+    """`[[webhooks]]`: an endpoint that is told of events."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$")
+    url: str = Field(pattern=ENDPOINT, max_length=2000)
+    secret_variable: EnvironmentVariable
+    """Environment variable with the signing secret, or with several, the newest first."""
+    events: tuple[str, ...] = Field(default=(), max_length=len(EVENTS))
+    """Names of events; empty for all."""
+    private: bool = False
+    """True if the endpoint is told of private incidents, by their ids alone."""
+    allow_private_network: bool = False
+    """True if its host may have an address in a private network, or be this machine."""
+
+    @model_validator(mode="after")
+    def _names_events(self) -> WebhookTable:
+        for event in self.events:
+            if event not in EVENTS:
+                raise ValueError(f"there is no event {event!r}; the names are in: tocsin docs webhooks")
+            if event in PRIVATE_EVENTS and not self.private:
+                raise ValueError(f"{event} needs private = true")
+        return self
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        every = EVENTS if self.private else PUBLIC_EVENTS
+        return frozenset(self.events or every)
+
+
 class ChannelsTable(_Table):
     """`[channels]`: settings for incidents' channels."""
 
@@ -279,6 +313,7 @@ class Config(_Table):
     after: PostIncidentTable = PostIncidentTable()
     nudges: NudgesTable = NudgesTable()
     paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
+    webhooks: tuple[WebhookTable, ...] = Field(default=(), max_length=20)
     channels: ChannelsTable = ChannelsTable()
     alert_sources: tuple[AlertSourceTable, ...] = Field(default=(), max_length=100)
     alert_rules: tuple[AlertRuleTable, ...] = Field(default=(), max_length=100)
@@ -291,6 +326,7 @@ class Config(_Table):
         known = {entry.id for entry in self.alert_sources}
         for name in {name for entry in self.alert_rules for name in entry.sources} - known:
             raise ValueError(f"alert_rules: there is no source with the id {name!r} in alert_sources")
+        refuse_same("webhooks", "name", [entry.name.casefold() for entry in self.webhooks])
         return self
 
     def for_team(self, team: str) -> Config:
@@ -424,8 +460,10 @@ def _known(place: Sequence[Any]) -> list[str]:
         "after": PostIncidentTable,
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
         "paging": PagingTable,
+        "webhooks": WebhookTable,
         "channels": ChannelsTable,
         "alert_sources": AlertTemplateTable if "template" in place else AlertSourceTable,
         "alert_rules": AlertRuleTable,
     }
+    # Without a place it is about two tables of the whole file.
     return list(tables[str(place[0])].model_fields) if place else []

@@ -69,6 +69,7 @@ async def connected(app: App) -> AsyncIterator[None]:
             parts.replicas.lead(partial(forget_old_workflows, parts.engine, parts.clock)),
             *map(parts.replicas.lead, app.workflows.leaders_loops),
             parts.replicas.lead(app.alerting.groups.keep_watch),
+            *([parts.replicas.lead(parts.webhooks.run)] if parts.webhooks is not None else []),
             refresh_homes(app.workflows.open_now, lambda: app.contexts.open),
         )
         await asyncio.gather(*(context.greet() for context in app.contexts.open))

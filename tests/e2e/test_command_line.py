@@ -9,7 +9,7 @@ import io
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -18,12 +18,15 @@ from support.bot import running_bot
 from support.declarations import Ticking, declaration, full_declaration
 from support.slack import RunningWorkspace, running_workspace
 from support.terminal import Ended, Terminal
+from support.webhooks import SECRET, VARIABLE, configured, running_receiver, status
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
+from tocsin.incidents.webhooks import EVENTS, Subscription
 from tocsin.slack import routes
+from tocsin.web.api.webhook_bodies import BODIES
 
 pytestmark = pytest.mark.process
 
@@ -48,11 +51,18 @@ def held(folder: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def kept_incidents(folder: Path, *names: str) -> AsyncIterator[LocalBackend]:
+async def kept_incidents(
+    folder: Path, *names: str, told: Sequence[Subscription] = ()
+) -> AsyncIterator[LocalBackend]:
     """A data folder with incidents of these names, the last one private, held open as by the bot."""
     _make(folder)
     backend = await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+        folder / "incidents.db",
+        IncidentConfig(),
+        public_url="http://127.0.0.1:8080",
+        clock=Ticking(),
+        subscriptions=told,
+        bodies=BODIES,
     )
     for name in names[:-1]:
         await backend.create(full_declaration(name, name=name))
@@ -425,3 +435,51 @@ async def test_playing_leaves_a_real_workspaces_incidents_alone(terminal: Termin
     assert (ended.code, len(ended.lines)) == (2, 1)
     assert "incidents of a real workspace" in ended.err
     assert (terminal.folder() / "incidents.db").exists()
+
+
+async def test_webhooks_are_listed_shown_sent_again_and_tested_beside_the_running_bot(
+    terminal: Terminal,
+) -> None:
+    async with running_receiver() as receiver:
+        config = terminal.home / "tocsin.toml"
+        config.write_text(configured(receiver.url, private=True))
+        given = {"TOCSIN_CONFIG": str(config), VARIABLE: SECRET}
+        everything = (Subscription(name="hook1", events=frozenset(EVENTS)),)
+        async with kept_incidents(terminal.folder(), "Checkout is slow", "Break-in", told=everything) as kept:
+            public = (await kept.deliveries.newest(2))[1]
+            await kept.deliveries.save(public.model_copy(update={"state": "failed", "attempts": 8}))
+            await kept.deliveries.disable("hook1", receiver.url, public.created_at)
+            receiver.answers.append(status(503, body="busy"))
+            listed, as_json, shown, unknown = await asyncio.gather(
+                terminal.run("webhooks", "list", **given),
+                terminal.run("webhooks", "list", "--json", **given),
+                terminal.run("webhooks", "show", public.webhook_id, **given),
+                terminal.run("webhooks", "show", "msg_1", **given),
+            )
+            failed = await terminal.run("webhooks", "test", "hook1", **given)
+            assert await kept.deliveries.is_disabled("hook1", receiver.url)
+            works = await terminal.run("webhooks", "test", "hook1", **given)
+            assert not await kept.deliveries.is_disabled("hook1", receiver.url)
+            again = await terminal.run("webhooks", "send-again", public.webhook_id, **given)
+            wrong = await terminal.run("webhooks", "send-again", public.webhook_id, "--to", "x", **given)
+            stranger = await terminal.run("webhooks", "test", "hook9", **given)
+            hosted = await terminal.run(
+                "webhooks", "list", TOCSIN_BACKEND="incident_io", INCIDENT_IO_API_KEY="k"
+            )
+            found = await kept.deliveries.find(public.event_id, "hook1")
+    secret, open_ = listed.out.splitlines()
+    assert "private_incident.incident_created_v2  to hook1  pending, 0 attempts" in secret
+    assert f"{public.webhook_id}  INC-1  public_incident.incident_created_v2  to hook1  failed, 8" in open_
+    assert [one["is_private"] for one in json.loads(as_json.out)["webhooks"]] == [True, False]
+    assert "Break-in" not in listed.out + as_json.out
+    assert '"name": "Checkout is slow"' in shown.out
+    assert (unknown.code, unknown.err) == (1, "There is no webhook msg_1.\n")
+    assert (failed.code, failed.out) == (1, "hook1 answered 503: busy.\n")
+    assert (works.code, works.out) == (0, "hook1 answered 204.\nhook1 is sent to again.\n")
+    assert again.out == f"{public.webhook_id} is sent again to hook1.\n"
+    assert found is not None
+    assert (found.state, found.attempts) == ("pending", 0)
+    assert (wrong.code, stranger.code, hosted.code) == (1, 2, 2)
+    assert [one.type for one in receiver.received] == ["tocsin.test_v1"] * 2
+    assert all(one.is_signed() for one in receiver.received)
+    assert "hush" not in "".join(ended.out + ended.err for ended in (listed, failed, works, again))

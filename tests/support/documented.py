@@ -136,6 +136,8 @@ def metrics() -> list[Row]:
     metrics.count_alert("prometheus", "firing")
     metrics.count_attached_alerts("prometheus", 1)
     metrics.count_alert_declaration("prometheus")
+    metrics.count_webhook("endpoint", "delivered")
+    metrics.set_pending_webhooks("endpoint", 0)
     metrics.count_api_request("ci", "GET /v1/identity", 200)
     rows = []
     for metric in metrics.registry.collect():

@@ -17,9 +17,12 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.alert_payloads import AlertSource
 from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.alerts import Alert
+from tocsin.incidents.webhooks import Subscription
 from tocsin.server import listen, serving
+from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.web.app import web_app
-from tocsin.web.middleware import own_hosts
+from tocsin.web.middleware import own_hosts, own_origins
+from tocsin.web.webhooks import WebhookLog
 
 TOKEN = "a-token-of-the-operator"
 PUBLIC_URL = "https://incidents.example.com"
@@ -61,15 +64,26 @@ def reading(alerts: Sequence[Alert]) -> AlertReader:
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, public: bool, slack_url: str | None = None, alerts: Sequence[Alert] = ()
+    folder: Path,
+    *,
+    public: bool,
+    slack_url: str | None = None,
+    alerts: Sequence[Alert] = (),
+    subscriptions: Sequence[Subscription] = (),
 ) -> AsyncIterator[Site]:
     """Pages an hour after dawn, over an empty incident file in this folder, and these alerts."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     backend = await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url=address, clock=Ticking()
+        folder / "incidents.db",
+        IncidentConfig(),
+        public_url=address,
+        clock=Ticking(),
+        subscriptions=subscriptions,
+        bodies=BODIES,
     )
+    log = backend.deliveries
     registry = CollectorRegistry()
     Counter("incidents_declared", "Incidents declared", registry=registry).inc()
     reasons: list[str] = []
@@ -83,6 +97,9 @@ async def served(
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
         alerts=reading(alerts),
+        webhooks=WebhookLog(log.newest, log.find, log.send_again, own_origins(port))
+        if subscriptions
+        else None,
     )
     async with (
         serving(app, listening),

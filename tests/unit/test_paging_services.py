@@ -15,9 +15,9 @@ from tocsin.incidents.paging import Page, bare_event, check_pageable, page_event
 from tocsin.paging import examine, open_targets
 from tocsin.paging.opsgenie import alert
 from tocsin.paging.pagerduty import enqueued
-from tocsin.paging.webhook import signature, signing_key
 from tocsin.rules import read_rules
 from tocsin.settings import ConfigurationError
+from tocsin.webhooks.signing import signature, signing_key
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 ANA = Person(name="Ana Ferreira")

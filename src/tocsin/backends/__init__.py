@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config import IncidentConfig
+from tocsin.incidents.webhooks import Subscription
 from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, KeyValueStore
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tocsin.backends.incident_io.create import Choice
+    from tocsin.backends.local.outbox import EventBodies
 
 # Each function imports its backend when it is called: only one is used, and the others would delay the start.
 
@@ -58,6 +60,10 @@ class BackendOptions:
     """
     connect: Connect | None = None
     """Returns an engine for PostgreSQL, whose sessions have these settings; None for a file in `data_dir`."""
+    subscriptions: Sequence[Subscription] = ()
+    """Events that the local backend writes for webhooks."""
+    bodies: EventBodies | None = None
+    """The bodies of these events."""
     read_only: bool = False
     """True to open for reading only, perhaps beside the running bot: nothing is created or changed."""
 
@@ -75,8 +81,16 @@ async def open_local(options: BackendOptions) -> IncidentBackend:
     where: Path | Engine = options.data_dir / "incidents.db"
     if options.connect is not None:
         where = options.connect({**SESSION, **READING} if options.read_only else SESSION)
-    open_backend = LocalBackend.read if options.read_only else LocalBackend.open
-    return await open_backend(where, config, public_url=options.public_url, clock=options.clock)
+    if options.read_only:
+        return await LocalBackend.read(where, config, public_url=options.public_url, clock=options.clock)
+    return await LocalBackend.open(
+        where,
+        config,
+        public_url=options.public_url,
+        clock=options.clock,
+        subscriptions=options.subscriptions,
+        bodies=options.bodies,
+    )
 
 
 async def open_devrev(options: BackendOptions) -> IncidentBackend:

@@ -17,6 +17,7 @@ from tocsin import logs
 from tocsin.cli.incidents import incidents_cli
 from tocsin.cli.keys import keys_cli
 from tocsin.cli.reading import FAILED, MISUSED
+from tocsin.cli.webhooks import webhooks_cli
 from tocsin.settings import ConfigurationError, Settings, read_play_settings, read_settings, settle_home
 
 __all__ = ["FAILED", "MISUSED", "cli", "main"]
@@ -31,6 +32,7 @@ cli = typer.Typer(
 )
 cli.add_typer(incidents_cli, name="incidents")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(webhooks_cli, name="webhooks")
 
 
 def main() -> None:

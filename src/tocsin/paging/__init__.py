@@ -13,9 +13,10 @@ from tocsin.paging import opsgenie, pagerduty
 from tocsin.paging.client import PagingClient
 from tocsin.paging.opsgenie import Opsgenie
 from tocsin.paging.pagerduty import PagerDuty
-from tocsin.paging.webhook import Webhook, signing_key
+from tocsin.paging.webhook import Webhook
 from tocsin.rules import PagingTable
 from tocsin.settings import LOOPBACK, ConfigurationError
+from tocsin.webhooks.signing import signing_key
 from tocsin.workflows.ports import CheckResult, Clock
 
 ReadSecret = Callable[[str], str]

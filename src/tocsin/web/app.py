@@ -33,6 +33,7 @@ from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.webhooks import LINKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 Ready = Callable[[], Sequence[str]]
@@ -69,20 +70,19 @@ def web_app(
     any_host: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
     alerts: AlertReader = NO_ALERTS,
+    webhooks: WebhookLog | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
     Public incidents are open to this machine if `public`; everything else needs the token or a sign-in.
-    `ready` returns the reasons for which the process cannot serve now, none if it can. `slack_url` returns
-    the address of a workspace, once it is known. `introduce` looks up people's names before a page shows
-    them. `sign_in` lets people in with Slack, `install` serves the OAuth installation, `events` handles
-    Slack's requests. `routes` are served beside these; `any_host` are paths for any host name.
+    `ready` returns the reasons for which the process cannot serve now, and `slack_url` the address of a known
+    workspace. `introduce` looks up people's names before a page shows them. `sign_in` lets people in with
+    Slack, `events` handles its requests. `routes` are served beside these; `any_host` are paths for any host.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
-    access = Access(api_token, public, sessions, refusal, peer_teams)
-    pages = Pages(
-        backend, access, _templates(), clock, slack_url, introduce, sign_in, alerts.listed, alerts.names
-    )
+    access, links = Access(api_token, public, sessions, refusal, peer_teams), LINKS if webhooks else ()
+    alerted = alerts.listed, alerts.names
+    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, *alerted, links)
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
@@ -92,6 +92,7 @@ def web_app(
             Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
+            *(WebhookPages(pages, webhooks).routes() if webhooks else []),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz(ready, access)),
             *([Route("/metrics", _metrics(registry, pages))] if registry else []),

@@ -66,6 +66,8 @@ class Pages:
     """Returns an incident's alerts, newest first."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Names of the sources of alerts by id."""
+    others: tuple[Link, ...] = ()
+    """Links of the bar to pages for those who may look inside."""
 
     def require_access(self, endpoint: Callable[[Request, Viewer], Awaitable[Response]]) -> Endpoint:
         """Wrap an endpoint: readers without access get the sign-in page, and return here after signing in."""
@@ -214,7 +216,8 @@ class Pages:
 
     def html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
         """Respond with a page; a long one is sent in parts."""
-        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed}
+        others = self.others if self.access.may_look_inside(request) else ()
+        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed, "others": others}
         drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
         first = next(drawn)
         if len(first) < PART:

@@ -21,6 +21,8 @@ from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
 from support.readings import words
 from support.small_disk import SmallDisk
+from support.webhooks import SECRET, Receiver, configured, hang, running_receiver, status
+from support.webhooks import VARIABLE as WEBHOOKS_VARIABLE
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
@@ -42,6 +44,9 @@ pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 API_TOKEN = "a-token-of-the-operator"
 
 
+PENDING = "SELECT 1 FROM webhook_deliveries WHERE state = 'pending'"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def services() -> AsyncIterator[PagingServices]:
     async with running_services() as running:
@@ -49,13 +54,28 @@ async def services() -> AsyncIterator[PagingServices]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def receiver() -> AsyncIterator[Receiver]:
+    async with running_receiver() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def modules_fleet(
-    tmp_path_factory: pytest.TempPathFactory, modules_postgresql: PostgresqlServer, services: PagingServices
+    tmp_path_factory: pytest.TempPathFactory,
+    modules_postgresql: PostgresqlServer,
+    services: PagingServices,
+    receiver: Receiver,
 ) -> AsyncIterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "tocsin.toml"
-    config.write_text(CONFIG.format(url=services.url) + ALERTS)
-    more = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, **VARIABLES, VARIABLE: TOKEN}
+    config.write_text(CONFIG.format(url=services.url) + ALERTS + configured(receiver.url))
+    more = {
+        "TOCSIN_CONFIG": str(config),
+        "TOCSIN_API_TOKEN": API_TOKEN,
+        **VARIABLES,
+        VARIABLE: TOKEN,
+        WEBHOOKS_VARIABLE: SECRET,
+    }
     async with running_fleet(folder, modules_postgresql, **more) as running:
         yield running
 
@@ -68,21 +88,31 @@ async def fleet(modules_fleet: Fleet) -> Fleet:
     return modules_fleet
 
 
-async def test_one_press_delivered_to_two_replicas_at_once_is_one_incident(fleet: Fleet) -> None:
-    fleet.to(0)
-    view = await fleet.open_form("delivered twice", "chloe")
-    fleet.to(0, 1)
-    before = len(fleet.answers)
-    outcome = await fleet.submit(view, "chloe")
-    assert outcome.ok, outcome
+async def test_of_two_replicas_one_tells_an_endpoint_of_what_both_do_each_event_once(
+    fleet: Fleet, receiver: Receiver
+) -> None:
+    for number, person in enumerate(("ben", "chloe")):
+        fleet.to(number)
+        await fleet.declare(f"told of {number}", person)
+        await fleet.quiet()
+        (room,) = (
+            c.id
+            for c in fleet.slack.workspace.state.channels.values()
+            if c.name.endswith(f"told-of-{number}")
+        )
+        await fleet.type_in(person, room, "severity critical")
     await fleet.quiet()
-    named = [reference for reference, name in fleet.incidents() if name == "delivered twice"]
-    assert len(named) == 1
-    said = [body for _, status, body in fleet.answers[before:] if status == 200 and "update" in body]
-    assert len(said) == 2
-    assert all(named[0] in body for body in said), said
-    (channel,) = fleet.channels_named(f"{named[0].lower()}-")
-    assert len(fleet.posts(channel)) == 1
+    await fleet.until(lambda: not fleet.rows(PENDING))
+    for number in (0, 1):
+        told = [one for one in receiver.received if one.about.get("name") == f"told of {number}"]
+        assert all(one.is_signed() for one in told)
+        assert len({one.id for one in told}) == len(told)
+        assert [one.type.partition(".")[2] for one in told] == [
+            "incident_created_v2",
+            *["incident_updated_v2"] * 2,
+        ]
+        assert [one.about["severity"]["id"] for one in told] == ["major", "major", "critical"]
+        assert [bool(one.about["slack_channel_id"]) for one in told] == [False, True, True]
 
 
 async def by_a_client(fleet: Fleet, number: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -246,15 +276,23 @@ async def test_a_workflow_of_an_earlier_version_that_was_half_taken_over_is_not_
     assert len(fleet.posts(room)) == 1
 
 
-async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet) -> None:
+async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet, receiver: Receiver) -> None:
     goes_on = asyncio.Event()
+    receiver.usually, known = hang, len(receiver.received)
     fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on, after_effect=True))
     fleet.to(0)
     await fleet.declare("its replica dies")
     await fleet.until(lambda: fleet.channels_named("inc-") and "its-replica-dies" in fleet.names())
+    await fleet.until(lambda: len(receiver.received) > known)
     await fleet.kill(0)
     goes_on.set()
+    receiver.usually = status(204)
     await fleet.quiet()
+    await fleet.until(lambda: not fleet.rows(PENDING))
+    created = [one for one in receiver.received[known:] if one.type.endswith("incident_created_v2")]
+    told = [one.id for one in created if one.about.get("name") == "its replica dies"]
+    assert len(told) == 2
+    assert len(set(told)) == 1
     ((reference, _),) = [found for found in fleet.incidents() if found[1] == "its replica dies"]
     (room,) = fleet.channels_named(f"{reference.lower()}-")
     assert len(fleet.posts(room)) == 1

@@ -18,6 +18,8 @@ from typing import Any
 from support.alerts import TOKEN as ALERTS_TOKEN
 from support.alerts import VARIABLE as ALERTS_VARIABLE
 from support.paging import VARIABLES
+from support.webhooks import SECRET as WEBHOOKS_SECRET
+from support.webhooks import VARIABLE as WEBHOOKS_VARIABLE
 
 from reliability.crash.clock import Hurry
 from reliability.crash.switch import Kill
@@ -54,7 +56,13 @@ async def warm() -> AsyncIterator[Zygote]:
         "reliability.crash.zygote",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **VARIABLES, ALERTS_VARIABLE: ALERTS_TOKEN, "PYTHONPATH": path},
+        env={
+            **os.environ,
+            **VARIABLES,
+            ALERTS_VARIABLE: ALERTS_TOKEN,
+            WEBHOOKS_VARIABLE: WEBHOOKS_SECRET,
+            "PYTHONPATH": path,
+        },
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -17,7 +17,9 @@ from typing import Any
 from support.clock import StillClock
 from support.paging import CONFIG, PagingServices, running_services
 from support.slack import RunningWorkspace
+from support.webhooks import Receiver, configured, running_receiver
 
+from reliability.crash import outbox
 from reliability.crash.backends import LOCAL, Backend
 from reliability.crash.by_alerts import CONFIG as ALERTS
 from reliability.crash.clock import Hurry
@@ -111,6 +113,8 @@ class Runner:
             async with asyncio.timeout(RUN_SECONDS):
                 await self._backend.scenarios[report.plan.scenario](stage)
                 await lives.quiet()
+                if not self._backend.hosted:
+                    await outbox.delivered(stage.folder / "data")
         except (TimeoutError, RuntimeError, AssertionError, Refused) as error:
             lives.dump()
             report.violations.append(f"did not come to rest: {_last_line(error)}; log in {stage.folder}")
@@ -134,6 +138,9 @@ class Runner:
     def _judge(self, history: History, stage: Stage, report: Report) -> None:
         found = [*violations(history)]
         found += [Violation("I9", said) for said in stage.vendor.broken(Evidence(history))]
+        if not self._backend.hosted:
+            told = outbox.broken(stage.folder / "data", stage.receiver)
+            found += [Violation("I10", said) for said in told]
         report.intents = len(stage.presses)
         report.deeds = len(stage.deeds)
         report.lost = sum("and there is no" in violation.sentence for violation in found)
@@ -151,18 +158,22 @@ class Runner:
         workspace = Workspace(clock=clock)
         seed(workspace)
         app = workspace.install(self._manifest)
-        async with served(workspace) as url, running_services() as paging:
+        async with (
+            served(workspace) as url,
+            running_services() as paging,
+            running_receiver() as receiver,
+        ):
             slack = RunningWorkspace(workspace, app, url, clock)
             hurry = Hurry(folder / "clock")
             async with self._backend.vendor(Scene(slack, hurry, rng)) as vendor:
                 settings = {**_settings(slack, folder / "data"), **vendor.settings}
                 if not self._backend.hosted:
-                    settings["tocsin_config"] = str(_rules(folder, paging))
+                    settings["tocsin_config"] = str(_rules(folder, paging, receiver))
                 hurried = hurry if self._backend.hosted else None
                 lives = Lives(self._zygote, folder, settings, kills, clock.now, hurried)
                 await lives.open()
                 try:
-                    yield Stage(slack, lives, folder, rng, vendor, paging)
+                    yield Stage(slack, lives, folder, rng, vendor, paging, receiver)
                 finally:
                     await lives.close()
 
@@ -178,9 +189,10 @@ after = "20 days"
 """With nothing to be done for days, but for who turns the time in the record."""
 
 
-def _rules(folder: Path, paging: PagingServices) -> Path:
+def _rules(folder: Path, paging: PagingServices, receiver: Receiver) -> Path:
     path = folder / "tocsin.toml"
-    path.write_text(RULES + CONFIG.format(url=paging.url) + ALERTS)
+    hooks = configured(receiver.url, private=True)
+    path.write_text(RULES + CONFIG.format(url=paging.url) + ALERTS + hooks)
     return path
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from support.bot import submitted, typed
 from support.paging import PagingServices
 from support.slack import RunningWorkspace
+from support.webhooks import Receiver
 
 from reliability.crash.lives import Life, Lives, first
 from reliability.crash.vendors import Vendor
@@ -40,9 +41,11 @@ class Stage:
         rng: Random,
         vendor: Vendor,
         paging: PagingServices,
+        receiver: Receiver,
     ) -> None:
         self.slack = slack
         self.paging = paging
+        self.receiver = receiver
         self.vendor = vendor
         self.workspace = slack.workspace
         self.lives = lives

@@ -21,6 +21,7 @@ from support.managing import verbs
 from support.paging import PagingServices, running_services
 from support.patience import LIMIT
 from support.slack import running_workspace
+from support.webhooks import Receiver, configured, running_receiver
 
 from reliability.secrecy.gestures import PEOPLE, People
 from reliability.secrecy.kept import Overheard, Register
@@ -128,18 +129,20 @@ async def canaries(
     async with (
         running_workspace(installed) as slack,
         running_services() as services,
+        running_receiver() as receiver,
         running_bot(
             folder / "kept",
             slack,
             behind=lambda backend: behind(Overheard(backend, register)),
             clock=calendar,
-            tocsin_config=_written(config, services),
+            tocsin_config=_written(config, services, receiver),
         ) as bot,
         httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
     ):
         looked = Looked(bot, register)
         register.now = looked.now
         services.reads = lambda said: looked.shown(said, "paged", ON_CALL)
+        receiver.reads = lambda said: looked.shown(said, "webhook", ANYBODY)
         people = People(bot, looked, random.Random(seed), http)
         begun = await _lived(people, calendar, gestures, minutes)
         await _looked_at_the_end(people, http, patience)
@@ -154,8 +157,9 @@ async def canaries(
     )
 
 
-def _written(config: Path, services: PagingServices) -> Path:
-    config.write_text(CONFIG.replace("URL", services.url))
+def _written(config: Path, services: PagingServices, receiver: Receiver) -> Path:
+    hooks = configured(receiver.url, private=True)
+    config.write_text(CONFIG.replace("URL", services.url) + hooks)
     return config
 
 

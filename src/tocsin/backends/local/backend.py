@@ -14,6 +14,8 @@ from tocsin.backends.local import attachments, changes, create, queries
 from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
+from tocsin.backends.local.deliveries import Deliveries
+from tocsin.backends.local.outbox import EventBodies, Outbox
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.reading import LocalReader
@@ -37,6 +39,7 @@ from tocsin.incidents.requests import (
     IncidentFilter,
 )
 from tocsin.incidents.timestamps import TimestampRule, measure
+from tocsin.incidents.webhooks import Subscription
 from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -55,7 +58,10 @@ class LocalBackend:
         *,
         public_url: str,
         clock: Clock,
+        subscriptions: Sequence[Subscription] = (),
+        bodies: EventBodies | None = None,
     ) -> None:
+        """`subscriptions` are the events that are written for webhooks, with these bodies."""
         self.database = database
         self._config = config
         self._form = config.form()
@@ -63,10 +69,20 @@ class LocalBackend:
         self._public_url = public_url
         self._clock = clock
         self._reading = asyncio.Lock()
+        self._outbox = Outbox(subscriptions, bodies, self._one, create.ulid)
+        self.deliveries = Deliveries(database)
+        """Store of the webhooks that are to be sent."""
 
     @classmethod
     async def open(
-        cls, where: Path | sa.Engine, config: IncidentConfig, *, public_url: str, clock: Clock
+        cls,
+        where: Path | sa.Engine,
+        config: IncidentConfig,
+        *,
+        public_url: str,
+        clock: Clock,
+        subscriptions: Sequence[Subscription] = (),
+        bodies: EventBodies | None = None,
     ) -> LocalBackend:
         """Open or create the incidents and write the config there; `public_url` is the base of permalinks.
 
@@ -77,7 +93,9 @@ class LocalBackend:
             if isinstance(where, Path)
             else await PostgresqlDatabase.open(where)
         )
-        backend = cls(database, config, public_url=public_url, clock=clock)
+        backend = cls(
+            database, config, public_url=public_url, clock=clock, subscriptions=subscriptions, bodies=bodies
+        )
         try:
             now = written(clock())
             await database.run(lambda db: update_choices(db, config, now))
@@ -137,8 +155,10 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: SqlConnection) -> Incident:
-            incident_id = create.declare(db, declaration, self._form, self._timestamp_rules, now)
-            return self._one(db, queries.BY_ID, incident_id)
+            incident_id = create.declare(
+                db, declaration, self._form, self._timestamp_rules, now, self._outbox
+            )
+            return self._one(db, incident_id)
 
         return await self.database.run(work)
 
@@ -173,7 +193,8 @@ class LocalBackend:
                         " WHERE id = ?",
                         [channel.id, channel.name, updated_at, incident_id],
                     )
-            return self._one(db, queries.BY_ID, incident_id)
+                    self._outbox.updated(db, incident_id, f"channel:{updated_at}", now)
+            return self._one(db, incident_id)
 
         return await self.database.run(work)
 
@@ -184,7 +205,7 @@ class LocalBackend:
                 db.execute(
                     "UPDATE incidents SET alerts = ? WHERE id = ?", [alerts.model_dump_json(), incident_id]
                 )
-            return self._one(db, queries.BY_ID, incident_id)
+            return self._one(db, incident_id)
 
         return await self.database.run(work)
 
@@ -200,8 +221,8 @@ class LocalBackend:
         now = self._clock()
 
         def work(db: SqlConnection) -> Incident:
-            changes.change(db, incident_id, change, now, self._timestamp_rules)
-            return self._one(db, queries.BY_ID, incident_id)
+            changes.change(db, incident_id, change, now, self._timestamp_rules, self._outbox)
+            return self._one(db, incident_id)
 
         return await self.database.run(work)
 
@@ -230,16 +251,20 @@ class LocalBackend:
 
         def work(db: SqlConnection) -> FollowUp:
             incident_row(db, incident_id)
-            return changes.add(db, incident_id, request, now)
+            return changes.add(db, incident_id, request, now, self._outbox)
 
         return await self.database.run(work)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        return await self.database.run(lambda db: changes.complete(db, follow_up_id, by, at, key))
+        return await self.database.run(
+            lambda db: changes.complete(db, follow_up_id, by, at, key, self._outbox)
+        )
 
     async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
         now = self._clock()
-        return await self.database.run(lambda db: changes.change_follow_up(db, follow_up_id, change, now))
+        return await self.database.run(
+            lambda db: changes.change_follow_up(db, follow_up_id, change, now, self._outbox)
+        )
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
         query = changes.OF_INCIDENT
@@ -294,8 +319,8 @@ class LocalBackend:
     async def _find(self, query: str, value: str | int) -> Incident | None:
         return next(iter(await self._all(query, [value])), None)
 
-    def _one(self, db: SqlConnection, query: str, value: str) -> Incident:
-        return self._read(db, query, [value])[0]
+    def _one(self, db: SqlConnection, incident_id: str) -> Incident:
+        return self._read(db, queries.BY_ID, [incident_id])[0]
 
     def _read(self, db: SqlConnection, query: str, parameters: Sequence[Any]) -> list[Incident]:
         """Return the incidents that a query finds, with the durations that the configuration asks for."""

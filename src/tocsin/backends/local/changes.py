@@ -9,6 +9,7 @@ from typing import Any
 from tocsin.backends.local import create
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.create import ulid
+from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.backends.local.updates import add_update
 from tocsin.incidents.errors import Conflict, Refused, Unchanged
@@ -63,7 +64,8 @@ def change(
     incident_id: str,
     change: IncidentChange,
     now: datetime,
-    rules: Sequence[TimestampRule] = (),
+    rules: Sequence[TimestampRule],
+    outbox: Outbox,
 ) -> None:
     """Apply the change unless its key was used before; `rules` set timestamps by it.
 
@@ -81,7 +83,7 @@ def change(
         said = [
             *_columns(db, row, change, now),
             *_roles(db, incident_id, change),
-            *_members(db, row, change, now),
+            *_members(db, row, change, now, outbox),
             *_fields(db, incident_id, change),
             *_times(db, row, change, rules),
         ]
@@ -103,6 +105,7 @@ def change(
             db.index_words(row["number"])
         updated_at = written_after(row["updated_at"], now)
         db.execute("UPDATE incidents SET updated_at = ? WHERE id = ?", [updated_at, incident_id])
+        outbox.changed(db, incident_id, change, row["incident_status_id"], now)
 
 
 def _refuse_conflict(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
@@ -222,7 +225,9 @@ def _events(db: SqlConnection, row: dict[str, Any], change: IncidentChange) -> I
         yield "lead"
 
 
-def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> Iterator[Said]:
+def _members(
+    db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime, outbox: Outbox
+) -> Iterator[Said]:
     """Make the invited people members of a private incident, and end the membership of removed ones.
 
     Raises Refused if the incident has become private and the person who invites may not see it any more.
@@ -240,12 +245,15 @@ def _members(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         # People who were brought into the channel of a public incident do not see it once it is private.
         if is_private and db.execute(sees, [row["number"], person]).fetchone() is None:
             db.execute("INSERT INTO incident_memberships VALUES (?, ?, ?)", [row["id"], person, written(now)])
+            outbox.membership(db, row["id"], change, person, now)
         yield f"invited:{person}", Verb.INVITE.timeline, f"<@{person}>"
     for person in change.removed:
-        db.execute(
+        gone = db.execute(
             "DELETE FROM incident_memberships WHERE incident_id = ? AND slack_user_id = ?",
             [row["id"], person],
         )
+        if gone.rowcount:
+            outbox.membership(db, row["id"], change, person, now)
         yield f"removed:{person}", Verb.REMOVE.timeline, f"<@{person}>"
 
 
@@ -299,7 +307,9 @@ def listed(db: SqlConnection, query: str, value: str) -> list[FollowUp]:
     return [follow_up_in(dict(row)) for row in db.query(query, [value])]
 
 
-def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: datetime) -> FollowUp:
+def add(
+    db: SqlConnection, incident_id: str, request: FollowUpRequest, now: datetime, outbox: Outbox
+) -> FollowUp:
     """Add an action or follow-up, or return the one that was added with the same key."""
     with db.transaction(incident_id):
         if earlier := listed(db, BY_KEY, request.key):
@@ -327,10 +337,14 @@ def add(db: SqlConnection, incident_id: str, request: FollowUpRequest, now: date
             ],
         )
         _note(db, incident_id, request.by, request.at, "added", request.kind, request.text, request.key)
-        return listed(db, BY_KEY, request.key)[0]
+        added = listed(db, BY_KEY, request.key)[0]
+        outbox.task(db, added, "created", request.key, now)
+        return added
 
 
-def complete(db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+def complete(
+    db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key: str, outbox: Outbox
+) -> FollowUp:
     """Mark an action or follow-up as done; one that is done already stays unchanged.
 
     Raises Refused if there is none with this id.
@@ -343,10 +357,13 @@ def complete(db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key
                 [written(at), written(at), follow_up_id],
             )
             _note(db, found.incident_id, by, at, "completed", found.kind, found.text, key)
+            outbox.task(db, listed(db, BY_ID, follow_up_id)[0], "updated", key, at)
         return listed(db, BY_ID, follow_up_id)[0]
 
 
-def change_follow_up(db: SqlConnection, follow_up_id: str, change: FollowUpChange, now: datetime) -> FollowUp:
+def change_follow_up(
+    db: SqlConnection, follow_up_id: str, change: FollowUpChange, now: datetime, outbox: Outbox
+) -> FollowUp:
     """Change an action or follow-up; what it has already stays unchanged, and a deleted one stays deleted.
 
     Raises Refused if there is none with this id.
@@ -364,7 +381,10 @@ def change_follow_up(db: SqlConnection, follow_up_id: str, change: FollowUpChang
         if said:
             values = [written(change.at), follow_up_id]
             db.execute("UPDATE follow_ups SET updated_at = ? WHERE id = ?", values)
-        return listed(db, BY_ID, follow_up_id)[0]
+        changed = listed(db, BY_ID, follow_up_id)[0]
+        if said:
+            outbox.task(db, changed, "updated", change.key, now)
+        return changed
 
 
 def _there(db: SqlConnection, follow_up_id: str) -> FollowUp:

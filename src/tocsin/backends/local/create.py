@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.backends.local.connection import SqlConnection
+from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import written
 from tocsin.config import slug
 from tocsin.incidents.errors import Refused
@@ -76,7 +77,12 @@ NUMBERING = "numbering"
 
 
 def declare(
-    db: SqlConnection, declaration: Declaration, form: Form, rules: Sequence[TimestampRule], now: datetime
+    db: SqlConnection,
+    declaration: Declaration,
+    form: Form,
+    rules: Sequence[TimestampRule],
+    now: datetime,
+    outbox: Outbox,
 ) -> str:
     """Create the incident and return its id; a key that was used before returns the first incident's id.
 
@@ -102,6 +108,7 @@ def declare(
             at=declaration.at, by=declaration.declared_by, verb="declared", text=_headline(db, declaration)
         )
         add_to_timeline(db, incident_id, first, key="declared")
+        outbox.created(db, incident_id, declaration.key, now)
     return incident_id
 
 

@@ -54,6 +54,8 @@ _OF_INCIDENTS = (
     "incident_changes",
     "incident_updates",
     "follow_ups",
+    "webhook_events",
+    "webhook_deliveries",
     "incident_attachments",
 )
 
@@ -84,7 +86,7 @@ _UNKNOWN_CHOICE: dict[str, Row] = {
 }
 """Columns without a default that a choice has as well, when only its id is known."""
 
-_IDENTITIES = {"incident_roles": "rowid", "incident_timeline_items": "id"}
+_IDENTITIES = {"incident_roles": "rowid", "incident_timeline_items": "id", "webhook_events": "id"}
 
 Also = Callable[[sa.Connection], int]
 """Function that writes more in the same transaction and returns the number of its rows."""

@@ -31,6 +31,7 @@ from tocsin.backends.local.schema import (
     TASKS,
     TIMESTAMPS,
     UPDATED,
+    WEBHOOKS,
 )
 from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.storage.postgresql import error_code, may_pass
@@ -148,6 +149,7 @@ _MIGRATIONS = {
     "automations": AUTOMATIONS,
     "changes_by_keys": BY_KEYS,
     "alerts": ALERTS,
+    "webhooks": WEBHOOKS,
 }
 
 

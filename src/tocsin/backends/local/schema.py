@@ -372,6 +372,38 @@ def alerts(db: Database) -> None:
         db.execute(statement)
 
 
+WEBHOOKS = (
+    """CREATE TABLE webhook_events (
+        id INTEGER PRIMARY KEY,
+        webhook_id TEXT NOT NULL UNIQUE,
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        idempotency_key TEXT NOT NULL,
+        event TEXT NOT NULL, resource_id TEXT NOT NULL, was_private INTEGER NOT NULL, body TEXT,
+        created_at TEXT NOT NULL,
+        UNIQUE (incident_id, idempotency_key, event))""",
+    "CREATE INDEX webhook_events_by_time ON webhook_events (created_at)",
+    """CREATE TABLE webhook_deliveries (
+        event_id INTEGER NOT NULL REFERENCES webhook_events(id) ON DELETE CASCADE,
+        endpoint TEXT NOT NULL,
+        incident_id TEXT NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+        state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        since TEXT NOT NULL, due_at TEXT NOT NULL,
+        status INTEGER, answer TEXT NOT NULL DEFAULT '', tried_at TEXT,
+        PRIMARY KEY (event_id, endpoint))""",
+    """CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (endpoint, incident_id, event_id)
+        WHERE state = 'pending'""",
+    """CREATE TABLE webhook_endpoints (
+        name TEXT PRIMARY KEY, address TEXT NOT NULL, disabled_at TEXT NOT NULL)""",
+)
+"""The outbox: what happened, what is to be sent where, and the endpoints that want nothing any more."""
+
+
+@migrations()
+def webhooks(db: Database) -> None:
+    for statement in WEBHOOKS:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
