@@ -148,7 +148,8 @@ def test_over_http_only_the_ingress_comes_in_and_only_to_what_is_for_outside() -
     assert service["spec"]["selector"] == LABELS
     (ours,) = parsed(HTTP / "ingress.yml")["spec"]["rules"]
     paths = {path["path"]: path["backend"]["service"] for path in ours["http"]["paths"]}
-    assert paths.keys() == {path.rstrip("/") for path in OUR_PATHS} - {"/healthz", "/readyz", "/metrics"}
+    inside = {"/healthz", "/readyz", "/metrics", "/webhooks"}
+    assert paths.keys() == {path.rstrip("/") for path in OUR_PATHS} - inside
     assert all(path["pathType"] == "Prefix" for path in ours["http"]["paths"])
     assert all(to == {"name": service["metadata"]["name"], "port": {"name": "http"}} for to in paths.values())
 

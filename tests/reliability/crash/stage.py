@@ -41,7 +41,7 @@ class Stage:
         rng: Random,
         vendor: Vendor,
         paging: PagingServices,
-        receiver: Receiver,
+        receiver: Receiver | None = None,
     ) -> None:
         self.slack = slack
         self.paging = paging
