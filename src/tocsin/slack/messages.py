@@ -84,7 +84,7 @@ class MessagePoster:
         Raises Withheld if its readers may not read the incidents that it is `about`. Blocks that Slack
         rejects are left out, since the text says the same.
         """
-        if again and (there := await self._find(to, key, thread)) is not None:
+        if again and (there := await self.find(to, key, thread)) is not None:
             return there
         message: dict[str, Any] = {
             "channel": to,
@@ -161,12 +161,7 @@ class MessagePoster:
     def _is_ours(self, found: Answer) -> bool:
         return bool(self.bot_user_id) and found.get("user") == self.bot_user_id
 
-    async def find(self, to: str, key: str, thread: MessageTs | None = None) -> MessageTs | None:
-        """Return the `ts` of the message with this key; None if there is none."""
-        found = await self._find(to, key, thread)
-        return None if found is None else found[1]
-
-    async def _find(self, to: str, key: str, thread: MessageTs | None) -> Posted | None:
+    async def find(self, to: str, key: str, thread: MessageTs | None = None) -> Posted | None:
         """Return the channel and `ts` of the message with this key; None if there is none."""
         channel, oldest = await self.open_dm(to), self._oldest(to, key)
         try:
@@ -344,6 +339,10 @@ class Messages:
             if refusal.code not in ALREADY_GONE:
                 raise
 
+    async def withdraw_lost(self, spot: CardDestination, key: str) -> None:
+        if (found := await self._posts.find(spot.to, key, spot.thread)) is not None:
+            await self.withdraw(Card(channel=found[0], ts=found[1], place=spot.place))
+
     async def tell(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:
@@ -388,7 +387,8 @@ class Messages:
     async def find_news(
         self, channel: ChannelId, key: str, thread: MessageTs | None = None
     ) -> MessageTs | None:
-        return await self._posts.find(channel, key, thread)
+        found = await self._posts.find(channel, key, thread)
+        return None if found is None else found[1]
 
     async def post_follow_up(
         self,

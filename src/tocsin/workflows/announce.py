@@ -123,15 +123,20 @@ class Announcer:
         )
 
     async def _post_card(self, incident: Incident, channel: str, again: bool) -> None:
-        """Post the card of the incident as it is now, unless the channel has one."""
-        now = await self._backend.find(incident.id)
+        """Post the card of the incident as it is now, unless the channel has one.
+
+        What an earlier attempt may have posted is taken back if the incident must not be announced any more.
+        """
+        slack = self._workspace(TeamId(incident.slack_team_id))
+        spot = CardDestination(place="announcement", to=channel)
+        key, now = f"{incident.id}:announced:{channel}", await self._backend.find(incident.id)
         cards = await self._state.cards(incident.id)
+        is_known = any(card.channel == channel for card in cards)
         if now is None or now.is_private or not now.incident_status.is_open:
+            if again and not is_known:
+                await slack.messages.withdraw_lost(spot, key)
             return
-        if not any(card.channel == channel for card in cards):
-            slack = self._workspace(TeamId(now.slack_team_id))
-            spot = CardDestination(place="announcement", to=channel)
-            key = f"{incident.id}:announced:{channel}"
+        if not is_known:
             card = await slack.messages.post_card(now, spot, key=key, again=again)
             await self._state.remember_card(now.id, card)
         # It may have changed, or have become private, before its new card was stored.

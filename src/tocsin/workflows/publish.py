@@ -268,13 +268,14 @@ class DeclarationPublisher:
         self, command: DeclareCommand, incident: Incident, spot: CardDestination, again: bool
     ) -> Card | None:
         """Post the card and remember it; None if the incident was canceled, which takes its cards back."""
-        if again and spot.place != "headline":
-            now = await as_it_is(self._backend, incident)
-            if now.incident_status.category == CANCELED:
-                return None
         # The key is the declaration's, not the incident's: after a restore from an older backup the incident
         # is created again, with another id.
         key = f"{command.declaration.key}:{spot.place}"
+        if again and spot.place != "headline":
+            now = await as_it_is(self._backend, incident)
+            if now.incident_status.category == CANCELED:
+                await self._workspace.messages.withdraw_lost(spot, key)
+                return None
         card = await self._workspace.messages.post_card(incident, spot, key=key, again=again)
         await self._save_fingerprint(incident, card)
         return card

@@ -113,6 +113,9 @@ class SlackMessages(Protocol):
     async def withdraw(self, card: Card) -> None:
         """Delete a card; does nothing if it is gone."""
 
+    async def withdraw_lost(self, spot: CardDestination, key: str) -> None:
+        """Delete the card that an attempt with this key posted, if any: its answer was lost."""
+
     async def tell(
         self, person: PersonId, sentence: str, about: Incident | None, key: str, again: bool = False
     ) -> None:

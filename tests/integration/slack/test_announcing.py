@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.bot import RunningBot, chosen, ticked
 from support.declarations import BEN, DAWN
+from support.errands import opened_by, sent, typed_verb, until
 from support.managing import changed, verbs
 from support.readings import cards, newest, own_channel, pressed, settled, told, words
 
@@ -214,3 +215,18 @@ async def test_what_waits_in_triage_is_announced_once_it_is_accepted(bot: Runnin
     await changed(bot, incident, "ana", incident_status_id="investigating")
     assert announced(bot, incident) == {"general", "incidents", "alerts"}
     assert _shown_in(bot, incident, bot.slack.channel("incidents")) == 1
+
+
+async def test_an_announcement_whose_answer_was_lost_is_taken_back_if_it_became_private_meanwhile(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot)
+    alerts = bot.slack.channel("alerts")
+    bot.workspace.faults.plan("chat.postMessage", *[Fault(status=503, after_effect=True)] * 3)
+    await typed_verb(bot, "ana", incident.slack_channel_id, "/incident severity critical")
+    await until(bot, lambda: _shown_in(bot, incident, alerts))
+    view = await opened_by(bot, "ana", incident.slack_channel_id, "/incident private")
+    await sent(bot, "ana", view)
+    await settled(bot)
+    assert (await newest(bot)).is_private
+    assert not _shown_in(bot, incident, alerts)
