@@ -157,5 +157,5 @@ async def running_receiver() -> AsyncIterator[Receiver]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        del os.environ[VARIABLE]
+        os.environ.pop(VARIABLE, None)
         os.environ |= {VARIABLE: before} if before is not None else {}

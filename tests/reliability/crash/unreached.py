@@ -37,6 +37,7 @@ TOO_SOON = "only a sweep does this, ten minutes and a day later; tests/integrati
 SHARED = (
     "only where replicas share PostgreSQL; tests/e2e/replicas and tests/reliability/replicas kill them there"
 )
+CATALOGUE = "only a client that administers the choices; tests/integration/backends has its one transaction"
 IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.py kills it"
 
 ALERTED = (
@@ -166,6 +167,8 @@ WEBHOOKS = {
 
 LOCAL = {
     "backends.local.importing": IMPORTED,
+    "backends.local.hosted": IMPORTED,
+    "backends.local.catalogue": CATALOGUE,
     "backends.local.postgresql": SHARED,
     "backends.local.reading": READING,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
@@ -256,6 +259,7 @@ INCIDENT_IO = {
     "backends.incident_io.diagnostics": DOCTOR,
     "backends.incident_io.form:Account.search": SEARCH,
     "backends.incident_io.queries:happened": READING,
+    "backends.incident_io.reader": IMPORTED,
     "slack.listeners.triage": VERBS,
 }
 DEVREV = {
