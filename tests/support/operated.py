@@ -160,7 +160,9 @@ async def operated(
         process = await _started(source, folder, given)
     bot = Operated(process, folder, f"http://127.0.0.1:{port}")
     try:
-        await (_ready(bot) if http else _connected(bot, slack))
+        if not http:
+            await _connected(bot, slack)
+        await _ready(bot)
         yield bot
     finally:
         if process.returncode is None:

@@ -128,7 +128,7 @@ def repeating_client(original: Function, *args: Any, **named: Any) -> Any:
     "a post is repeated without looking for the first",
     breaks="I3",
     scenario="answers lost",
-    instead_of="tocsin.slack.messages:MessagePoster._find",
+    instead_of="tocsin.slack.messages:MessagePoster.find",
 )
 async def no_post_found(original: Function, *args: Any) -> None:
     return None
