@@ -19,9 +19,7 @@ from starlette.applications import Starlette
 
 from tocsin.alerting import Alerting, build_alerting
 from tocsin.backends.local import LocalBackend
-from tocsin.data_dir import (
-    secret,
-)
+from tocsin.data_dir import secret
 from tocsin.health import Health
 from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.announcements import AnnouncementRule
@@ -252,14 +250,13 @@ def _build(
 def _build_forms(parts: Resources) -> FormCache:
     kept_as = f"form:{parts.settings.tocsin_backend}"
     forms = FormCache(parts.backend, parts.key_value, kept_as, parts.alerts, parts.config.triage_defaults)
-    if parts.settings.tocsin_backend == "local":
-        _show_changed_choices(parts, forms)
+    if isinstance(parts.backend, LocalBackend):
+        _show_changed_choices(parts, parts.backend, forms)
     return forms
 
 
-def _show_changed_choices(parts: Resources, forms: FormCache) -> None:
+def _show_changed_choices(parts: Resources, backend: LocalBackend, forms: FormCache) -> None:
     """Show a change of severities, statuses, roles or fields in the forms of all replicas."""
-    from tocsin.backends.local import LocalBackend
 
     async def hear(_: str) -> None:
         await forms.refresh()
@@ -269,8 +266,7 @@ def _show_changed_choices(parts: Resources, forms: FormCache) -> None:
         parts.tasks.begin("refresh the form", forms.refresh())
 
     parts.replicas.hearers["choices"] = hear
-    if isinstance(parts.backend, LocalBackend):
-        parts.backend.catalogue.changed = tell
+    backend.catalogue.changed = tell
 
 
 @dataclass(frozen=True)

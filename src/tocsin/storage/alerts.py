@@ -356,10 +356,19 @@ class _Intake:
     def _known(self, connection: sa.Connection, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the last episode of each alert, locked until the end of the transaction."""
         a, found = _alerts.c, dict[str, dict[str, Any]]()
+        b = _alerts.alias().c
+        # An alert that fires and ends all day has many episodes, of which one is read.
+        last = sa.select(sa.func.max(b.episode)).where(
+            b.source == a.source, b.deduplication_key == a.deduplication_key
+        )
         for first in range(0, len(keys), AT_ONCE):
             some = keys[first : first + AT_ONCE]
-            asked = sa.select(_alerts).where(a.source == self._source, a.deduplication_key.in_(some))
-            asked = asked.order_by(a.deduplication_key, a.episode).with_for_update()
+            asked = sa.select(_alerts).where(
+                a.source == self._source,
+                a.deduplication_key.in_(some),
+                a.episode == last.correlate(_alerts).scalar_subquery(),
+            )
+            asked = asked.order_by(a.deduplication_key).with_for_update(of=_alerts)
             for row in connection.execute(asked).mappings():
                 found[row["deduplication_key"]] = dict(row)
         return found

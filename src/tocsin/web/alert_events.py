@@ -63,7 +63,7 @@ class AlertEvents:
         except TocsinError as error:
             refusal = translate(error)
             response = answer_to(refusal, request_id)
-            if refusal.status in (401, 408, 413):
+            if refusal.status in (400, 401, 413):
                 # What is left of the body is not read.
                 response.headers["Connection"] = "close"
         else:
@@ -121,7 +121,7 @@ def _token(request: Request) -> str:
 
 
 async def _body(request: Request) -> Any:
-    """Return the body's JSON. Raises ApiError: too large (413), too slow (408), no JSON (422)."""
+    """Return the body's JSON. Raises ApiError: too large (413), not whole in time (400), no JSON (422)."""
     written = bytearray()
     too_large = ApiError(413, Problem("payload_too_large", f"A body has at most {MOST_BODY:,} bytes."))
     length = request.headers.get("content-length", "")

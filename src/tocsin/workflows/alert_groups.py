@@ -59,7 +59,8 @@ from tocsin.workflows.sync import SlackSync
 
 log = structlog.get_logger()
 VERB = "group alerts"
-KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000027")
+KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000028")
+"""Namespace of the keys of batches and of the incidents that they declare."""
 
 LOOK_SECONDS = 60.0
 UNFINISHED_SECONDS = 2.0
