@@ -151,7 +151,9 @@ async def _beginning(response: httpx.Response) -> str:
 
 
 def _pause(said: str) -> timedelta:
-    return timedelta(seconds=min(int(said), LONGEST_PAUSE)) if said.isdecimal() else timedelta()
+    is_number = said.isascii() and said.isdecimal()
+    # Python reads no number of more than 4,300 digits, and these are enough.
+    return timedelta(seconds=min(int(said[:10]), LONGEST_PAUSE)) if is_number else timedelta()
 
 
 def refusal(address: Address, allow_private_network: bool) -> str:

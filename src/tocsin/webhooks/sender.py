@@ -104,7 +104,10 @@ class WebhookSender:
                 await self._save(delivery.model_copy(update={"state": "withheld", "answer": withheld}))
                 self._count(endpoint.name, "withheld")
                 return
-            answer = await post(endpoint, delivery.webhook_id, delivery.payload, self._clock())
+            # Whatever goes wrong is an attempt: else it would be made again at each look, without end.
+            answer = EndpointResponse(None, "it could not be sent; Tocsin's log says why")
+            async with best_effort("post a webhook"):
+                answer = await post(endpoint, delivery.webhook_id, delivery.payload, self._clock())
             await self._record(endpoint, delivery, answer)
 
     async def _record(self, endpoint: Endpoint, delivery: WebhookDelivery, answer: EndpointResponse) -> None:

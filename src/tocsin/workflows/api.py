@@ -58,6 +58,9 @@ PATIENCE = 8.0
 """Seconds that a request waits for its outcome."""
 
 SAVED = "This is saved, and not done yet. Send it again, with the same idempotency_key if it has one."
+SAVED_ALONE = "This is saved, and will be done. Look whether it is there before you send it again."
+"""Answer to a late request that has no idempotency key, so that a repeat would be another one."""
+
 OVER = "An incident starts open: declare what is over with the mode retrospective, or close it afterwards."
 NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
@@ -301,12 +304,12 @@ class KeyRequests:
         command = AddFollowUpCommand(
             incident_id=incident.id, team=TeamId(incident.slack_team_id), request=request
         )
-        return _follow_up(await self._workflows.follow_ups.add(command, None, PATIENCE))
+        return _follow_up(await self._workflows.follow_ups.add(command, None, PATIENCE), SAVED_ALONE)
 
     async def change_follow_up(
         self, by: ApiKey, incident: Incident, follow_up_id: str, asked: FollowUpChange, to: PersonId | None
     ) -> FollowUp:
-        """Change an action or follow-up, and give it to a person; `asked` has no key and no actor yet."""
+        """Change an action or follow-up, and give it to a person; `asked` gets key, actor and time here."""
         given = await self._assignee(incident, to)
         change = asked.model_copy(update={**self._own(by), "assignee": given})
         command = ChangeFollowUpCommand(
@@ -319,14 +322,8 @@ class KeyRequests:
 
     async def delete_follow_up(self, by: ApiKey, incident: Incident, follow_up_id: str) -> None:
         """Delete an action or follow-up."""
-        change = FollowUpChange(status="deleted", **self._own(by))
-        command = ChangeFollowUpCommand(
-            incident_id=incident.id,
-            team=TeamId(incident.slack_team_id),
-            follow_up_id=follow_up_id,
-            change=change,
-        )
-        _done(await self._workflows.follow_ups.change(command, None, PATIENCE))
+        asked = FollowUpChange(status="deleted", **self._own(by))
+        await self.change_follow_up(by, incident, follow_up_id, asked, None)
 
     async def note(
         self, by: ApiKey, incident: Incident, idempotency_key: str, at: datetime, text: str
@@ -402,17 +399,18 @@ def _with_link(source: SourceMessage | None, workspace: ApiWorkspace) -> SourceM
     return source and source.model_copy(update={"permalink": workspace.permalink(source)})
 
 
-def _done(outcome: AnyChange | None) -> Changed:
+def _done(outcome: AnyChange | None, late: str = SAVED) -> Changed:
+    """Return what was changed. Raises Refused, and Unavailable with this sentence if it is not done yet."""
     if outcome is None:
-        raise Unavailable(SAVED, 1.0)
+        raise Unavailable(late, 1.0)
     if isinstance(outcome, NotChanged):
         refuse = Conflict if outcome.overtaken else Refused
         raise refuse(outcome.sentence, outcome.fields)
     return outcome
 
 
-def _follow_up(outcome: AnyChange | None) -> FollowUp:
-    done = _done(outcome).follow_up
+def _follow_up(outcome: AnyChange | None, late: str = SAVED) -> FollowUp:
+    done = _done(outcome, late).follow_up
     if done is None:
         raise Refused("That is not here any more.")
     return done

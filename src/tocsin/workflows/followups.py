@@ -217,11 +217,15 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
                 return NotChanged(sentence=GONE)
             known = await self._backend.follow_ups(command.incident_id)
             found = next((one for one in known if one.id == command.follow_up_id), None)
-            if found is None:
+            # What an earlier process has deleted for this is listed no more.
+            is_repeat = change.status == "deleted" and self._engine.is_resumed()
+            if found is None and not is_repeat:
                 return NotChanged(sentence=NOT_HERE)
-            if change.assignee is not None and (why := _why_not_taken(found, change.assignee, change.by)):
+            if found is not None and (why := _why_not_taken(found, change)):
                 return NotChanged(sentence=why)
-            changed = await self._backend.change_follow_up(found.id, validate_follow_up_change(change))
+            changed = await self._backend.change_follow_up(
+                command.follow_up_id, validate_follow_up_change(change)
+            )
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
         did = "its issue is linked" if change.issue_url else "taken" if change.assignee else "changed"
@@ -231,9 +235,10 @@ class ChangeFollowUp(DurableCommand[ChangeFollowUpCommand]):
         await self._board.show(self._steps, command, done)
 
 
-def _why_not_taken(found: FollowUp, person: Person, by: Person) -> str:
+def _why_not_taken(found: FollowUp, change: FollowUpChange) -> str:
     """Return the reason why a person cannot take it; empty if they can, have it already, or are given it."""
-    if person.slack_user_id != by.slack_user_id:
+    person = change.assignee
+    if person is None or person.slack_user_id != change.by.slack_user_id:
         return ""
     if found.is_done:
         return "That is done already."

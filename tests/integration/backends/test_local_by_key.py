@@ -118,3 +118,21 @@ async def test_a_thing_is_attached_once_found_by_what_it_is_and_taken_away(backe
     assert await backend.find_attachment(known.id) is None
     verbs = [entry.verb for entry in await backend.timeline(one.id)]
     assert (verbs.count("attached"), verbs.count("took away the attachment")) == (1, 1)
+
+
+async def test_a_change_of_a_task_that_is_repeated_late_undoes_nothing_that_came_after_it(
+    backend: LocalBackend,
+) -> None:
+    incident = await backend.create(declaration())
+    task = await backend.add_follow_up(incident.id, FollowUpRequest(key="f", by=CI, at=LATER, text="old"))
+    first = FollowUpChange(key="c1", by=CI, at=LATER, status="completed", text="older")
+    await backend.change_follow_up(task.id, first)
+    latest = FollowUpChange(key="c2", by=CI, at=LATER, status="outstanding", text="newest")
+    now = await backend.change_follow_up(task.id, latest)
+    assert (now.text, now.is_done) == ("newest", False)
+    assert await backend.change_follow_up(task.id, first) == now
+    gone = FollowUpChange(key="c3", by=CI, at=LATER, status="deleted")
+    deleted = await backend.change_follow_up(task.id, gone)
+    assert await backend.change_follow_up(task.id, gone) == deleted
+    with pytest.raises(Refused, match="not here any more"):
+        await backend.change_follow_up(task.id, latest.model_copy(update={"key": "c4"}))

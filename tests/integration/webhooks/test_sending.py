@@ -27,7 +27,7 @@ from support.webhooks import (
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import Incident
-from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.incidents.webhooks import DAY, EVENTS, RETRIES, Subscription, WebhookDelivery
 from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.webhooks.client import EndpointClient
@@ -322,3 +322,42 @@ async def test_a_sender_that_was_stopped_goes_on_where_it_was(tmp_path: Path) ->
             await sending.ended()
         assert len({one.id for one in receiver.received}) == 1
         await backend.close()
+
+
+async def test_what_is_asked_for_again_is_sent_also_if_an_attempt_was_under_way(sending: Sending) -> None:
+    sending.receiver.usually = status(410)
+    await sending.declare()
+    await sending.until(lambda log: log[0].state == "failed")
+    (earlier,) = await sending.log()
+    await sending.backend.deliveries.enable("hook")
+    sending.receiver.usually = status(204)
+    await asyncio.sleep(2)
+    await sending.backend.deliveries.send_again(earlier.event_id, None, clock())
+    await sending.backend.deliveries.save(earlier.model_copy(update={"state": "failed"}))
+    await sending.ended()
+    assert len(sending.receiver.received) == 2
+
+
+async def test_an_answer_with_a_pause_that_is_no_number_one_can_read_is_an_attempt_like_others(
+    sending: Sending,
+) -> None:
+    sending.receiver.answers.append(status(503, f"Retry-After: {'9' * 5000}"))
+    await sending.declare()
+    await sending.until(lambda log: log[0].attempts == 1)
+    assert (await sending.log())[0].status == 503
+    await sending.ended()
+
+
+async def test_a_task_that_was_done_long_after_it_was_asked_has_a_day_of_attempts(rarely: Sending) -> None:
+    sending = rarely
+    incident = await sending.declare()
+    task = await sending.backend.add_follow_up(
+        incident.id, FollowUpRequest(key="f", by=ANA, at=clock(), text="restart db-7")
+    )
+    await sending.ended()
+    asked = clock()
+    await asyncio.sleep(2 * DAY.total_seconds())
+    sending.receiver.answers.append(status(500))
+    await sending.backend.complete_follow_up(task.id, ANA, asked, "done")
+    await sending.ended()
+    assert (await sending.log())[-1].attempts == 2

@@ -256,8 +256,9 @@ class LocalBackend:
         return await self.database.run(work)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
+        now = self._clock()
         return await self.database.run(
-            lambda db: changes.complete(db, follow_up_id, by, at, key, self._outbox)
+            lambda db: changes.complete(db, follow_up_id, by, at, key, now, self._outbox)
         )
 
     async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:

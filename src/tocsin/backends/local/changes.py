@@ -58,6 +58,14 @@ UPDATED = frozenset({"message", "incident_status_id", "severity_id"})
 Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
 
+_APPLIED = "INSERT INTO incident_changes VALUES (?, ?, ?)"
+
+
+def _is_applied(db: SqlConnection, key: str) -> bool:
+    """True if the change with this idempotency key was made before."""
+    asked = "SELECT 1 FROM incident_changes WHERE idempotency_key = ?"
+    return db.execute(asked, [key]).fetchone() is not None
+
 
 def change(
     db: SqlConnection,
@@ -74,7 +82,7 @@ def change(
     """
     with db.transaction(incident_id):
         row = incident_row(db, incident_id)
-        if db.execute("SELECT 1 FROM incident_changes WHERE idempotency_key = ?", [change.key]).fetchone():
+        if _is_applied(db, change.key):
             return
         _refuse_conflict(db, row, change, now)
         _refuse_unknown(db, row, change)
@@ -97,7 +105,7 @@ def change(
         for what, verb, text in said:
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
-        db.execute("INSERT INTO incident_changes VALUES (?, ?, ?)", [change.key, incident_id, written(now)])
+        db.execute(_APPLIED, [change.key, incident_id, written(now)])
         if {what for what, _, _ in said} & UPDATED:
             add_update(db, incident_id, change, now)
         people = change.incident_role_assignments or change.invited or change.removed
@@ -343,7 +351,7 @@ def add(
 
 
 def complete(
-    db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key: str, outbox: Outbox
+    db: SqlConnection, follow_up_id: str, by: Person, at: datetime, key: str, now: datetime, outbox: Outbox
 ) -> FollowUp:
     """Mark an action or follow-up as done; one that is done already stays unchanged.
 
@@ -357,19 +365,22 @@ def complete(
                 [written(at), written(at), follow_up_id],
             )
             _note(db, found.incident_id, by, at, "completed", found.kind, found.text, key)
-            outbox.task(db, listed(db, BY_ID, follow_up_id)[0], "updated", key, at)
+            outbox.task(db, listed(db, BY_ID, follow_up_id)[0], "updated", key, now)
         return listed(db, BY_ID, follow_up_id)[0]
 
 
 def change_follow_up(
     db: SqlConnection, follow_up_id: str, change: FollowUpChange, now: datetime, outbox: Outbox
 ) -> FollowUp:
-    """Change an action or follow-up; what it has already stays unchanged, and a deleted one stays deleted.
+    """Change an action or follow-up unless the change's key was used before; return it as it is then.
 
-    Raises Refused if there is none with this id.
+    What it has already stays unchanged. Raises Refused if there is none with this id, or if it was deleted.
     """
     with db.transaction(follow_up_id):
+        if _is_applied(db, change.key):
+            return listed(db, BY_ID, follow_up_id)[0]
         found = _there(db, follow_up_id)
+        db.execute(_APPLIED, [change.key, found.incident_id, written(now)])
         said = [
             *_assignee(db, found, change, now),
             *_words_of(db, found, change),

@@ -34,7 +34,7 @@ JOIN incidents i ON i.id = e.incident_id
 """
 _UPDATE = """
 UPDATE webhook_deliveries SET state = ?, attempts = ?, due_at = ?, status = ?, answer = ?, tried_at = ?
-WHERE event_id = ? AND endpoint = ?
+WHERE event_id = ? AND endpoint = ? AND state = 'pending' AND since = ?
 """
 _AGAIN = """
 UPDATE webhook_deliveries SET state = 'pending', attempts = 0, since = ?, due_at = ? WHERE event_id = ?
@@ -84,7 +84,7 @@ class Deliveries:
         return int(await self._database.run(lambda db: db.execute(query, [endpoint]).fetchone()[0]))
 
     async def save(self, delivery: WebhookDelivery) -> None:
-        """Record what became of an attempt."""
+        """Record what became of an attempt, unless the event is to be sent again since the attempt began."""
         values: list[Any] = [
             delivery.state,
             delivery.attempts,
@@ -94,6 +94,7 @@ class Deliveries:
             written(delivery.tried_at) if delivery.tried_at else None,
             delivery.event_id,
             delivery.endpoint,
+            written(delivery.since),
         ]
         await self._database.run(lambda db: db.execute(_UPDATE, values) and None)
 
