@@ -175,6 +175,15 @@ class Alert(FrozenModel):
     failure: str = ""
     """Reason why it has no incident, if it was to get one."""
 
+    @property
+    def is_for_everybody(self) -> bool:
+        """True if whoever sees alerts may see it without an incident: none will have it that may be private.
+
+        One that waits is not: the incident that it joins may have become private since the others joined.
+        """
+        has_none = self.do == "nothing" or (self.do == "note" and bool(self.failure))
+        return has_none and not self.is_private
+
 
 class AlertGroup(FrozenModel):
     """Alerts that belong together, and the incident that they became."""

@@ -54,12 +54,12 @@ async def seen_alerts(
 
 
 def _may_see(viewer: Viewer, reader: AlertReader, alert: Alert, incident: Incident | None) -> bool:
-    """True if the reader may see the alert: as its incident; without one, unless its rule is private."""
+    """True if the reader may see the alert: as its incident, or as one that no incident will have."""
     if viewer.trusted:
         return True
     if alert.incident_id:
         return incident is not None and viewer.may_see(incident)
-    if alert.is_private:
+    if not alert.is_for_everybody:
         return False
     team, signed = reader.teams.get(alert.source), viewer.signed
     if viewer.public or not team or signed is None:

@@ -30,7 +30,8 @@ ELSEWHERE = "Another site asked to send a webhook again, so nothing was done."
 class WebhookLog:
     """Access to the log of webhooks; only pages of `origins`, our own, can have one sent again."""
 
-    newest: Callable[[int, int | None], Awaitable[Sequence[WebhookDelivery]]]
+    newest: Callable[[int, int | None, bool], Awaitable[Sequence[WebhookDelivery]]]
+    """Returns so many deliveries of events below a number, of private incidents too or not."""
     find: Callable[[int, str], Awaitable[WebhookDelivery | None]]
     send_again: Callable[[int, str | None, datetime], Awaitable[int]]
     origins: Collection[str]
@@ -46,7 +47,7 @@ class WebhookPages:
     def routes(self) -> list[Route]:
         return [
             Route(WEBHOOKS, self.listed, methods=["GET"]),
-            Route(f"{WEBHOOKS}/{{event:int}}/{{endpoint}}", self.send_again, methods=["POST"]),
+            Route(f"{WEBHOOKS}/{{event}}/{{endpoint}}", self.send_again, methods=["POST"]),
         ]
 
     async def listed(self, request: Request) -> Response:
@@ -55,16 +56,16 @@ class WebhookPages:
         if not pages.access.may_look_inside(request):
             return pages.needs_token(request)
         given = request.query_params.get(OLDER, "")
-        before = int(given) if given.isdecimal() and len(given) < 16 else None
+        before = int(given) if _is_number(given) else None
+        trusted = pages.access.is_trusted(request)
         try:
-            found = list(await self.log.newest(PAGE + ENDPOINTS_AT_MOST, before))
+            found = list(await self.log.newest(PAGE + ENDPOINTS_AT_MOST, before, trusted))
         except TocsinError as error:
             return pages.unavailable(request, error)
         older = found[PAGE - 1].event_id if len(found) > PAGE else None
         shown = [one for one in found if older is None or one.event_id >= older]
-        trusted = pages.access.is_trusted(request)
         told = {
-            "deliveries": [one for one in shown if trusted or not one.is_private],
+            "deliveries": shown,
             "before": before,
             "older": older,
             "action": _action,
@@ -79,7 +80,8 @@ class WebhookPages:
             return pages.needs_token(request)
         if not is_own(request, self.log.origins):
             return pages.plain(request, 403, "invalid_request_error", ELSEWHERE)
-        event, endpoint = request.path_params["event"], request.path_params["endpoint"]
+        given, endpoint = request.path_params["event"], request.path_params["endpoint"]
+        event = int(given) if _is_number(given) else 0
         try:
             found = await self.log.find(event, endpoint)
             if found is None or (found.is_private and not pages.access.is_trusted(request)):
@@ -88,6 +90,11 @@ class WebhookPages:
         except TocsinError as error:
             return pages.unavailable(request, error)
         return RedirectResponse(WEBHOOKS, 303)
+
+
+def _is_number(given: str) -> bool:
+    """True for the number of an event: one that the database can hold."""
+    return given.isascii() and given.isdecimal() and len(given) < 16
 
 
 def _action(delivery: WebhookDelivery) -> str:

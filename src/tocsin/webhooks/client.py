@@ -34,6 +34,8 @@ MOST_ADDRESSES = 3
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
+"""IPv4 in old forms of IPv6, NAT64 of one's own network (RFC 8215), and site-local addresses."""
 
 
 LookUp = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -165,7 +167,8 @@ def refusal(address: Address, allow_private_network: bool) -> str:
     within = _within(address)
     if within.is_link_local or within.is_multicast or within.is_unspecified:
         return "its host has an address of the link, to which nothing is sent"
-    if allow_private_network or within.is_global:
+    is_local = isinstance(within, ipaddress.IPv6Address) and any(within in one for one in _LOCAL)
+    if allow_private_network or (within.is_global and not is_local):
         return ""
     return "its host has an address in a private network; allow_private_network is not set"
 

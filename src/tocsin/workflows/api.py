@@ -61,6 +61,7 @@ SAVED = "This is saved, and not done yet. Send it again, with the same idempoten
 SAVED_ALONE = "This is saved, and will be done. Look whether it is there before you send it again."
 """Answer to a late request that has no idempotency key, so that a repeat would be another one."""
 
+USED_BEFORE = "This idempotency key was used for another incident."
 OVER = "An incident starts open: declare what is over with the mode retrospective, or close it afterwards."
 NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
@@ -252,7 +253,8 @@ class KeyRequests:
             if not (isinstance(outcome, NotChanged) and outcome.overtaken):
                 break
         done = _done(outcome)
-        return done.incident, done.change.key if done.change is not None else key
+        now = await self._same(done, incident)
+        return now, done.change.key if done.change is not None else key
 
     async def change_member(
         self, by: ApiKey, incident: Incident, person: PersonId, *, is_member: bool
@@ -337,9 +339,15 @@ class KeyRequests:
             entry_key=key,
             entry=TimelineEntry(at=at, by=by.person, verb=Verb.NOTE.timeline, text=text),
         )
-        done = _done(await self._workflows.notes(command, None, PATIENCE))
-        timeline = await self._backend.timeline(done.incident.id)
+        now = await self._same(_done(await self._workflows.notes(command, None, PATIENCE)), incident)
+        timeline = await self._backend.timeline(now.id)
         return next((entry for entry in timeline if entry.key == key), command.entry)
+
+    async def _same(self, done: Changed, asked: Incident) -> Incident:
+        """Return the incident as it is now. Raises Refused if its idempotency key was used for another."""
+        if done.incident.id != asked.id:
+            raise Refused(USED_BEFORE, {"idempotency_key": USED_BEFORE})
+        return await self._backend.find(asked.id) or done.incident
 
     async def _assignee(self, incident: Incident, person: PersonId | None) -> Person | None:
         if person is None:

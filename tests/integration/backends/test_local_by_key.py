@@ -81,8 +81,9 @@ async def test_a_task_is_changed_in_every_part_each_once_and_gone_once_it_is_del
     assert await changed("3", status="outstanding", description="") == again
     over = ("ask the DBA", "", "completed", True, None)
     assert await changed("4", unassigned=True, status="completed") == over
+    assert (await changed("5", status="deleted"))[2] == "deleted"
     with pytest.raises(Refused):
-        await changed("5", status="deleted")
+        await changed("6", text="too late")
     assert await backend.follow_ups(incident.id) == []
     verbs = [entry.verb for entry in await backend.timeline(incident.id)]
     assert verbs[1:] == [

@@ -50,8 +50,10 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             alert(7, status="resolved", resolved_at=resolved_at, incident_id=public.id),
             alert(6, title="Secret alert", incident_id=private.id),
             alert(5, title="Secret to be", is_private=True),
-            alert(4, failure="Choose a severity."),
-            alert(3, title="<script>alert(1)</script>", source_url="javascript:alert(1)"),
+            alert(4, do="note", failure="Nothing is open."),
+            alert(3, do="nothing", title="<script>alert(1)</script>", source_url="javascript:alert(1)"),
+            alert(2, title="Secret as long as it waits"),
+            alert(1, title="Secret, as its type may be", failure="Choose a severity."),
         ]
         yield open_site
 
@@ -64,7 +66,7 @@ async def test_each_alert_says_what_became_of_it_and_a_private_incidents_is_for_
         "INC-1",
         "12 events",
         "No rule makes an incident of it",
-        "Choose a severity.",
+        "Nothing is open.",
         "Prometheus",
     ):
         assert words in page

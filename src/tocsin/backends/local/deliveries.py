@@ -73,9 +73,12 @@ class Deliveries:
         """Return all deliveries of the event with this `webhook-id`."""
         return await self._listed(f"{_DELIVERIES} WHERE e.webhook_id = ? ORDER BY d.endpoint", webhook_id)
 
-    async def newest(self, limit: int, before: int | None = None) -> Sequence[WebhookDelivery]:
-        """Return the newest deliveries, of events below `before` alone."""
-        query = f"{_DELIVERIES} WHERE d.event_id < ? ORDER BY d.event_id DESC, d.endpoint LIMIT ?"
+    async def newest(
+        self, limit: int, before: int | None = None, private: bool = True
+    ) -> Sequence[WebhookDelivery]:
+        """Return the newest deliveries, of events below `before` alone; without `private`, of public ones."""
+        seen = "" if private else " AND e.was_private = 0 AND i.visibility = 'public'"
+        query = f"{_DELIVERIES} WHERE d.event_id < ?{seen} ORDER BY d.event_id DESC, d.endpoint LIMIT ?"
         return await self._listed(query, OF_ALL if before is None else before, limit)
 
     async def count_pending(self, endpoint: str) -> int:

@@ -207,10 +207,10 @@ async def _incident(call: ApiCall, alert: Alert) -> Incident | None:
 
 
 def _is_seen(call: ApiCall, alert: Alert, incident: Incident | None) -> bool:
-    """True if the key may see the alert: as its incident; without one, unless its rule is private."""
+    """True if the key may see the alert: as its incident, or as one that no incident will have."""
     if alert.incident_id:
         return incident is not None and is_seen_by(call.key, incident)
-    return not alert.is_private or call.key.may("private")
+    return alert.is_for_everybody or call.key.may("private")
 
 
 def _chosen(given: Filter | None, name: str, known: Collection[str]) -> frozenset[str] | None:

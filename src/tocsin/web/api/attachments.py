@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tocsin.incidents.model import Attachment
-from tocsin.incidents.requests import NAME_LIMIT
+from tocsin.incidents.requests import LINK_LIMIT, NAME_LIMIT
 from tocsin.incidents.validation import clean_text, is_link
 from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, found
 from tocsin.web.api.errors import invalid
@@ -129,6 +129,8 @@ def _asked(incident_id: str, resource: ResourcePayload) -> Attachment:
     if len(title) > NAME_LIMIT:
         raise invalid("resource.title", f"Shorten the title to {NAME_LIMIT} characters.")
     known_by = clean_text(resource.external_id or "") or url
+    if not 0 < len(known_by) <= LINK_LIMIT:
+        raise invalid("resource.external_id", f"An id has 1 to {LINK_LIMIT:,} characters that can be seen.")
     return Attachment(
         incident_id=incident_id,
         resource_type=resource.resource_type,

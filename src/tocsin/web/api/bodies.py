@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, MessageTs, PersonId, SourceMessage, TeamId, Visibility
 from tocsin.incidents.validation import TIME_FIELD
-from tocsin.web.api.endpoints import Body
+from tocsin.web.api.endpoints import Body, Moment
 from tocsin.workflows.api import ROLE, ApiChange, ApiDeclaration
 
 FIELDS = "custom_field_entries."
@@ -76,7 +76,7 @@ class IncidentTimestampValuePayload(Body):
     """A timestamp of the incident; without a value it is cleared."""
 
     incident_timestamp_id: str
-    value: AwareDatetime | None = None
+    value: Moment | None = None
 
 
 class _IncidentPayload(Body):
@@ -197,7 +197,7 @@ class IncidentsCreatePayloadV1(_DeclarationPayload):
 
     mode: Literal["real", "test"] = "real"
     status: StatusV1 | None = None
-    source_message_channel_id: str | None = None
+    source_message_channel_id: str | None = Field(None, pattern=r"^[CDG][A-Z0-9]{1,20}$")
     source_message_timestamp: str | None = Field(None, pattern=r"^\d{1,12}\.\d{1,9}$")
 
     async def asked(self, find_user: FindUser, form: Form) -> ApiDeclaration:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
@@ -31,6 +32,17 @@ class Body(BaseModel):
     """Part of a request's body. Unknown properties are ignored, and null is the same as left out."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("This time is outside the years that there are") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""Time in a request, which is in UTC afterwards: 9999-12-31 in one zone is no time in another."""
 
 
 def _not_started() -> KeyRequests:

@@ -29,8 +29,10 @@ def _flat(given: object) -> object:
 Filter = Annotated[dict[str, list[str]], BeforeValidator(_flat)]
 """Values of a filter by operator: `one_of`, `not_in`, `gte`, `lte`, `date_range`."""
 
-FilterOf = dict[str, dict[str, list[str]]]
-"""Values by the id of a custom field or a role, and then by operator."""
+MOST_FILTERS = 50
+
+FilterOf = Annotated[dict[str, dict[str, list[str]]], Field(max_length=MOST_FILTERS)]
+"""Values by the id of a custom field or a role, of so many at most, and then by operator."""
 
 
 class Query(BaseModel):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from tocsin.incidents.model import TimelineEntry
 from tocsin.incidents.permissions import Verb
 from tocsin.web.api import models, serializers
 from tocsin.web.api.access import renamed
-from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint
+from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, Moment
 from tocsin.web.api.incidents import visible_incident
 from tocsin.web.api.query import PageQuery, PaginationMeta, page_of
 
@@ -42,7 +42,7 @@ class IncidentTimelineItemsCreatePayloadV2(Body):
 
     idempotency_key: str = Field(min_length=1)
     incident_id: str
-    timestamp: AwareDatetime
+    timestamp: Moment
     title: str
     description: str | None = None
 
