@@ -334,14 +334,18 @@ class AlertStore(ABC):
 
     @abstractmethod
     async def due(self) -> tuple[list[tuple[str, str | None]], list[AlertGroup]]:
-        """Return the keys and ids of groups with new events, and the groups whose work is unfinished."""
+        """Return the keys and ids of groups with new events, and the groups whose work is unfinished.
+
+        A group with an id is there once, with one of the keys of its new events.
+        """
 
     @abstractmethod
     async def begin_batch(self, group_key: str, group_id: str | None, at: datetime) -> AlertGroup | None:
         """Put the new events of a group into its next batch, and return the group.
 
-        Without a group of this key, the first alert that fires begins one. Returns None if there is nothing
-        to do yet: the last batch is unfinished, or too recent.
+        Without a group of this key, the first alert that fires begins one; beyond the limit of a rule's
+        groups, all that waits for one joins the newest. Returns None if there is nothing to do yet: the last
+        batch is unfinished, or too recent.
         """
 
     @abstractmethod

@@ -1,0 +1,67 @@
+"""Limits of alerts in either database: more titles than incidents, and what is over gives up its place."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from integration.workflows.test_alert_store import stores
+from support.declarations import DAWN
+
+from tocsin.incidents.alerts import MOST_OPEN, AlertGroup, AlertRule, AlertStatus, event_of, route
+from tocsin.storage.alerts import SqlAlertStore
+
+__all__ = ["stores"]
+LATER = timedelta(minutes=10)
+
+
+async def told(
+    store: SqlAlertStore,
+    *titles: str,
+    status: str = "firing",
+    at: datetime = DAWN,
+    rule: AlertRule | None = None,
+    started_at: datetime | None = None,
+) -> None:
+    """Alerts of one rule, each a group of its own."""
+    said: AlertStatus = "resolved" if status == "resolved" else "firing"
+    events = [event_of(title=title, status=said, key=title, started_at=started_at) for title in titles]
+    await store.receive("s", [(event, route("s", event, (rule or AlertRule(),))) for event in events], at)
+
+
+async def batched(store: SqlAlertStore, at: datetime = DAWN, closes: bool = False) -> list[AlertGroup]:
+    """The batches of one look, each attached."""
+    begun = [await store.begin_batch(*one, at) for one in (await store.due())[0]]
+    for group in filter(None, begun):
+        await store.set_incident(group.id, f"INC {group.id}")
+        await store.finish(group.id, group.batch, at, closes=closes)
+    return [group for group in begun if group is not None]
+
+
+async def test_alerts_beyond_the_limit_are_one_batch_of_the_newest_incident(
+    stores: list[SqlAlertStore],
+) -> None:
+    store = stores[0]
+    titles = [f"alert {number}" for number in range(100)]
+    await told(store, *titles)
+    assert len(await batched(store)) == MOST_OPEN
+    waiting, _ = await store.due()
+    pauses = {await store.pause(*one, DAWN + timedelta(seconds=1)) for one in waiting}
+    assert pauses == {1.0}
+    (overflow,) = await batched(store, DAWN + LATER)
+    batch = await store.batch(overflow.id, overflow.batch)
+    assert batch.fired_count == 100 - MOST_OPEN
+    await told(store, *titles[-50:], status="resolved", at=DAWN + LATER)
+    assert len((await store.due())[0]) < MOST_OPEN + 2
+    assert len(await batched(store, DAWN + 2 * LATER)) <= MOST_OPEN
+    assert await store.due() == ([], [])
+    assert all(alert.incident_id for alert in await store.alerts(limit=100))
+
+
+async def test_another_rule_waits_for_no_overflow(stores: list[SqlAlertStore]) -> None:
+    store = stores[0]
+    await told(store, *(f"alert {number}" for number in range(20)))
+    await batched(store)
+    await told(store, "another", rule=AlertRule(do="declare"))
+    (other,) = await batched(store, DAWN)
+    assert other.rule.do == "declare"
+    assert (await store.batch(other.id, 1)).fired_count == 1
