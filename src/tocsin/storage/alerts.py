@@ -91,6 +91,19 @@ class SqlAlertStore(AlertStore):
         row = await self._database.do(lambda connection: _joined(connection, group_key, group_id))
         return 0.0 if row is None else _seconds_left(row, at)
 
+    async def crowding(self, group_key: str, at: datetime) -> list[AlertGroup]:
+        def look(connection: sa.Connection) -> list[AlertGroup]:
+            row = _joined(connection, group_key, None)
+            if row is None or row.open_key == group_key or row.is_busy or _seconds_left(row, at):
+                return []
+            return [group_of(one) for one in connection.execute(_open_of(row.rule_key))]
+
+        return await self._database.do(look)
+
+    async def end(self, group_id: str) -> None:
+        ended = _groups.update().where(_groups.c.id == group_id)
+        await self._run(ended.values(open_key=None, quiet_at=None))
+
     async def group(self, group_id: str) -> AlertGroup | None:
         found = sa.select(_groups).where(_groups.c.id == group_id)
         row = await self._database.do(lambda connection: connection.execute(found).first())

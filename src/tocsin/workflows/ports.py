@@ -353,6 +353,14 @@ class AlertStore(ABC):
         """Return the seconds until the next batch of this group may begin; 0 if it may at once."""
 
     @abstractmethod
+    async def crowding(self, group_key: str, at: datetime) -> list[AlertGroup]:
+        """Return the open groups of a rule, if they are so many that this key would join one of them now."""
+
+    @abstractmethod
+    async def end(self, group_id: str) -> None:
+        """End a group whose incident is over: further alerts begin another one."""
+
+    @abstractmethod
     async def group(self, group_id: str) -> AlertGroup | None:
         """Return the group with this id."""
 

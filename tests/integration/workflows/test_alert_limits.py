@@ -65,3 +65,22 @@ async def test_another_rule_waits_for_no_overflow(stores: list[SqlAlertStore]) -
     (other,) = await batched(store, DAWN)
     assert other.rule.do == "declare"
     assert (await store.batch(other.id, 1)).fired_count == 1
+
+
+async def test_a_group_that_is_ended_gives_its_place_to_another(stores: list[SqlAlertStore]) -> None:
+    store = stores[0]
+    await told(store, *(f"alert {number}" for number in range(MOST_OPEN)))
+    begun = await batched(store)
+    await told(store, "another")
+    ((key, _),), _ = await store.due()
+    assert await store.crowding(key, DAWN) == []
+    crowding = await store.crowding(key, DAWN + LATER)
+    assert {group.id for group in crowding} == {group.id for group in begun}
+    await store.end(crowding[3].id)
+    assert await store.crowding(key, DAWN + LATER) == []
+    group = await store.begin_batch(key, None, DAWN + LATER)
+    assert group is not None
+    assert group.batch == 1
+    ended = await store.group(crowding[3].id)
+    assert ended is not None
+    assert ended.ended

@@ -146,8 +146,10 @@ TASKED = {
 ALERTS = {
     "workflows.alert_groups:AttachAlerts._noted": ALERTED,
     "workflows.alert_groups:AlertGroups._close": ALERTED,
+    "workflows.alert_groups:AlertGroups._is_over": ALERTED,
     "storage.alerts:SqlAlertStore.fail": ALERTED,
     "storage.alerts:SqlAlertStore.begin_again": ALERTED,
+    "storage.alerts:SqlAlertStore.end": ALERTED,
     "storage.alerts:SqlAlertStore.closed": ALERTED,
     "storage.alerts:SqlAlertStore.find": READING,
     "storage.alerts:SqlAlertStore.alerts": READING,
