@@ -36,7 +36,8 @@ class Intake:
                 continue
             row = known.get(key)
             if row is not None and not self._begins_anew(row, event):
-                if self._tell(row, event) and row["id"] not in added:
+                self._tell(row, event)
+                if row["id"] not in added:
                     changed[row["id"]] = row
             else:
                 known[key] = self._new(event, route, row)
@@ -70,23 +71,25 @@ class Intake:
 
     @staticmethod
     def _begins_anew(row: Mapping[str, Any], event: AlertEvent) -> bool:
-        """True if a resolved alert fires again: not if an older event of the same episode came late."""
+        """True if a resolved alert fires again: not if an event of that or an earlier episode came late."""
         if row["status"] == "firing" or event.status == "resolved":
             return False
-        started = event.started_at.timestamp() if event.started_at is not None else None
-        return started is None or started != row["started_at"]
+        started, known = _started_at(event), row["started_at"]
+        return started is None or known is None or started > known
 
-    def _tell(self, row: dict[str, Any], event: AlertEvent) -> bool:
-        """Change the row by one more event of its episode."""
+    def _tell(self, row: dict[str, Any], event: AlertEvent) -> None:
+        """Count one more event, and change the row by it unless it is of an earlier episode."""
         row["times"] += 1
         row["updated_at"] = self._now
+        started, known = _started_at(event), row["started_at"]
+        if started is not None and known is not None and started < known:
+            return
         if event.status == "resolved" and row["status"] == "firing":
             row |= {"status": "resolved", "resolved_at": self._now}
             row["is_pending"] = _is_wanted(AlertRoute.model_validate_json(row["route"]))
         elif event.status == "firing" and row["status"] == "firing":
             row |= {"title": event.title, "description": event.description, "source_url": event.source_url}
-            row["labels"] = json.dumps(event.labels)
-        return True
+            row |= {"labels": json.dumps(event.labels), "started_at": known if started is None else started}
 
     def _new(self, event: AlertEvent, route: AlertRoute, before: Mapping[str, Any] | None) -> dict[str, Any]:
         is_firing = event.status == "firing"
@@ -101,7 +104,7 @@ class Intake:
             "source_url": event.source_url,
             "labels": json.dumps(event.labels),
             "times": 1,
-            "started_at": event.started_at.timestamp() if event.started_at is not None else None,
+            "started_at": _started_at(event),
             "created_at": self._now,
             "updated_at": self._now,
             "resolved_at": None if is_firing else self._now,
@@ -118,8 +121,12 @@ class Intake:
 
 _CHANGING = (
     *("status", "title", "description", "source_url", "labels"),
-    *("times", "updated_at", "resolved_at", "is_pending"),
+    *("times", "started_at", "updated_at", "resolved_at", "is_pending"),
 )
+
+
+def _started_at(event: AlertEvent) -> float | None:
+    return event.started_at.timestamp() if event.started_at is not None else None
 
 
 def _is_wanted(route: AlertRoute) -> bool:

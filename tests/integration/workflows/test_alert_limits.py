@@ -84,3 +84,32 @@ async def test_a_group_that_is_ended_gives_its_place_to_another(stores: list[Sql
     ended = await store.group(crowding[3].id)
     assert ended is not None
     assert ended.ended
+
+
+async def test_an_event_of_an_earlier_episode_that_comes_late_is_counted_only(
+    stores: list[SqlAlertStore],
+) -> None:
+    store, second = stores[0], DAWN + LATER
+    await told(store, "a", started_at=DAWN)
+    await told(store, "a", status="resolved", started_at=DAWN)
+    await told(store, "a", started_at=second)
+    await told(store, "a", status="resolved", started_at=DAWN)
+    await told(store, "a", started_at=second)
+    assert [(one.status, one.times) for one in await store.alerts()] == [("firing", 3), ("resolved", 2)]
+    await told(store, "a", status="resolved", started_at=second)
+    await told(store, "a", started_at=DAWN)
+    assert [(one.status, one.times) for one in await store.alerts()] == [("resolved", 5), ("resolved", 2)]
+    await told(store, "a")
+    assert [one.status for one in await store.alerts()] == ["firing", "resolved", "resolved"]
+
+
+async def test_an_alert_whose_end_was_not_told_is_resolved_only_by_its_next_episode(
+    stores: list[SqlAlertStore],
+) -> None:
+    store = stores[0]
+    await told(store, "a", started_at=DAWN)
+    await told(store, "a", started_at=DAWN + LATER)
+    await told(store, "a", status="resolved", started_at=DAWN)
+    assert [(one.status, one.times) for one in await store.alerts()] == [("firing", 3)]
+    await told(store, "a", status="resolved", started_at=DAWN + LATER)
+    assert [(one.status, one.times) for one in await store.alerts()] == [("resolved", 4)]
