@@ -133,7 +133,9 @@ class SqlAlertStore(AlertStore):
 
     async def fail(self, group_id: str, failure: str) -> None:
         await self._run(
-            _groups.update().where(_groups.c.id == group_id).values(failure=failure, open_key=None)
+            _groups.update()
+            .where(_groups.c.id == group_id)
+            .values(failure=failure, open_key=None, quiet_at=None)
         )
 
     async def begin_again(self, group_id: str, number: int) -> None:
@@ -154,23 +156,21 @@ class SqlAlertStore(AlertStore):
 
         def done(connection: sa.Connection) -> None:
             is_quiet = closes and connection.execute(firing).first() is None
-            quiet_at = at.timestamp() if is_quiet else None
+            quiet_at = sa.case((c.open_key.is_not(None), at.timestamp())) if is_quiet else None
             mine = sa.and_(c.id == group_id, c.batch == number, c.is_busy)
             connection.execute(_groups.update().where(mine).values(is_busy=False, quiet_at=quiet_at))
 
         await self._database.do(done)
 
     async def end_quiet(self, at: datetime) -> None:
-        a, c = _alerts.c, _groups.c
-        late = (at - RESOLVED_FOR).timestamp()
-        new = sa.exists().where(a.is_pending, a.group_key == c.group_key)
-        due = sa.and_(c.quiet_at <= late, c.is_busy.is_(False), c.open_key.is_not(None), ~new)
-        await self._run(
-            _groups.update().where(due).values(open_key=None, quiet_at=None, is_closing=True), synced=True
-        )
+        due = sa.and_(_groups.c.quiet_at <= (at - RESOLVED_FOR).timestamp(), _is_quiet())
+        some = sa.select(_groups.c.id).where(due).limit(1)
+        if await self._database.do(lambda connection: connection.scalar(some)) is not None:
+            ended = _groups.update().where(due).values(open_key=None, quiet_at=None, is_closing=True)
+            await self._run(ended, synced=True)
 
     async def next_quiet(self) -> datetime | None:
-        earliest = sa.select(sa.func.min(_groups.c.quiet_at))
+        earliest = sa.select(sa.func.min(_groups.c.quiet_at)).where(_groups.c.quiet_at > 0, _is_quiet())
         found = await self._database.do(lambda connection: connection.scalar(earliest))
         return None if found is None else datetime.fromtimestamp(found, UTC) + RESOLVED_FOR
 
@@ -240,6 +240,13 @@ class SqlAlertStore(AlertStore):
 
     async def _run(self, statement: sa.Update | sa.Delete, *, synced: bool = False) -> None:
         await self._database.do(lambda connection: connection.execute(statement) and None, synced=synced)
+
+
+def _is_quiet() -> sa.ColumnElement[bool]:
+    """Return the condition that a group with `quiet_at` is open and nothing new waits for it."""
+    a, c = _alerts.c, _groups.c
+    new = sa.exists().where(a.is_pending, a.group_key == c.group_key)
+    return sa.and_(c.is_busy.is_(False), c.open_key.is_not(None), ~new)
 
 
 def _of_incident(incident_id: str) -> sa.ColumnElement[bool]:

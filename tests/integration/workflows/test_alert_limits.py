@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
+import sqlalchemy as sa
 from integration.workflows.test_alert_store import stores
 from support.declarations import DAWN
 
-from tocsin.incidents.alerts import MOST_OPEN, AlertGroup, AlertRule, AlertStatus, event_of, route
+from tocsin.incidents.alerts import (
+    MOST_OPEN,
+    RESOLVED_FOR,
+    AlertGroup,
+    AlertRule,
+    AlertStatus,
+    event_of,
+    route,
+)
 from tocsin.storage.alerts import SqlAlertStore
 
 __all__ = ["stores"]
@@ -113,3 +125,44 @@ async def test_an_alert_whose_end_was_not_told_is_resolved_only_by_its_next_epis
     assert [(one.status, one.times) for one in await store.alerts()] == [("firing", 3)]
     await told(store, "a", status="resolved", started_at=DAWN + LATER)
     assert [(one.status, one.times) for one in await store.alerts()] == [("resolved", 4)]
+
+
+async def test_a_group_that_has_ended_is_no_reason_to_look_again(stores: list[SqlAlertStore]) -> None:
+    store, rule = stores[0], AlertRule(close_when_resolved=True)
+    for title in ("over", "failed"):
+        await told(store, title, rule=rule)
+        (group,) = await batched(store, closes=True)
+        await told(store, title, status="resolved", rule=rule)
+        ((key, _),), _ = await store.due()
+        assert await store.begin_batch(key, group.id, DAWN + LATER) is not None
+        if title == "over":
+            await store.begin_again(group.id, 2)
+        await store.finish(group.id, 2, DAWN + LATER, closes=True)
+        if title == "failed":
+            assert await store.next_quiet() == DAWN + LATER + RESOLVED_FOR
+            await store.fail(group.id, "No.")
+        assert await store.next_quiet() is None
+
+
+async def test_a_look_that_ends_no_group_writes_nothing(
+    stores: list[SqlAlertStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, rule = stores[0], AlertRule(close_when_resolved=True)
+    await told(store, "a", rule=rule)
+    await batched(store, closes=True)
+    await told(store, "a", status="resolved", rule=rule)
+    await batched(store, DAWN + LATER, closes=True)
+    written: list[bool] = []
+    do = store._database.do
+
+    async def noted(act: Callable[[sa.Connection], Any], *, synced: bool = False) -> Any:
+        written.append(synced)
+        return await do(act, synced=synced)
+
+    monkeypatch.setattr(store._database, "do", noted)
+    await store.end_quiet(DAWN + LATER)
+    assert not any(written)
+    await store.end_quiet(DAWN + LATER + RESOLVED_FOR)
+    assert any(written)
+    monkeypatch.undo()
+    assert [group.is_closing for group in (await store.due())[1]] == [True]
