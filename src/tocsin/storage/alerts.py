@@ -337,10 +337,9 @@ def _begun(connection: sa.Connection, group_key: str, at: datetime) -> sa.Row[An
 
 
 def _seconds_left(row: sa.Row[Any], at: datetime) -> float:
-    """Return the seconds until the next batch of a group may begin."""
-    if row.batch == 0:
-        return 0.0
-    return max(0.0, float(row.batch_at) + pause_after(row.pace) - at.timestamp())
+    """Return the seconds until the next batch of a group may begin; 0 if the clock was set back since."""
+    since = at.timestamp() - float(row.batch_at)
+    return 0.0 if row.batch == 0 or since < 0 else max(0.0, pause_after(row.pace) - since)
 
 
 def _in_batch(group_id: str, batch: int) -> dict[str, Any]:

@@ -477,6 +477,7 @@ class AlertGroups:
         await self._store.closed(group.id)
 
     async def _forget(self, now: datetime) -> None:
-        if self._forgot_at is None or now - self._forgot_at > FORGET_EVERY:
+        # A time in the future means that the clock was set back.
+        if self._forgot_at is None or not timedelta() <= now - self._forgot_at <= FORGET_EVERY:
             await self._store.forget(now - KEPT)
             self._forgot_at = now

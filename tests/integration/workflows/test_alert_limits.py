@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from tocsin.incidents.alerts import (
     route,
 )
 from tocsin.storage.alerts import SqlAlertStore
+from tocsin.workflows.alert_groups import KEPT, AlertGroups
 
 __all__ = ["stores"]
 LATER = timedelta(minutes=10)
@@ -166,3 +167,39 @@ async def test_a_look_that_ends_no_group_writes_nothing(
     assert any(written)
     monkeypatch.undo()
     assert [group.is_closing for group in (await store.due())[1]] == [True]
+
+
+async def test_a_clock_that_is_set_back_has_no_alert_wait(stores: list[SqlAlertStore]) -> None:
+    store = stores[0]
+    await told(store, "a")
+    await batched(store, DAWN + timedelta(days=365))
+    await told(store, "a", status="resolved")
+    ((key, group_id),), _ = await store.due()
+    assert await store.pause(key, group_id, DAWN + LATER) == 0
+    assert await store.begin_batch(key, group_id, DAWN + LATER) is not None
+
+
+async def test_a_clock_that_is_set_back_leaves_no_old_alerts(
+    stores: list[SqlAlertStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[datetime] = []
+
+    async def forget(before: datetime) -> None:
+        forgotten.append(before)
+
+    monkeypatch.setattr(stores[0], "forget", forget)
+    now, nothing = [DAWN], cast(Any, None)
+    watch = AlertGroups(
+        store=stores[0],
+        backend=nothing,
+        engine=nothing,
+        change=nothing,
+        home_of=nothing,
+        names={},
+        operator=nothing,
+        clock=lambda: now[0],
+    )
+    for at in (DAWN, DAWN + LATER, DAWN - timedelta(days=1), DAWN - timedelta(days=1) + LATER):
+        now[0] = at
+        await watch.look()
+    assert forgotten == [DAWN - KEPT, DAWN - timedelta(days=1) - KEPT]
