@@ -181,7 +181,14 @@ class SqlAlertStore(AlertStore):
         a, c = _alerts.c, _groups.c
         attached = sa.exists().where(c.id == a.group_id, c.incident_id.is_not(None))
         old = sa.and_(a.updated_at < before.timestamp(), a.is_pending.is_(False), ~attached)
-        await self._run(_alerts.delete().where(old))
+        done = sa.and_(c.incident_id.is_(None), c.is_busy.is_(False), c.is_closing.is_(False))
+        empty = sa.and_(c.created_at < before.timestamp(), done, ~sa.exists().where(a.group_id == c.id))
+
+        def delete(connection: sa.Connection) -> None:
+            connection.execute(_alerts.delete().where(old))
+            connection.execute(_groups.delete().where(empty))
+
+        await self._database.do(delete)
 
     # What people and programs read.
 

@@ -398,7 +398,7 @@ class AlertStore(ABC):
 
     @abstractmethod
     async def forget(self, before: datetime) -> None:
-        """Delete alerts that no incident has and that nothing was heard of since then."""
+        """Delete alerts that no incident has and that nothing was heard of since then, and their groups."""
 
     @abstractmethod
     async def summary(self, incident_id: str) -> AlertSummary:

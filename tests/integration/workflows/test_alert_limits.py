@@ -20,6 +20,7 @@ from tocsin.incidents.alerts import (
     event_of,
     route,
 )
+from tocsin.storage.alert_rows import groups
 from tocsin.storage.alerts import SqlAlertStore
 from tocsin.workflows.alert_groups import KEPT, AlertGroups
 
@@ -203,3 +204,29 @@ async def test_a_clock_that_is_set_back_leaves_no_old_alerts(
         now[0] = at
         await watch.look()
     assert forgotten == [DAWN - KEPT, DAWN - timedelta(days=1) - KEPT]
+
+
+async def test_a_group_without_an_incident_is_forgotten_with_its_last_alert(
+    stores: list[SqlAlertStore],
+) -> None:
+    store = stores[0]
+    await told(store, "kept")
+    await batched(store)
+    for title, at in (("failed", DAWN), ("busy", DAWN), ("recent", DAWN + LATER)):
+        await told(store, title, at=at)
+        ((key, _),), _ = await store.due()
+        group = await store.begin_batch(key, None, at)
+        assert group is not None
+        await store.fail(group.id, "No.")
+        if title != "busy":
+            await store.finish(group.id, 1, at, closes=False)
+
+    async def titles() -> tuple[list[str], int]:
+        counted = sa.select(sa.func.count()).select_from(groups)
+        found = await store._database.do(lambda connection: connection.scalar(counted))
+        return [alert.title for alert in await store.alerts()], found or 0
+
+    await store.forget(DAWN)
+    assert await titles() == (["recent", "busy", "failed", "kept"], 4)
+    await store.forget(DAWN + timedelta(minutes=1))
+    assert await titles() == (["recent", "kept"], 3)
