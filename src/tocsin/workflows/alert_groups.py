@@ -417,6 +417,8 @@ class AlertGroups:
             if group.is_closing:
                 await self._close(group)
         for group_key, group_id in waiting:
+            if group_id is None:
+                await self._make_room(group_key, now)
             formed = await self._store.begin_batch(group_key, group_id, now)
             if formed is not None:
                 await self._begin(formed)
@@ -428,6 +430,17 @@ class AlertGroups:
             pause = min(pause, max((quiet - now).total_seconds(), 0.5))
         await self._forget(now)
         return max(pause, 0.1)
+
+    async def _make_room(self, group_key: str, now: datetime) -> None:
+        """End the groups whose incidents are over, if a rule may have no more of them."""
+        async with best_effort("look for alerts whose incident is over"):
+            for group in await self._store.crowding(group_key, now):
+                if group.incident_id and not group.is_busy and await self._is_over(group.incident_id):
+                    await self._store.end(group.id)
+
+    async def _is_over(self, incident_id: str) -> bool:
+        incident = await self._backend.find(incident_id)
+        return incident is None or not incident.incident_status.is_open
 
     async def _begin(self, group: AlertGroup) -> None:
         """Start the workflow of the group's batch, unless this process has."""
@@ -464,6 +477,7 @@ class AlertGroups:
         await self._store.closed(group.id)
 
     async def _forget(self, now: datetime) -> None:
-        if self._forgot_at is None or now - self._forgot_at > FORGET_EVERY:
+        # A time in the future means that the clock was set back.
+        if self._forgot_at is None or not timedelta() <= now - self._forgot_at <= FORGET_EVERY:
             await self._store.forget(now - KEPT)
             self._forgot_at = now

@@ -334,19 +334,31 @@ class AlertStore(ABC):
 
     @abstractmethod
     async def due(self) -> tuple[list[tuple[str, str | None]], list[AlertGroup]]:
-        """Return the keys and ids of groups with new events, and the groups whose work is unfinished."""
+        """Return the keys and ids of groups with new events, and the groups whose work is unfinished.
+
+        A group with an id is there once, with one of the keys of its new events.
+        """
 
     @abstractmethod
     async def begin_batch(self, group_key: str, group_id: str | None, at: datetime) -> AlertGroup | None:
         """Put the new events of a group into its next batch, and return the group.
 
-        Without a group of this key, the first alert that fires begins one. Returns None if there is nothing
-        to do yet: the last batch is unfinished, or too recent.
+        Without a group of this key, the first alert that fires begins one; beyond the limit of a rule's
+        groups, all that waits for one joins the newest. Returns None if there is nothing to do yet: the last
+        batch is unfinished, or too recent.
         """
 
     @abstractmethod
     async def pause(self, group_key: str, group_id: str | None, at: datetime) -> float:
         """Return the seconds until the next batch of this group may begin; 0 if it may at once."""
+
+    @abstractmethod
+    async def crowding(self, group_key: str, at: datetime) -> list[AlertGroup]:
+        """Return the open groups of a rule, if they are so many that this key would join one of them now."""
+
+    @abstractmethod
+    async def end(self, group_id: str) -> None:
+        """End a group whose incident is over: further alerts begin another one."""
 
     @abstractmethod
     async def group(self, group_id: str) -> AlertGroup | None:
@@ -386,7 +398,7 @@ class AlertStore(ABC):
 
     @abstractmethod
     async def forget(self, before: datetime) -> None:
-        """Delete alerts that no incident has and that nothing was heard of since then."""
+        """Delete alerts that no incident has and that nothing was heard of since then, and their groups."""
 
     @abstractmethod
     async def summary(self, incident_id: str) -> AlertSummary:

@@ -254,6 +254,23 @@ async def test_no_more_than_ten_incidents_of_a_rule_are_open_at_a_time(bot: Runn
     assert all(alert.incident_id for alert in await kept(bot))
 
 
+async def test_an_incident_that_is_over_holds_no_place_among_the_ten(bot: RunningBot) -> None:
+    for number in range(10):
+        await accepted(bot, "monitoring", fired(f"alert {number}", metadata={"team": f"team {number}"}))
+    await attached(bot)
+    over = next(alert for alert in await kept(bot) if alert.title == "alert 3").incident_id
+    incident = await bot.backend.find(over)
+    assert incident is not None
+    await slash(bot, "ana", bot.slack.channel("general"), f"decline {incident.reference} it is a test")
+    await settled(bot)
+    await accepted(bot, "monitoring", fired("the next", metadata={"team": "another"}))
+    await accepted(bot, "monitoring", fired("one more", metadata={"team": "one more"}))
+    await attached(bot)
+    assert await how_many(bot) == 11
+    by_title = {alert.title: alert.incident_id for alert in await kept(bot)}
+    assert by_title["one more"] == by_title["the next"] == (await newest(bot)).id
+
+
 @pytest.mark.parametrize(
     ("source", "given"),
     [

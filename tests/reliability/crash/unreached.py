@@ -146,14 +146,21 @@ TASKED = {
 ALERTS = {
     "workflows.alert_groups:AttachAlerts._noted": ALERTED,
     "workflows.alert_groups:AlertGroups._close": ALERTED,
+    "workflows.alert_groups:AlertGroups._is_over": ALERTED,
     "storage.alerts:SqlAlertStore.fail": ALERTED,
     "storage.alerts:SqlAlertStore.begin_again": ALERTED,
+    "storage.alerts:SqlAlertStore.end": ALERTED,
     "storage.alerts:SqlAlertStore.closed": ALERTED,
     "storage.alerts:SqlAlertStore.find": READING,
     "storage.alerts:SqlAlertStore.alerts": READING,
     "storage.alerts:SqlAlertStore._read": READING,
 }
-NOT_ALERTED = {"workflows.alert_groups": NO_ALERTS, "storage.alerts": NO_ALERTS}
+NOT_ALERTED = {
+    "workflows.alert_groups": NO_ALERTS,
+    "storage.alerts": NO_ALERTS,
+    "storage.alert_intake": NO_ALERTS,
+    "storage.alert_rows": NO_ALERTS,
+}
 ENDPOINTS = "only where an endpoint says 410, or after an hour; tests/integration/webhooks has these"
 
 WEBHOOKS = {
