@@ -22,7 +22,7 @@ from tocsin.webhooks.signing import signed_headers, signing_keys
 
 ENTRY = {"name": "deploys", "url": "https://hooks.example.com/a?b=c", "secret_variable": "HOOK"}
 PRIVATE = "127.0.0.1 10.0.0.1 172.16.9.9 192.168.1.1 100.64.0.1 ::1 fd00::1 ::ffff:10.0.0.1"
-PRIVATE += " 64:ff9b::a00:1 2002:a00:1::"
+PRIVATE += " 64:ff9b::a00:1 2002:a00:1:: ::127.0.0.1 ::ffff:0:127.0.0.1 64:ff9b:1::7f00:1 fec0::1"
 NEVER = "169.254.169.254 fe80::1 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 0.0.0.0 :: 224.0.0.1 ff02::1"
 PUBLIC = "93.184.215.14 2606:2800:21f::1 ::ffff:8.8.8.8 64:ff9b::808:808"
 

@@ -177,9 +177,9 @@ class Alert(FrozenModel):
 
     @property
     def is_for_everybody(self) -> bool:
-        """True if whoever sees alerts may see it without an incident: none will have it that may be private.
+        """True if every reader of alerts may see it: no incident has it, and none will that may be private.
 
-        One that waits is not: the incident that it joins may have become private since the others joined.
+        One that waits is not for them: the incident that it joins may be private by then.
         """
         has_none = self.do == "nothing" or (self.do == "note" and bool(self.failure))
         return has_none and not self.is_private

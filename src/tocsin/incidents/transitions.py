@@ -75,6 +75,9 @@ EMPTIED_FIELD = "emptied the field"
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """Words of the timeline entry for an update, by whether it closes the incident."""
 
+MERGED_INTO = "merged it into"
+"""Words of a timeline entry whose text is the reference of another incident."""
+
 NAMELESS = "a private incident"
 """Stand-in for the reference of a private incident in text for people who may not see it."""
 

@@ -106,6 +106,7 @@ REFUSED = {
     "created_at[gte]=yesterday": ("created_at", "/created_at"),
     "created_at[date_range]=2026-03-01": ("created_at.date_range", "/created_at/date_range"),
     "custom_field[area]=api": ("custom_field.area", "/custom_field/area"),
+    "&".join(f"custom_field[{n}][is_blank]=true" for n in range(51)): ("custom_field", "/custom_field"),
     "filter_mode=any&mode[one_of]=test&status[one_of]=fixing": ("filter_mode", "/filter_mode"),
 }
 

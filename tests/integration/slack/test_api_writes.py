@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from support.bot import RunningBot
 from support.errands import declared, headline
+from support.managing import changed
 from support.readings import cards, how_many, said, settled, words
 
 from tocsin.incidents.api_keys import Scope
@@ -402,3 +403,44 @@ async def test_a_key_that_may_see_private_incidents_lets_people_see_one_and_ends
     )
     assert list(wrong) == ["/incident_id"]
     await settled(bot)
+
+
+async def test_a_key_that_is_used_again_tells_nothing_of_another_incident(
+    bot: RunningBot, ci: Client
+) -> None:
+    incident = await ci.declare()
+    other = await ci.declare(idempotency_key="2", name="keys leaked")
+    body = {"idempotency_key": "u", "incident_id": other["id"], "message": "we rolled back"}
+    await ci.ok("POST", "/v2/incident_updates", body)
+    noted = {
+        "idempotency_key": "n",
+        "incident_id": other["id"],
+        "timestamp": "2026-03-01T12:00:00Z",
+        "title": "the deploy began",
+    }
+    await ci.ok("POST", "/v2/incident_timeline_items", noted)
+    await changed(bot, await now(bot, other), "ana", visibility="private")
+    for path, asked in (("/v2/incident_updates", body), ("/v2/incident_timeline_items", noted)):
+        assert (await ci.ask("POST", path, asked)).status_code == 404
+        said = await ci.refused("POST", path, {**asked, "incident_id": incident["id"]})
+        assert said == {"/idempotency_key": "This idempotency key was used for another incident."}
+
+
+async def test_a_time_that_no_year_has_is_refused(ci: Client) -> None:
+    incident = await ci.declare()
+    for moment in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"):
+        body = {"idempotency_key": moment, "incident_id": incident["id"], "timestamp": moment, "title": "x"}
+        assert set(await ci.refused("POST", "/v2/incident_timeline_items", body)) == {"/timestamp"}
+
+
+async def test_what_was_merged_into_an_incident_that_is_private_now_does_not_name_it(
+    bot: RunningBot, ci: Client
+) -> None:
+    incident, into = await ci.declare(), await ci.declare(idempotency_key="2", name="keys leaked")
+    change = {"merged_into": into["reference"], "incident_status_id": "merged"}
+    await changed(bot, await now(bot, incident), "ana", **change)
+    path = f"/v2/incident_timeline_items?incident_id={incident['id']}"
+    assert into["reference"] in str(await ci.ok("GET", path))
+    await changed(bot, await now(bot, into), "ana", visibility="private")
+    assert into["reference"] not in str(await ci.ok("GET", path))
+    assert "a private incident" in str(await ci.ok("GET", path))

@@ -102,6 +102,16 @@ async def served_without(site: Site) -> int:
         return (await plain.page("/webhooks")).status_code
 
 
+async def test_how_many_private_incidents_there_are_is_not_told_either(tmp_path: Path) -> None:
+    async with served(tmp_path, public=True, subscriptions=ENDPOINTS) as site:
+        empty = (await site.page("/webhooks")).text
+        for number in range(60):
+            await site.backend.create(declaration(f"key {number}", visibility="private"))
+        assert (await site.page("/webhooks")).text == empty
+        for number in ("9" * 30, "9" * 5000, "x"):
+            assert (await site.client.post(f"/webhooks/{number}/hook")).status_code == 404
+
+
 async def test_send_again_is_for_our_own_page_alone(site: Site) -> None:
     first = (await site.backend.deliveries.newest(100))[-1]
     where = f"/webhooks/{first.event_id}/hook"

@@ -19,7 +19,7 @@ from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentC
 from tocsin.incidents.timestamps import TimestampRule, set_by
 from tocsin.incidents.tracker import issue_at
 from tocsin.incidents.transitions import (
-    NAMELESS,
+    MERGED_INTO,
     STATUS_VERBS,
     TIMELINE_VERBS,
     UPDATE_VERBS,
@@ -169,9 +169,7 @@ def _columns(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now
         at = (row["closed_at"] or written(now)) if closed else None
         db.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", [at, row["id"]])
     if (into := change.merged_into) is not None:
-        # A reader of this incident may be one who must not know of the private one.
-        told = db.execute("SELECT visibility FROM incidents WHERE reference = ?", [into]).fetchone()
-        yield "merged", "merged it into", NAMELESS if told == ("private",) else into
+        yield "merged", MERGED_INTO, into
 
 
 def _words(column: str, wanted: str) -> str:

@@ -34,7 +34,7 @@ from tocsin.incidents.model import (
     TimestampValue,
 )
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.transitions import PEOPLE_VERBS, TIMELINE_VERBS
+from tocsin.incidents.transitions import MERGED_INTO, NAMELESS, PEOPLE_VERBS, TIMELINE_VERBS
 
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
@@ -359,10 +359,11 @@ ORDER BY t.rank, t.id
 _TIMELINE = """
 SELECT l.id, l.idempotency_key, l.timestamp, l.verb, l.text, l.actor_slack_user_id,
     COALESCE(p.name, l.actor_name) AS actor_name, COALESCE(p.email, l.actor_email) AS actor_email,
-    given.name AS given_name
+    given.name AS given_name, other.visibility AS other_visibility
 FROM incident_timeline_items l
 LEFT JOIN people p ON p.slack_user_id = l.actor_slack_user_id
 LEFT JOIN people given ON given.slack_user_id = trim(l.text, '<@>')
+LEFT JOIN incidents other ON other.reference = l.text
 WHERE l.incident_id = ? ORDER BY l.timestamp, l.id
 """
 
@@ -426,8 +427,14 @@ def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
 
 
 def _text(row: Row) -> str:
-    """Return the entry's text; the id of a person who got a role or was invited is replaced by the name."""
+    """Return the entry's text, with the name for the id of a person who got a role or was invited.
+
+    An incident into which it was merged is named unless it is private now: a reader of this one may be one
+    who must not know of it.
+    """
     text, verb = str(row["text"]), str(row["verb"])
+    if verb == MERGED_INTO and row["other_visibility"] == "private":
+        return NAMELESS
     gave_role = verb.startswith("set ") and verb not in TIMELINE_VERBS.values()
     if not _GIVEN.fullmatch(text) or not (gave_role or verb in PEOPLE_VERBS):
         return text
