@@ -17,6 +17,7 @@ from pydantic import Field
 from tocsin.incidents.alerts import KEY_LIMIT, AlertEvent, AlertStatus, event_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FrozenModel, TeamId
+from tocsin.incidents.validation import clean_text
 
 AlertSourceKind = Literal[
     "http", "alertmanager", "grafana", "datadog", "pagerduty", "cloudwatch", "sentry", "template"
@@ -181,7 +182,7 @@ def _pagerduty(body: Body) -> Iterator[AlertEvent]:
     if not isinstance(event, dict):
         raise _wrong("event", "must be an object")
     data = _object(event.get("data"))
-    status = data.get("status")
+    status = _text(data.get("status"))
     if data.get("type") != "incident" or status not in {"triggered", "acknowledged", "resolved"}:
         return
     service, priority = _object(data.get("service")), _object(data.get("priority"))
@@ -212,7 +213,7 @@ def _cloudwatch(body: Body) -> Iterator[AlertEvent]:
         raise _wrong("Message", "must be a CloudWatch alarm, as JSON") from None
     if not isinstance(alarm, dict) or not isinstance(alarm.get("AlarmName"), str):
         raise _wrong("Message", "must be a CloudWatch alarm, with its AlarmName")
-    state = alarm.get("NewStateValue")
+    state = _text(alarm.get("NewStateValue"))
     if state not in {"ALARM", "OK"}:
         # INSUFFICIENT_DATA says nothing of the alarm.
         return
@@ -280,7 +281,8 @@ def _sentry_metric(data: Body, action: str) -> AlertEvent:
 def _sentry_event(data: Body) -> AlertEvent:
     event = data["event"]
     given = event.get("tags")
-    pairs = [pair for pair in given if isinstance(pair, list) and len(pair) == 2] if given else []
+    tags = given if isinstance(given, list) else []
+    pairs = [pair for pair in tags if isinstance(pair, list) and len(pair) == 2]
     return event_of(
         title=_text(event.get("title")),
         status="firing",
@@ -395,12 +397,12 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Return a time of RFC 3339; None for anything else, and for Go's zero time."""
+    """Return a time of RFC 3339; None for anything else, for Go's zero time, and beyond the years of UTC."""
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return at.astimezone(UTC) if at.tzinfo is not None and at.year > 1 else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo is not None and at.year > 1 else None
 
 
 def _required(body: Body, name: str, wrong: dict[str, str]) -> str:
@@ -420,4 +422,4 @@ def answer_key(body: Any, events: Sequence[AlertEvent]) -> str:
     """Return the key to answer with: the only event's, or the group's of a body with several."""
     if len(events) == 1:
         return events[0].deduplication_key
-    return events[0].group if events else _text(_object(body).get("deduplication_key"))
+    return events[0].group if events else clean_text(_text(_object(body).get("deduplication_key")))

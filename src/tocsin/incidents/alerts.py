@@ -66,6 +66,7 @@ def event_of(
     title = clean_text(title)[:TITLE_LIMIT]
     title = title if is_visible(title) else "Alert without a title"
     key = clean_text(key) or title
+    source_url = clean_text(source_url)
     kept = list((labels or {}).items())[:MOST_LABELS]
     return AlertEvent(
         title=title,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -79,11 +78,12 @@ class AlertEvents:
                 return await _subscribe(body, self._sns)
         try:
             events = read_alerts(source.kind, body, source.template)
+            key = answer_key(body, events)
         except RecursionError:
             raise Refused("The body is nested too deeply.") from None
         await self._take_in(source, events)
         message = ACCEPTED if events else NO_ALERT
-        return {"status": "success", "message": message, "deduplication_key": answer_key(body, events)}
+        return {"status": "success", "message": message, "deduplication_key": key}
 
     def _authenticate(self, request: Request) -> AlertSource:
         source = self._sources.get(request.path_params["source"])
@@ -114,7 +114,7 @@ def _token(request: Request) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return ""
     asked = request.query_params.getlist("token")
     return asked[0] if len(asked) == 1 else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d\.amazonaws\.com(\.cn)?")
 """Hosts of Amazon SNS: `sns.eu-west-1.amazonaws.com`."""
 
 CERTIFICATE = re.compile(r"/SimpleNotificationService-[A-Za-z0-9]+\.pem")
+_VISIBLE = re.compile(r"[!-~]+")
 TIMEOUT_SECONDS = 5.0
 LONGEST_ANSWER = 64_000
 MOST_CERTIFICATES = 16
@@ -64,7 +64,7 @@ class SnsMessages:
             raise Refused(
                 "This is no message of Amazon SNS.", {"Type": "Type must be that of an SNS message."}
             )
-        if not is_amazons(address) or not CERTIFICATE.fullmatch(urlsplit(address).path):
+        if not _is_certificates(address):
             raise Refused(FORGED, {"SigningCertURL": "SigningCertURL is no address of Amazon SNS."})
         signed = "".join(f"{name}\n{body[name]}\n" for name in names if body.get(name) is not None)
         certificate = await self._certificate(address)
@@ -74,7 +74,8 @@ class SnsMessages:
                 raise InvalidSignature
             signature = base64.b64decode(str(body.get("Signature")), validate=True)
             key.verify(signature, signed.encode(), padding.PKCS1v15(), _HASHES[version]())
-        except (InvalidSignature, binascii.Error, UnicodeError):
+        except (InvalidSignature, ValueError):
+            # A ValueError is a signature in other letters than those of Base64, or a lone surrogate.
             raise Refused(FORGED, {"Signature": FORGED}) from None
         if not _is_recent(body.get("Timestamp"), now):
             raise Refused(FORGED, {"Timestamp": "Timestamp is too old."})
@@ -111,13 +112,18 @@ class SnsMessages:
                     written += chunk
                     if len(written) > LONGEST_ANSWER:
                         raise Unavailable("Amazon SNS answered too much.")
+        except httpx.InvalidURL:
+            raise Refused(FORGED) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable("Amazon SNS cannot be reached.") from error
         return bytes(written)
 
 
 def is_amazons(address: str) -> bool:
-    """True for an address of Amazon SNS over HTTPS, at its usual port."""
+    """True for an address of Amazon SNS over HTTPS, at its usual port, in visible ASCII."""
+    if not _VISIBLE.fullmatch(address):
+        # `urlsplit` drops line breaks and what is around an address, and httpx refuses them.
+        return False
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -125,6 +131,15 @@ def is_amazons(address: str) -> bool:
         return False
     plain = parts.username is None and parts.password is None and port in (None, 443)
     return parts.scheme == "https" and plain and HOST.fullmatch(parts.hostname or "") is not None
+
+
+def _is_certificates(address: str) -> bool:
+    """True for an address of a certificate at Amazon SNS, with no query and no fragment."""
+    return (
+        is_amazons(address)
+        and not {"?", "#"} & set(address)
+        and CERTIFICATE.fullmatch(urlsplit(address).path) is not None
+    )
 
 
 def _is_recent(written: Any, now: datetime) -> bool:

@@ -130,9 +130,15 @@ async def test_a_subscription_is_confirmed_at_amazon_and_no_alert_comes_of_it(am
         {**message(), "SignatureVersion": "1"},
         {**message(), "SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil.example/S.pem"},
         {**message(), "SigningCertURL": f"{AMAZON}/other.pem"},
+        *({**message(), "SigningCertURL": f"{PEM}{end}"} for end in ("\n", "?a=\x01", "?", "?a=b", "#a")),
+        {**message(), "SigningCertURL": f"{PEM}é"},
+        {**message(), "SigningCertURL": f"\x00{PEM}"},
+        {**message(), "Signature": "é"},
+        {**message(), "Signature": "\ud800"},
         {**message(), "Type": "Other"},
         message(Timestamp="2020-01-01T00:00:00Z"),
         message("SubscriptionConfirmation", SubscribeURL="http://169.254.169.254/latest/meta-data"),
+        message("SubscriptionConfirmation", SubscribeURL=f"{AMAZON}/?Action=\x01"),
         message("SubscriptionConfirmation", SubscribeURL="https://s3.eu-west-1.amazonaws.com/bucket"),
     ],
 )
@@ -144,6 +150,34 @@ async def test_what_is_forged_is_refused_and_no_other_address_is_asked(
     assert answer.json()["errors"][0]["source"]["field"] in forged
     assert set(amazon.asked) <= {PEM}
     assert amazon.taken == []
+
+
+async def test_an_address_that_is_too_long_to_be_asked_is_refused(amazon: Amazon) -> None:
+    long = f"{AMAZON}/?Action={'x' * 70_000}"
+    assert (await amazon.sends(message("SubscriptionConfirmation", SubscribeURL=long))).status_code == 422
+    certificate = f"{AMAZON}/SimpleNotificationService-{'a' * 70_000}.pem"
+    assert (await amazon.sends(message(SigningCertURL=certificate))).status_code == 422
+    assert amazon.asked == [PEM]
+
+
+async def test_a_key_of_any_depth_is_echoed_or_refused() -> None:
+    async def take_in(source: AlertSource, events: Sequence[AlertEvent]) -> None:
+        assert not events
+
+    source = AlertSource(id="pagerduty", name="PagerDuty", kind="pagerduty", token=TOKEN)
+    routes = [AlertEvents([source], take_in, None, lambda: DAWN).route]
+    path = f"{path_of('pagerduty')}?token={TOKEN}"
+    there = httpx.ASGITransport(Starlette(routes=routes))
+    async with httpx.AsyncClient(transport=there, base_url="http://tocsin") as client:
+        for depth in range(700, 1000):
+            body = '{"event": {}, "deduplication_key": ' + "[" * depth + "]" * depth + "}"
+            assert (await client.post(path, content=body)).status_code in (202, 422)
+
+
+async def test_a_password_that_is_no_base64_is_a_wrong_token(amazon: Amazon) -> None:
+    headers = {"Authorization": b"Basic \xe9"}
+    answer = await amazon.tocsin.post(path_of("cloudwatch"), content="{}", headers=headers)
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -158,6 +192,11 @@ async def test_what_is_forged_is_refused_and_no_other_address_is_asked(
         ("https://evil.example#sns.eu-west-1.amazonaws.com", False),
         ("https://sns.eu-west-1.amazonaws.com.evil.example/", False),
         ("https://[::1", False),
+        (f"{PEM}\n", False),
+        (f" {PEM}", False),
+        (f"{AMAZON}/\x00", False),
+        (f"{AMAZON}/\ud800", False),
+        (f"{AMAZON}/é", False),
     ],
 )
 def test_only_amazons_own_hosts_are_amazons(address: str, is_theirs: bool) -> None:
