@@ -375,8 +375,9 @@ def change_follow_up(
     What it has already stays unchanged. Raises Refused if there is none with this id, or if it was deleted.
     """
     with db.transaction(follow_up_id):
-        if _is_applied(db, change.key):
-            return listed(db, BY_ID, follow_up_id)[0]
+        known = listed(db, BY_ID, follow_up_id)
+        if known and _is_applied(db, change.key):
+            return known[0]
         found = _there(db, follow_up_id)
         db.execute(_APPLIED, [change.key, found.incident_id, written(now)])
         said = [
