@@ -158,7 +158,6 @@ ALERTS = {
 NOT_ALERTED = {
     "workflows.alert_groups": NO_ALERTS,
     "storage.alerts": NO_ALERTS,
-    "storage.alert_intake": NO_ALERTS,
     "storage.alert_rows": NO_ALERTS,
 }
 ENDPOINTS = "only where an endpoint says 410, or after an hour; tests/integration/webhooks has these"
