@@ -93,9 +93,11 @@ class Fleet:
         workspace, who = self.slack.workspace, self.slack.person(person)
         outcome = await workspace.command(who, self.slack.channel(channel), f"/incident {text}")
         assert outcome.ok, outcome
-        # A form that was asked for earlier may come late.
+        # A form that was asked for earlier may come late, and one that is still loading cannot be sent.
         view: View = await self.until(
-            lambda: next((view for view in workspace.stack(who) if text in str(view.payload)), None)
+            lambda: next(
+                (v for v in workspace.stack(who) if text in str(v.payload) and v.payload.get("submit")), None
+            )
         )
         self.fill(person, view)
         return view

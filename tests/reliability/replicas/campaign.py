@@ -121,8 +121,9 @@ class Campaign:
         while not wish.is_done and wish.tries < TRIES:
             wish.tries += 1
             outcome = await workspace.submit(who, view.id)
-            # Where an answer was lost the form may say by now that it is declared, and has nothing to press.
-            is_answered = outcome.ok or outcome.error == "no_submit"
+            # Where an answer was lost the form may say by now that it is declared, and has nothing to press;
+            # neither has one that is still loading.
+            is_answered = outcome.ok or (outcome.error == "no_submit" and "INC-" in words(view))
             # Who declares very often is asked first.
             wish.is_done = is_answered and not asks_whether_sure(view)
             wish.answer = f"{outcome.error} {outcome.errors}"

@@ -58,6 +58,9 @@ UPDATED = frozenset({"message", "incident_status_id", "severity_id"})
 Said = tuple[str, str, str]
 """A timeline entry to be added: the suffix of its key, its verb, and the new value in words."""
 
+OF_FOLLOW_UP = "follow-up "
+"""Beginning of the keys of changes to actions and follow-ups among those of incidents."""
+
 _APPLIED = "INSERT INTO incident_changes VALUES (?, ?, ?)"
 
 
@@ -376,10 +379,11 @@ def change_follow_up(
     """
     with db.transaction(follow_up_id):
         known = listed(db, BY_ID, follow_up_id)
-        if known and _is_applied(db, change.key):
+        applied = f"{OF_FOLLOW_UP}{change.key}"
+        if known and _is_applied(db, applied):
             return known[0]
         found = _there(db, follow_up_id)
-        db.execute(_APPLIED, [change.key, found.incident_id, written(now)])
+        db.execute(_APPLIED, [applied, found.incident_id, written(now)])
         said = [
             *_assignee(db, found, change, now),
             *_words_of(db, found, change),
