@@ -16,7 +16,7 @@ from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.listing import LOOKED_AT, Among, IncidentListing
 from tocsin.incidents.model import PersonId
-from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
 
 pytestmark = pytest.mark.benchmark
 
@@ -46,6 +46,21 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
         IncidentListing(sees_private=False, severities=frozenset({"major", "minor"}), limit=20)
     ),
     "their number": lambda kept, _: kept.reader.total(IncidentListing(sees_private=True)),
+    **{
+        f"a page of {name}": lambda kept, _, group=group: kept.listed(
+            IncidentQuery(group=group, limit=20, visible_to=NOBODY)
+        )
+        for name, group in (("open ones", "open"), ("closed ones", "closed"))
+    },
+    "a page of closed ones of a severity, oldest first": lambda kept, _: kept.listed(
+        IncidentQuery(group="closed", severity_id="minor", oldest_first=True, limit=20)
+    ),
+    "a page of a type with a word": lambda kept, _: kept.listed(
+        IncidentQuery(group="closed", incident_type_id="incident", text="checkout", limit=20)
+    ),
+    "a page of closed ones of somebody's": lambda kept, _: kept.listed(
+        IncidentQuery(group="closed", person=ANA, incident_type_id="incident", visible_to=NOBODY, limit=20)
+    ),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
 

@@ -17,7 +17,7 @@ from tocsin.backends.local.listing import IncidentListing
 from tocsin.backends.local.postgresql import SEARCHABLE, SESSION, PostgresqlConnection, indexed_words
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import PersonId, TeamId
-from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
 from tocsin.storage.postgresql import postgresql_engine
 
 ANA, BEN, STRANGER = PersonId("U0000000ANA"), PersonId("U0000000BEN"), PersonId("U0STRANGER")
@@ -135,6 +135,32 @@ LISTS: dict[str, IncidentFilter] = {
 Look = Callable[[LocalBackend, int], Awaitable[Any]]
 
 
+PAGES: dict[str, IncidentQuery] = {
+    "the open ones": IncidentQuery(group="open"),
+    "the closed ones, for a stranger": IncidentQuery(group="closed", visible_to=STRANGER),
+    "the closed ones of a severity, for Ben": IncidentQuery(
+        group="closed", severity_id="major", visible_to=BEN
+    ),
+    "the oldest ones of a status": IncidentQuery(incident_status_id="fixing", oldest_first=True),
+    "those of a workspace and a type": IncidentQuery(
+        teams=frozenset([SOUTH]), incident_type_id="incident", visible_to=NOBODY
+    ),
+    "those that Ben leads": IncidentQuery(person=BEN, role_id="lead", group="open", visible_to=NOBODY),
+    "the closed ones with a word": IncidentQuery(group="closed", text="checkout", visible_to=NOBODY),
+    "the open ones with a word, of a type": IncidentQuery(
+        group="open", text="search", incident_type_id="incident", visible_to=NOBODY
+    ),
+    "the closed ones with two words, of a type": IncidentQuery(
+        group="closed", text="half checkout", incident_type_id="incident", visible_to=NOBODY
+    ),
+}
+"""Pages of the list, each walk of which has more than it looks at among a thousand already."""
+
+
+def on_a_page(wanted: IncidentQuery) -> Look:
+    return lambda backend, _: backend.listed(wanted.model_copy(update={"limit": 20}))
+
+
 def listed(wanted: IncidentFilter) -> Look:
     return lambda backend, _: backend.matching(wanted, limit=20)
 
@@ -158,6 +184,7 @@ LOOKS: dict[str, Look] = {
     "a page of the API by severity": lambda backend, n: backend.reader.page(
         IncidentListing(sees_private=True, severities=frozenset({"minor"}), after=f"{n // 2:026}", limit=3)
     ),
+    **{f"a page of {name}": on_a_page(wanted) for name, wanted in PAGES.items()},
     "by its reference": lambda backend, n: backend.find(f"INC-{n // 2}"),
     "by its id": lambda backend, n: backend.find(f"{n // 2:026}"),
     "its timeline": lambda backend, n: backend.timeline(f"{n // 2:026}"),

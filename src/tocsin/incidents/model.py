@@ -27,6 +27,9 @@ FieldKind = Literal["text", "link", "numeric", "single_select", "multi_select"]
 
 OPEN_CATEGORIES = frozenset({"triage", "live", "learning", "paused"})
 
+StatusGroup = Literal["open", "triage", "closed"]
+"""Part of a list of incidents: open ones, those in triage, and those that are over."""
+
 
 class FrozenModel(BaseModel):
     """Immutable model that ignores unknown keys."""
@@ -106,6 +109,13 @@ class Status(FrozenModel):
     def is_triage(self) -> bool:
         """True while it is being decided if there is an incident at all."""
         return self.category == "triage"
+
+    @property
+    def group(self) -> StatusGroup:
+        """Part of the list in which incidents with this status are."""
+        if self.is_triage:
+            return "triage"
+        return "open" if self.is_open else "closed"
 
 
 class IncidentType(FrozenModel):

@@ -18,11 +18,13 @@ from tocsin.incidents.model import (
     FieldValue,
     FollowUpStatus,
     FrozenModel,
+    Incident,
     Mode,
     Person,
     PersonId,
     SourceMessage,
     StartStatus,
+    StatusGroup,
     TeamId,
     Visibility,
     key_actor,
@@ -212,3 +214,40 @@ class IncidentFilter(FrozenModel):
     """Workspaces whose incidents are wanted; None for all."""
     involving: PersonId | None = None
     """Person who reported the incident, holds a role in it, or is a member of the private incident."""
+
+
+class IncidentQuery(FrozenModel):
+    """Filters, order and place of a page of the list of incidents; what is not set matches every incident."""
+
+    group: StatusGroup | None = None
+    incident_status_id: str | None = None
+    severity_id: str | None = None
+    incident_type_id: str | None = None
+    text: str = ""
+    """Words to find in the name, the summary or the reference."""
+    person: str = ""
+    """Slack id, or beginning of the name, of a person who reported it, holds a role in it or is a member."""
+    role_id: str | None = None
+    """Role that this person holds."""
+    custom_field_entries: dict[str, str] = Field(default_factory=dict)
+    """Option's id, or the whole text, by custom field."""
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    visible_to: PersonId | None = None
+    """Viewer; private incidents that they may not see are left out. None leaves out none."""
+    teams: frozenset[TeamId] | None = None
+    """Workspaces whose incidents are wanted; None for all."""
+    oldest_first: bool = False
+    after: str | None = None
+    """Cursor of the page before."""
+    limit: int = 50
+
+
+class IncidentPage(FrozenModel):
+    """Incidents of a page of the list."""
+
+    incidents: tuple[Incident, ...] = ()
+    after: str | None = None
+    """Cursor of the next page; None if this is the last one."""
+    is_cut: bool = False
+    """True if the page ended before it was full, since it had looked at as many incidents as a page may."""

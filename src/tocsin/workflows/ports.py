@@ -33,6 +33,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
+    IncidentPage,
+    IncidentQuery,
 )
 from tocsin.incidents.updates import Reminder
 
@@ -83,6 +85,9 @@ class IncidentBackend(Protocol):
     is_remote: bool
     """True if the backend may be unavailable for hours while Tocsin itself works."""
 
+    cannot_filter_by: tuple[str, ...]
+    """Fields of `IncidentQuery` for which the backend's own list has no filter."""
+
     def set_directory(self, find_person: FindPerson) -> None:
         """Set the function that looks up people in Slack; called once, before any workflow is resumed.
 
@@ -131,6 +136,13 @@ class IncidentBackend(Protocol):
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
         """Return a page of the incidents that match the filter, newest first, as `incidents` does."""
+        ...
+
+    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+        """Return a page of the list of incidents. Filters in `cannot_filter_by` are not applied.
+
+        Raises Refused, with the field `after`, for a cursor that names no place that the viewer may know.
+        """
         ...
 
     async def change(self, incident_id: str, change: IncidentChange) -> Incident:

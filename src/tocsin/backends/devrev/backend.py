@@ -19,7 +19,7 @@ from tocsin.backends.devrev.diagnostics import diagnose
 from tocsin.backends.devrev.form import block_of
 from tocsin.backends.devrev.idempotency import CreateAttempt, IdempotentCreate
 from tocsin.backends.devrev.mapping import ExtrasStore
-from tocsin.backends.devrev.queries import IncidentReader
+from tocsin.backends.devrev.queries import CANNOT_FILTER_BY, IncidentReader
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.model import (
     AlertSummary,
@@ -37,6 +37,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
+    IncidentPage,
+    IncidentQuery,
 )
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
@@ -50,6 +52,7 @@ log = structlog.get_logger()
 class DevRevBackend:
     """Incidents in DevRev. Without a `store` they can only be read."""
 
+    cannot_filter_by = CANNOT_FILTER_BY
     kept_by: Final = "DevRev"
     makes_channel = False
     is_remote = True
@@ -163,6 +166,9 @@ class DevRevBackend:
         self, wanted: IncidentFilter, *, after: str | None = None, limit: int = 50
     ) -> Sequence[Incident]:
         return await self._reader.matching(wanted, after=after, limit=limit)
+
+    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+        return await self._reader.listed(wanted)
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         """Store the channel, for which DevRev has no field, and comment where it was declared from."""

@@ -13,8 +13,8 @@ from tocsin.backends.devrev.api_models import IncidentResponse, Part, Tag
 from tocsin.backends.devrev.client import DevRevRefused, NotAllowed
 from tocsin.backends.devrev.create import number_of
 from tocsin.incidents.errors import Unavailable
-from tocsin.incidents.model import FieldOption, Incident
-from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.model import FieldOption, Incident, Status
+from tocsin.incidents.requests import IncidentFilter, IncidentPage, IncidentQuery
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 
 MOST_ON_A_PAGE: Final = 100
@@ -25,6 +25,15 @@ MOST_OPTIONS: Final = 100
 NEWEST: Final = ["created_date:desc"]
 PARTS: Final = ("product", "capability", "feature", "enhancement", "runnable", "linkable", "component")
 TAG_PAGES: Final = 10
+
+CANNOT_FILTER_BY: Final[tuple[str, ...]] = (
+    "text",
+    "person",
+    "incident_type_id",
+    "custom_field_entries",
+    "oldest_first",
+)
+"""Filters that DevRev's list does not have, or not for what Tocsin keeps of an incident."""
 
 _DON = re.compile(r"don:[\w:/.+-]{1,200}", re.ASCII)
 _REFERENCE = re.compile(r"([A-Z][A-Z0-9]{0,19})-([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
@@ -78,18 +87,46 @@ class IncidentReader:
 
     async def _asked(self, wanted: IncidentFilter) -> dict[str, Any] | None:
         """Return the filter for DevRev (Incidents, List); None if nothing can match."""
+        of_kind = None if wanted.is_open is None else (lambda status: status.is_open is wanted.is_open)
+        return await self._filter(wanted.severity_id, wanted.incident_status_id, of_kind)
+
+    async def _filter(
+        self, severity_id: str | None, status_id: str | None, of_kind: Callable[[Status], bool] | None
+    ) -> dict[str, Any] | None:
         asked: dict[str, Any] = {}
-        if wanted.severity_id is not None:
-            asked["severity"] = [number_of(wanted.severity_id, "severity_id")]
-        stages: list[str] | None = None if wanted.incident_status_id is None else [wanted.incident_status_id]
-        if wanted.is_open is not None:
+        if severity_id is not None:
+            asked["severity"] = [number_of(severity_id, "severity_id")]
+        stages: list[str] | None = None if status_id is None else [status_id]
+        if of_kind is not None:
             statuses = (await self._account.known_choices()).statuses
-            fitting = [status.id for status in statuses if status.is_open is wanted.is_open]
+            fitting = [status.id for status in statuses if of_kind(status)]
             if statuses:
                 stages = fitting if stages is None else [stage for stage in stages if stage in fitting]
         if stages is not None:
             asked["stage"] = stages
         return None if stages == [] else asked
+
+    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+        """Return a page of DevRev's list, newest first, without what the viewer may not see."""
+        group, limit = wanted.group, max(1, min(wanted.limit, MOST_ON_A_PAGE - 1))
+        of_group = None if group is None else (lambda status: status.group == group)
+        asked = await self._filter(wanted.severity_id, wanted.incident_status_id, of_group)
+        if asked is None:
+            return IncidentPage()
+        created = {"after": wanted.created_from, "before": wanted.created_before}
+        if limits := {name: at.isoformat() for name, at in created.items() if at is not None}:
+            asked["created_date"] = {"type": "range", **limits}
+
+        def fits(incident: Incident) -> bool:
+            return (
+                _fits(incident, IncidentFilter(visible_to=wanted.visible_to, teams=wanted.teams))
+                and (group is None or incident.incident_status.group == group)
+                and (wanted.created_before is None or incident.created_at < wanted.created_before)
+            )
+
+        found = await self._page(asked, fits, wanted.after, limit + 1)
+        shown = tuple(found[:limit])
+        return IncidentPage(incidents=shown, after=shown[-1].id if len(found) > limit else None)
 
     async def _page(
         self, asked: dict[str, Any], fits: Callable[[Incident], bool], after: str | None, limit: int
@@ -102,7 +139,8 @@ class IncidentReader:
             last = await self._account.fetch(after) if _DON.fullmatch(after) else None
             if last is None or last.created_date is None:
                 return []
-            asked["created_date"] = {"type": "range", "before": last.created_date.isoformat()}
+            limits = asked.get("created_date", {"type": "range"})
+            asked["created_date"] = {**limits, "before": last.created_date.isoformat()}
             seen = await self._until(asked, last)
         found: list[Incident] = []
         for _ in range(MOST_PAGES):

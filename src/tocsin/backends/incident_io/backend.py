@@ -38,6 +38,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
+    IncidentPage,
+    IncidentQuery,
 )
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
@@ -53,6 +55,7 @@ class IncidentIo:
     """incident.io creates an incident's channel by itself, some time after the incident."""
 
     is_remote = True
+    cannot_filter_by = queries.CANNOT_FILTER_BY
 
     def __init__(
         self,
@@ -146,6 +149,27 @@ class IncidentIo:
                 break
             after = page[-1].id
         return found[:limit]
+
+    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+        """Return a page of incident.io's list, without what the viewer may not see.
+
+        Such incidents are read on and on, a thousand at most; no cursor names one of them.
+        """
+        query, limit = queries.list_query_of(wanted), max(1, min(wanted.limit, queries.MOST_ON_A_PAGE))
+        found, looked, after = list[Incident](), 0, wanted.after
+        size = min(limit + 1, queries.MOST_ON_A_PAGE)
+        while len(found) <= limit and looked < MOST_LOOKED_AT:
+            page = await queries.newest(self._client, query, after=after, limit=size)
+            looked += len(page)
+            incidents = [await self._incident(answer) for answer in page]
+            found += [one for one in incidents if _may_be_listed(one, wanted)]
+            if len(page) < size:
+                break
+            after, size = page[-1].id, queries.MOST_ON_A_PAGE
+        is_cut = len(found) <= limit and looked >= MOST_LOOKED_AT
+        shown = tuple(found[:limit])
+        goes_on = shown and (is_cut or len(found) > limit)
+        return IncidentPage(incidents=shown, after=shown[-1].id if goes_on else None, is_cut=is_cut)
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         incident = await self.find(incident_id)
@@ -249,4 +273,10 @@ def _matches(incident: Incident, wanted: IncidentFilter) -> bool:
         and is_in_teams(wanted.teams, incident)
         and (wanted.involving is None or wanted.involving in incident.people)
         and (wanted.is_open is None or incident.incident_status.is_open is wanted.is_open)
+    )
+
+
+def _may_be_listed(incident: Incident, wanted: IncidentQuery) -> bool:
+    return (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident)) and is_in_teams(
+        wanted.teams, incident
     )

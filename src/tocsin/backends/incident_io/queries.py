@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tocsin.backends.incident_io.api_models import IncidentResponse, TimelineResponse, UpdateResponse
@@ -12,7 +12,7 @@ from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
-from tocsin.incidents.requests import IncidentFilter
+from tocsin.incidents.requests import IncidentFilter, IncidentQuery
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -94,6 +94,32 @@ def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
     if wanted.incident_status_id:
         query.append(("status[one_of]", wanted.incident_status_id))
     return query
+
+
+CANNOT_FILTER_BY: tuple[str, ...] = ("text", "person")
+"""Filters that the list of incident.io does not have for words and for Slack's people."""
+
+
+def list_query_of(wanted: IncidentQuery) -> list[tuple[str, str]]:
+    """Return the filters and the order of incident.io's list (Incidents V2, List)."""
+    query = []
+    if wanted.group == "triage":
+        query.append(("status_category[one_of]", "triage"))
+    elif wanted.group is not None:
+        operator = "one_of" if wanted.group == "open" else "not_in"
+        known = OPEN_CATEGORIES - ({"triage"} if wanted.group == "open" else frozenset())
+        query += [(f"status_category[{operator}]", category) for category in sorted(known)]
+    named = {
+        "status[one_of]": wanted.incident_status_id,
+        "severity[one_of]": wanted.severity_id,
+        "incident_type[one_of]": wanted.incident_type_id,
+        "created_at[gte]": wanted.created_from and written(wanted.created_from),
+        "created_at[lte]": wanted.created_before
+        and written(wanted.created_before - timedelta(milliseconds=1)),
+        **{f"custom_field[{id}][one_of]": value for id, value in wanted.custom_field_entries.items()},
+        "sort_by": "created_at_oldest_first" if wanted.oldest_first else None,
+    }
+    return query + [(name, value) for name, value in named.items() if value]
 
 
 async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:

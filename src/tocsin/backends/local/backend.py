@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.deliveries import Deliveries
+from tocsin.backends.local.list_page import read_list_page
 from tocsin.backends.local.outbox import EventBodies, Outbox
 from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written, written_after
@@ -37,6 +39,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
+    IncidentPage,
+    IncidentQuery,
 )
 from tocsin.incidents.timestamps import TimestampRule, measure
 from tocsin.incidents.webhooks import Subscription
@@ -50,6 +54,7 @@ class LocalBackend:
 
     makes_channel = False
     is_remote = False
+    cannot_filter_by: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -238,6 +243,11 @@ class LocalBackend:
             return self._read(db, query, numbers) if numbers else []
 
         return await self.database.run(work)
+
+    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+        """Return a page of 250 incidents at most, at a bounded cost whatever the filters are."""
+        limited = wanted.model_copy(update={"limit": max(1, min(wanted.limit, MOST_ON_A_PAGE))})
+        return await self.database.run(lambda db: read_list_page(db, limited, partial(self._read, db)))
 
     async def unnote(self, incident_id: str, key: str) -> None:
         def work(db: SqlConnection) -> None:

@@ -53,9 +53,14 @@ class SqlConnection(ABC):
 
     @abstractmethod
     def word_searches(
-        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+        self,
+        text: str,
+        before: int,
+        public: int | None = None,
+        people: Sequence[str] = (),
+        at_least: int = 0,
     ) -> Sequence[Query]:
-        """Return queries for the numbers below `before` of incidents that contain all the words.
+        """Return queries for the numbers from `at_least` to below `before` of incidents with all the words.
 
         They may leave out incidents that are not so visible, or in which one of these people has no part; the
         caller adds these conditions as well.
@@ -69,6 +74,13 @@ class SqlConnection(ABC):
         """Return the condition that the incident with the number in this column contains all the words.
 
         Returns None if `word_searches` looks for people as well, so that it is the better way to them.
+        """
+
+    @abstractmethod
+    def contains_words(self, text: str) -> Query:
+        """Return the condition that `incidents i` contains all the words, at the cost of one look for each.
+
+        There must be a word in the text.
         """
 
     @abstractmethod

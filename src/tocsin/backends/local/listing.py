@@ -193,7 +193,7 @@ def _filters(wanted: IncidentListing) -> tuple[str, list[Any]]:
                 conditions.append(f"i.{column} {sign} ?")
                 values.append(limit)
     parts = [_of_column("i.incident_type_id", wanted.types)]
-    parts += [_of_answers(field_id, among) for field_id, among in wanted.fields.items()]
+    parts += [of_answers(field_id, among) for field_id, among in wanted.fields.items()]
     parts += [_of_holders(role_id, among) for role_id, among in wanted.roles.items()]
     for said, given in (part for found in parts for part in found):
         conditions.append(said)
@@ -211,7 +211,8 @@ def _of_column(column: str, among: Among) -> Iterator[_Part]:
         yield f"COALESCE({column}, '') NOT IN ({marks(tuple(among.not_in))})", sorted(among.not_in)
 
 
-def _of_answers(field_id: str, among: Among) -> Iterator[_Part]:
+def of_answers(field_id: str, among: Among) -> Iterator[_Part]:
+    """Yield the conditions on the answers of `incidents i` to a custom field, with their values."""
     rows = "SELECT 1 FROM custom_field_entries e WHERE e.incident_id = i.id AND e.custom_field_id = ?"
     column = "COALESCE(e.value_option_id, e.value_text, e.value_link, e.value_numeric)"
     yield from _of_rows(rows, column, field_id, among)

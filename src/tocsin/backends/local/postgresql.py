@@ -27,6 +27,7 @@ from tocsin.backends.local.schema import (
     LISTS,
     MEMBER,
     MEMBERS,
+    PEOPLE_BY_NAME,
     TABLES,
     TASKS,
     TIMESTAMPS,
@@ -150,6 +151,7 @@ _MIGRATIONS = {
     "changes_by_keys": BY_KEYS,
     "alerts": ALERTS,
     "webhooks": WEBHOOKS,
+    "people_by_name": PEOPLE_BY_NAME,
 }
 
 
@@ -221,7 +223,12 @@ class PostgresqlConnection(SqlConnection):
         return ""
 
     def word_searches(
-        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+        self,
+        text: str,
+        before: int,
+        public: int | None = None,
+        people: Sequence[str] = (),
+        at_least: int = 0,
     ) -> Sequence[Query]:
         """Return queries over one span of numbers after the other, each a few times wider than the last.
 
@@ -233,17 +240,24 @@ class PostgresqlConnection(SqlConnection):
         below = min(before, newest + 1)
         searches = []
         for size, wider in pairwise([*BLOCKS, WIDEST]):
-            if below > 0:
+            if below > at_least:
                 newest_block = (below - 1) // size
                 last = newest_block - newest_block % (wider // size)
                 blocks = [_block(size, index) for index in range(last, newest_block + 1)]
                 wanted = [[*words, block] for words in either for block in blocks]
-                searches.append(_word_search(wanted, below))
+                searches.append(_word_search(wanted, below, at_least))
                 below = last * size
-        return [*searches, _word_search(either, below)] if below else searches
+        return [*searches, _word_search(either, below, at_least)] if below > at_least else searches
 
     def has_words(self, number: str, text: str) -> None:
         """Return None: a search for words finds a person's incidents as well."""
+
+    def contains_words(self, text: str) -> Query:
+        words = sorted(set(_words(text)))
+        # Behind OFFSET the planner looks for the incident first, and not for the words among all incidents.
+        words_of = "SELECT w.words FROM incident_words w WHERE w.number = i.number OFFSET 0"
+        found = f"SELECT 1 FROM ({words_of}) own WHERE own.words @> ? OR own.words @> ?"
+        return f"EXISTS ({found})", [_seen_as(words, public) for public in (1, 0)]
 
     def index_words(self, number: int) -> None:
         (row,) = self.query(f"{SEARCHABLE} WHERE i.number = ?", [number])
@@ -329,7 +343,7 @@ def _person(slack_user_id: str) -> str:
     return f"@{slack_user_id}"
 
 
-def _word_search(wanted: Sequence[Sequence[str]], before: int) -> Query:
+def _word_search(wanted: Sequence[Sequence[str]], before: int, at_least: int) -> Query:
     """Return the query for incidents that have all words of one of these lists."""
     either = " OR ".join(["words @> ?"] * len(wanted))
     # The words are looked up first, and then each incident: left to itself, the planner would rather walk
@@ -337,9 +351,10 @@ def _word_search(wanted: Sequence[Sequence[str]], before: int) -> Query:
     query = f"""
     WITH w AS MATERIALIZED (SELECT number FROM incident_words WHERE {either}),
     matching AS MATERIALIZED (
-        SELECT i.number FROM w JOIN incidents i ON i.number = w.number WHERE i.number < ?{{conditions}})
+        SELECT i.number FROM w JOIN incidents i ON i.number = w.number
+        WHERE i.number < ? AND i.number >= ?{{conditions}})
     SELECT number FROM matching ORDER BY number DESC"""
-    return query, [*map(list, wanted), before]
+    return query, [*map(list, wanted), before, at_least]
 
 
 # The database.

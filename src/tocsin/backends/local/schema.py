@@ -404,6 +404,16 @@ def webhooks(db: Database) -> None:
         db.execute(statement)
 
 
+PEOPLE_BY_NAME = ("CREATE INDEX people_by_name ON people (lower(name))",)
+"""Index by which a person is found by the beginning of their name."""
+
+
+@migrations()
+def people_by_name(db: Database) -> None:
+    for statement in PEOPLE_BY_NAME:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

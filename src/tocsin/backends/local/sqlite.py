@@ -87,19 +87,29 @@ class SqliteConnection(SqlConnection):
         return f" INDEXED BY {index}"
 
     def word_searches(
-        self, text: str, before: int, public: int | None = None, people: Sequence[str] = ()
+        self,
+        text: str,
+        before: int,
+        public: int | None = None,
+        people: Sequence[str] = (),
+        at_least: int = 0,
     ) -> Sequence[Query]:
         """Return the one query that is needed: FTS5 walks over the matches from the newest on."""
         query = (
             "SELECT w.rowid FROM incident_words w CROSS JOIN incidents i ON i.number = w.rowid"
-            " WHERE incident_words MATCH ? AND w.rowid < ?{conditions} ORDER BY w.rowid DESC"
+            " WHERE incident_words MATCH ? AND w.rowid < ? AND w.rowid >= ?{conditions}"
+            " ORDER BY w.rowid DESC"
         )
-        return [(query, [_match(text), before])]
+        return [(query, [_match(text), before, at_least])]
 
     def has_words(self, number: str, text: str) -> Query:
         if not WORD.search(text):
             return "TRUE", []
         return f"{number} IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)", [_match(text)]
+
+    def contains_words(self, text: str) -> Query:
+        found = "incident_words WHERE incident_words MATCH ? AND incident_words.rowid = i.number"
+        return f"EXISTS (SELECT 1 FROM {found})", [_match(text)]
 
     def index_words(self, number: int) -> None:
         """Do nothing: triggers of the file do it."""
