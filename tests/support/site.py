@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 from prometheus_client import CollectorRegistry, Counter
@@ -70,8 +71,12 @@ async def served(
     slack_url: str | None = None,
     alerts: Sequence[Alert] = (),
     subscriptions: Sequence[Subscription] = (),
+    before: Callable[[LocalBackend], Any] = lambda backend: backend,
 ) -> AsyncIterator[Site]:
-    """Pages an hour after dawn, over an empty incident file in this folder, and these alerts."""
+    """Pages an hour after dawn, over an empty incident file in this folder, and these alerts.
+
+    What `before` makes of the backend stands between it and the pages.
+    """
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
@@ -88,7 +93,7 @@ async def served(
     Counter("incidents_declared", "Incidents declared", registry=registry).inc()
     reasons: list[str] = []
     app = web_app(
-        backend=backend,
+        backend=before(backend),
         api_token=TOKEN,
         hosts=own_hosts(port, PUBLIC_URL),
         public=public,

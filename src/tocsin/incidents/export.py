@@ -348,9 +348,10 @@ def as_json(incidents: Iterable[Incident]) -> str:
     return json.dumps({"incidents": listed}, indent=2, ensure_ascii=False)
 
 
-def as_csv(incidents: Iterable[Incident]) -> str:
+def as_csv(incidents: Iterable[Incident], *, header: bool = True) -> str:
     """Return the incidents alone as CSV; the columns for timeline and follow-ups stay empty."""
-    return _table([*_cells(incident), *[""] * SUMS, *_fields(incident)] for incident in incidents)
+    rows = ([*_cells(incident), *[""] * SUMS, *_fields(incident)] for incident in incidents)
+    return _table(rows, header=header)
 
 
 def report_record(report: IncidentReport) -> dict[str, Any]:
@@ -443,14 +444,16 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
     }
 
 
-def _table(rows: Iterable[list[str]]) -> str:
-    """Render rows as CSV with a header; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
+def csv_row(cells: Iterable[str]) -> str:
+    """Render one row; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(CSV_COLUMNS)
-    for row in rows:
-        writer.writerow([_inert(cell) for cell in row])
+    csv.writer(out).writerow([_inert(cell) for cell in cells])
     return out.getvalue()
+
+
+def _table(rows: Iterable[list[str]], *, header: bool = True) -> str:
+    """Render rows as CSV, safely."""
+    return "".join([csv_row(CSV_COLUMNS) if header else "", *map(csv_row, rows)])
 
 
 def _inert(cell: str) -> str:

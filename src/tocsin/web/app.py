@@ -30,6 +30,7 @@ from tocsin.web import pages
 from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
+from tocsin.web.incident_list import IncidentList
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
@@ -87,7 +88,7 @@ def web_app(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
-            Route("/incidents", pages.require_access(pages.incidents)),
+            Route("/incidents", pages.require_access(IncidentList(pages).incidents)),
             Route("/incidents/{reference}", pages.require_access(pages.incident)),
             Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
@@ -127,6 +128,7 @@ def _templates() -> Jinja2Templates:
         moment=export.moment,
         metrics_of=metrics_of,
         duration=duration,
+        lasted=export.lasted,
         set_times=set_times,
         in_utc=pages.in_utc,
         with_links=pages.with_links,

@@ -83,31 +83,6 @@ class Pages:
 
         return enter
 
-    async def incidents(self, request: Request, viewer: Viewer) -> Response:
-        after = request.query_params.get("after") or None
-        try:
-            listed, more = await self._page(viewer, after)
-            if await self._introduced(listed):
-                listed, more = await self._page(viewer, after)
-            form = await self.backend.form()
-        except TocsinError as error:
-            return self.unavailable(request, error)
-        last = listed[-1].id if more and listed else None
-        if wants_json(request):
-            records = [as_record(incident) for incident in listed]
-            meta = {"page_size": PAGE, **({"after": last} if last else {})}
-            return self.answer(JSONResponse({"incidents": records, "pagination_meta": meta}))
-        opened = [i for i in listed if i.incident_status.is_open]
-        found = {
-            "open_ones": [i for i in opened if not i.incident_status.is_triage],
-            "in_triage": [i for i in opened if i.incident_status.is_triage],
-            "over": [i for i in listed if not i.incident_status.is_open],
-            "form": form,
-            "after": after,
-            "next_page": last,
-        }
-        return self.html(request, "incidents.html", found)
-
     async def incident(self, request: Request, viewer: Viewer) -> Response:
         try:
             wanted = viewer.filter.model_copy(update={"reference": request.path_params["reference"]})
@@ -115,7 +90,7 @@ class Pages:
             if incident is None or not viewer.may_see(incident):
                 return self.not_found(request)
             timeline = await self.backend.timeline(incident.id)
-            if await self._introduced([incident], timeline):
+            if await self.introduced([incident], timeline):
                 incident = await self.backend.find(incident.id) or incident
                 timeline = await self.backend.timeline(incident.id)
             form = await self.backend.form()
@@ -193,26 +168,13 @@ class Pages:
         found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "links": links}
         return self.html(request, "plain.html", found, status)
 
-    async def _introduced(
-        self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
-    ) -> bool:
+    async def introduced(self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()) -> bool:
         """Look up unknown names; True if more of these people have names now."""
         unknown: dict[str, list[PersonId]] = {}
         for incident in incidents:
             found = nameless([*holders(incident), *incident.members, *(entry.by for entry in timeline)])
             unknown.setdefault(incident.slack_team_id, []).extend(found)
         return any([await self.introduce(team, people) for team, people in unknown.items() if people])
-
-    async def _page(self, viewer: Viewer, after: str | None) -> tuple[list[Incident], bool]:
-        """Return the next incidents that this viewer may see, and True if more follow."""
-        seen: list[Incident] = []
-        while len(seen) <= PAGE:
-            batch = await self.backend.matching(viewer.filter, after=after, limit=PAGE + 1)
-            seen += [incident for incident in batch if viewer.may_see(incident)]
-            if len(batch) <= PAGE:
-                break
-            after = batch[-1].id
-        return seen[:PAGE], len(seen) > PAGE
 
     def html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
         """Respond with a page; a long one is sent in parts."""

@@ -103,3 +103,11 @@ async def test_nothing_hidden_is_read_for_who_may_not_see_it(tmp_path: Path) -> 
         assert (await browser.get("/incidents/INC-1")).status_code == 200
         assert (await browser.get("/incidents/INC-2")).status_code == 404
         assert "Canary" not in (await browser.get("/incidents")).text
+        for query in ("text=canary", "person=U0ANA00001&text=canary", "status_category=open"):
+            assert "7f3a" not in (await browser.get(f"/incidents?{query}")).text
+        mine = (await browser.get("/incidents?person=me")).text
+        assert "INC-1" in mine
+        assert '<a href="/incidents" aria-current="true">Mine</a>' in mine
+        stranger, _ = await street.sign_in(f"{HOME}/U0CHLOE003")
+        for query in ("", "?person=me", "?person=U0ANA00001", "?text=checkout"):
+            assert "No incident" in (await stranger.get(f"/incidents{query}")).text

@@ -85,7 +85,7 @@ async def test_incidents_in_triage_are_listed_apart_below_the_open_ones(site) ->
     await site.backend.create(declaration("live"))
     await site.backend.create(declaration("maybe", status="triage"))
     text = (await site.page("/incidents")).text
-    titles = ['<h2 id="Open">', "INC-1", '<h2 id="In-triage">', "INC-2"]
+    titles = ['<h2 id="open">', "INC-1", '<h2 id="triage">', "INC-2"]
     places = [text.index(title) for title in titles]
     assert places == sorted(places)
 
