@@ -18,7 +18,7 @@ PATH = "/incidents"
 GROUPS: Mapping[StatusGroup, str] = {"open": "Open", "triage": "Triage", "closed": "Closed"}
 """Parts of the list, in their order, with their headings."""
 
-ORDERS = {"newest": "Newest first", "oldest": "Oldest first"}
+ORDERS = {"": "Newest first", "oldest": "Oldest first"}
 ME = "me"
 CUSTOM = "custom_field."
 """Beginning of the parameter for a custom field; its id follows."""

@@ -20,7 +20,7 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
-from tocsin.incidents.requests import NOBODY, IncidentFilter
+from tocsin.incidents.requests import NOBODY, IncidentChange, IncidentFilter, IncidentQuery
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.workflows.ports import Channel, IncidentBackend
 
@@ -292,3 +292,55 @@ async def test_text_that_cannot_be_kept_is_refused_in_a_sentence(backend: Incide
     with pytest.raises(Refused, match="broken character"):
         await backend.create(declaration(name="half an emoji \ud83d"))
     assert await backend.incidents() == []
+
+
+async def test_a_page_of_the_list_has_what_its_filters_say_that_the_backend_knows(
+    backend: IncidentBackend,
+) -> None:
+    names = ("Ada", "Bee", "Cid", "Dee", "Eva", "Fay")
+    for number, name in enumerate(names):
+        await backend.create(
+            full_declaration(
+                f"key-{number}",
+                name=name,
+                summary="",
+                severity_id="minor" if number % 2 else "critical",
+                at=DAWN + timedelta(days=number),
+            )
+        )
+    made = {incident.name: incident for incident in (await backend.listed(IncidentQuery())).incidents}
+    closed = next(one.id for one in (await backend.form()).statuses if one.category == "closed")
+    for number in (1, 4):
+        change = IncidentChange(key=f"c{number}", by=ANA, at=DAWN, incident_status_id=closed)
+        await backend.change(made[names[number]].id, change)
+    severity, status = made["Ada"].severity, made["Ada"].incident_status
+    assert severity is not None
+    # DevRev sets the time itself.
+    day = made["Dee"].created_at
+    later = [number for number in range(5, -1, -1) if made[names[number]].created_at >= day]
+    earlier = [number for number in range(5, -1, -1) if number not in later]
+    queries = {
+        "open": (IncidentQuery(group="open"), [5, 3, 2, 0]),
+        "closed": (IncidentQuery(group="closed"), [4, 1]),
+        "severity": (IncidentQuery(severity_id=severity.id), [4, 2, 0]),
+        "status": (IncidentQuery(incident_status_id=status.id), [5, 3, 2, 0]),
+        "both": (IncidentQuery(group="closed", severity_id=severity.id), [4]),
+        "from": (IncidentQuery(created_from=day), later),
+        "before": (IncidentQuery(created_before=day), earlier),
+        "text": (IncidentQuery(text="cid"), [2]),
+        "person": (IncidentQuery(person="U0BEN"), [5, 4, 3, 2, 1, 0]),
+        "incident_type_id": (IncidentQuery(incident_type_id="incident"), [5, 4, 3, 2, 1, 0]),
+        "custom_field_entries": (IncidentQuery(custom_field_entries={"detected_by": "monitoring"}), []),
+        "oldest_first": (IncidentQuery(oldest_first=True), [0, 1, 2, 3, 4, 5]),
+    }
+    for name, (wanted, expected) in queries.items():
+        if name in backend.cannot_filter_by:
+            continue
+        found, after = list[str](), None
+        while len(found) <= 6:
+            page = await backend.listed(wanted.model_copy(update={"limit": 2, "after": after}))
+            found += [incident.name for incident in page.incidents]
+            after = page.after
+            if after is None:
+                break
+        assert (name, found) == (name, [names[number] for number in expected])

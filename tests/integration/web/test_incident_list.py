@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -15,12 +16,17 @@ from urllib.parse import parse_qs, quote_plus
 import httpx
 import pytest
 import pytest_asyncio
-from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
+from support.declarations import ANA, BEN, DAWN, Ticking, declaration, full_declaration
+from support.incident_io.account import Account
+from support.incident_io.server import running_incident_io
 from support.site import Site, served
 
+from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import ChannelId, FieldOption, FieldValue, Person, PersonId
 from tocsin.incidents.requests import IncidentChange, IncidentPage, IncidentQuery
+from tocsin.storage.database import Database
+from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import Channel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -311,3 +317,28 @@ async def test_a_file_says_in_its_last_line_that_it_is_not_complete(tmp_path: Pa
         assert lines[-1] == f'"{said}"'
         refused = await site.page("/incidents?format=csv")
         assert (refused.status_code, "The incident file is closed." in refused.text) == (503, True)
+
+
+async def test_over_incident_io_the_page_says_which_filters_its_list_does_not_have(tmp_path: Path) -> None:
+    account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
+    with closing(Database(f"sqlite:///{tmp_path / 'journal.db'}")) as memory:
+        async with running_incident_io(account) as server:
+            store = SqlKeyValueStore(memory)
+            backend = IncidentIo(server.url, account.key, store=store, clock=Ticking())
+            async with served(tmp_path, public=True, before=lambda local: backend) as site:
+                await backend.create(full_declaration())
+                await backend.create(declaration("hidden", name="Canary breach", visibility="private"))
+                severity = next(one.id for one in (await backend.form()).severities if one.name == "Critical")
+                page = await site.page("/incidents?severity=critical&text=canary&person=ana")
+                assert shown(page) == ["INC-1"]
+                assert active(page) == {"Severity: Critical": "/incidents"}
+                assert sentences(page) == [
+                    "incident.io cannot filter by words.",
+                    "incident.io cannot filter by a person.",
+                ]
+                assert "incident.io cannot filter by words or a person." in page.text
+                assert not re.search(r'name="(text|person|role)"', page.text)
+                assert f'<option value="{severity}" selected>' in page.text
+                saved = (await site.page(f"/incidents?severity={severity}&format=csv")).text
+                assert [row["reference"] for row in csv.DictReader(io.StringIO(saved))] == ["INC-1"]
+            await backend.close()

@@ -27,6 +27,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 LONG = "Averylongwordwithoutanybreak" * 7
 
 
+FILTERED = "/incidents?status=bogus&severity=critical&person=ben&role=lead&created_from=2026-01-01"
+
+
 async def filled(site: Site) -> None:
     backend = site.backend
     await backend.remember_people([ANA, BEN])
@@ -48,7 +51,7 @@ async def test_every_page_fits_and_has_nothing_for_axe_to_find(
 ) -> None:
     await filled(site)
     async with opened(chromium, site.url, width=width) as screen:
-        for path in ("/incidents", "/incidents/INC-3"):
+        for path in ("/incidents", FILTERED, "/incidents/INC-3"):
             await screen.page.goto(site.url + path)
             assert await axe_findings(screen.page, path, any_impact=True) == []
             assert await overflow(screen) <= 0
@@ -73,6 +76,31 @@ async def test_a_person_goes_from_the_list_to_an_incident_and_back_with_the_keyb
         assert await door.get_attribute("href") == "https://northwind.slack.com/archives/C0INC"
         await page.get_by_role("link", name="Incidents", exact=True).click()
         await page.wait_for_url("**/incidents")
+
+
+async def test_a_person_filters_the_list_and_takes_a_filter_away_with_the_keyboard(
+    site: Site, chromium: Browser
+) -> None:
+    await filled(site)
+    async with opened(chromium, site.url, width=400) as screen:
+        page = screen.page
+        await page.goto(f"{site.url}/incidents")
+        await page.get_by_role("searchbox", name="Words").focus()
+        for key in ("Tab", "Tab", "c", "Tab", "Tab", "Enter", "Tab", "Tab"):
+            await page.keyboard.press(key)
+        assert await page.get_by_label("Affected area").evaluate("field => field === document.activeElement")
+        await page.get_by_role("button", name="Show").press("Enter")
+        await page.wait_for_url("**/incidents?severity=critical")
+        rows = page.get_by_role("row").filter(has=page.get_by_role("rowheader"))
+        assert await rows.count() == 1
+        assert await page.get_by_role("combobox", name="Severity").input_value() == "critical"
+        link = page.get_by_role("link", name="Remove the filter Severity: Critical")
+        await link.press("Enter")
+        await page.wait_for_url("**/incidents")
+        assert await rows.count() == 3
+        async with page.expect_download() as saving:
+            await page.get_by_role("link", name="Save as CSV").press("Enter")
+        assert (await saving.value).suggested_filename == "incidents.csv"
 
 
 async def test_the_policy_lets_our_style_through_and_no_script(site: Site, chromium: Browser) -> None:

@@ -119,7 +119,7 @@ async def test_megabytes_in_a_row_are_shown_too(edited: Any, megabytes: int) -> 
 
 
 async def _shown_everywhere(backend: LocalBackend, client: httpx.AsyncClient) -> None:
-    for address in ("/incidents", "/incidents/1", "/incidents/2"):
+    for address in ("/incidents", "/incidents?format=csv", "/incidents/1", "/incidents/2"):
         for accept in ("text/html", "application/json"):
             shown = await client.get(address, headers={"accept": accept})
             assert shown.status_code == 200, (address, accept, shown.status_code)

@@ -20,6 +20,7 @@ import httpx
 from support.bot import RunningBot
 from support.managing import verbs
 
+from reliability.secrecy.looked import FILTERED
 from tocsin.incidents.model import ChannelId, Person, PersonId, TeamId, TimelineEntry
 from tocsin.incidents.requests import Declaration, FollowUpRequest, IncidentChange, IncidentFilter
 from tocsin.workflows.change import ChangeCommand
@@ -209,7 +210,7 @@ class Canaries:
         self._heard(None, answer.text, "page")
 
     async def _read_pages(self) -> None:
-        path = self.rng.choice(["/incidents", "/metrics", "/readyz"])
+        path = self.rng.choice(["/incidents", *FILTERED, "/metrics", "/readyz"])
         self._heard(None, (await self._http.get(path)).text, path)
 
     # what is a leak

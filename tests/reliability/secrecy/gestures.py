@@ -18,7 +18,7 @@ from support.errands import until
 from support.patience import LIMIT
 
 from reliability.secrecy.kept import Kept
-from reliability.secrecy.looked import ANYBODY, Looked
+from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.troubles import FAULTY, LATE, STALE, TROUBLED
 from slack_emulator.faults import Fault
 from slack_emulator.models import Channel, Json, Message, Outcome, Person, Refused, View
@@ -428,7 +428,8 @@ class People:
             self.looked.shown([look.shown, look.error], "details", self._id(who))
 
     async def _read_pages(self, who: str) -> None:
-        path = self.rng.choice([f"/incidents/{self._one().reference}", "/incidents", "/metrics", "/readyz"])
+        paths = [f"/incidents/{self._one().reference}", "/incidents", *FILTERED, "/metrics", "/readyz"]
+        path = self.rng.choice(paths)
         asked = self.looked.now()
         # It is read at some moment between these two.
         self.looked.shown((await self._http.get(path)).text, "page", ANYBODY, since=asked)

@@ -15,6 +15,12 @@ from reliability.secrecy.kept import Kept, Register
 from slack_emulator.models import Channel, Message, Request, StoredFile, View
 
 ANYBODY = ""
+FILTERED = (
+    "/incidents?status_category=closed&sort=oldest",
+    "/incidents?severity=major&person=U0ANA00001",
+    "/incidents?format=csv",
+)
+"""Pages of the list with filters."""
 GIVEN_BACK = "You had typed:"
 
 

@@ -25,7 +25,7 @@ from support.webhooks import Receiver, configured, running_receiver
 
 from reliability.secrecy.gestures import PEOPLE, People
 from reliability.secrecy.kept import Overheard, Register
-from reliability.secrecy.looked import ANYBODY, Looked
+from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
@@ -221,5 +221,5 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
 
 
 def _pages(register: Register) -> Iterator[str]:
-    yield "/incidents"
+    yield from ("/incidents", *FILTERED)
     yield from (f"/incidents/{kept.reference}" for kept in register.kept if kept.reference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -111,12 +112,15 @@ def showing(version: int) -> Endpoint:
 
 FILTERS = (
     *("page_size", "after", "sort_by", "status_category[one_of]", "status_category[not_in]"),
-    *("severity[one_of]", "status[one_of]", "mode[one_of]", "created_at[gte]"),
+    *("severity[one_of]", "status[one_of]", "incident_type[one_of]", "mode[one_of]"),
+    *("created_at[gte]", "created_at[lte]"),
 )
+_FIELD = re.compile(r"custom_field\[(\w+)\]\[one_of\]")
 
 
 async def list_incidents(request: Request) -> Response:
-    no = unknown_query(request, *FILTERS)
+    fields = {name: match[1] for name in request.query_params if (match := _FIELD.fullmatch(name))}
+    no = unknown_query(request, *FILTERS, *fields)
     if no is not None:
         return no
     asked = request.query_params
@@ -129,11 +133,26 @@ async def list_incidents(request: Request) -> Response:
             found = [i for i in found if i["incident_status"][key] not in unwanted]
     if severities := asked.getlist("severity[one_of]"):
         found = [i for i in found if i.get("severity", {}).get("id") in severities]
-    if since := asked.get("created_at[gte]"):
-        found = [i for i in found if i["created_at"] >= since.replace("+00:00", "Z")]
+    if types := asked.getlist("incident_type[one_of]"):
+        found = [i for i in found if (i.get("incident_type") or {}).get("id") in types]
+    for name, field_id in fields.items():
+        found = [i for i in found if _answers(i, field_id) & set(asked.getlist(name))]
+    since, until = asked.get("created_at[gte]", ""), asked.get("created_at[lte]", "9999")
+    found = [i for i in found if _moment(since) <= _moment(i["created_at"]) <= _moment(until)]
     if asked.get("sort_by") != "created_at_oldest_first":
         found = found[::-1]
     return page(request, "incidents", found)
+
+
+def _moment(at: str) -> str:
+    """A time to the millisecond, however it is written."""
+    plain = at.removesuffix("Z").removesuffix("+00:00")
+    return plain if "." in plain or "T" not in plain else f"{plain}.000"
+
+
+def _answers(incident: Json, field_id: str) -> set[str]:
+    entries = [e for e in incident["custom_field_entries"] if e["custom_field"]["id"] == field_id]
+    return {v["value_option"]["id"] for e in entries for v in e["values"] if v.get("value_option")}
 
 
 async def edit_incident(request: Request) -> Response:
