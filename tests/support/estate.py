@@ -107,7 +107,7 @@ class Lobby:
     async def sign_in(self, who: str, path: str = "/incidents") -> tuple[httpx.AsyncClient, httpx.Response]:
         """Somebody presses *Sign in with Slack*: their browser, and where the way back leads."""
         browser = self.browser()
-        begun = await browser.get(f"{path}?sign-in")
+        begun = await browser.get(f"{path}{'&' if '?' in path else '?'}sign-in")
         assert begun.status_code == 303, begun.text
         return browser, await self.agree(browser, begun.headers["location"], who)
 

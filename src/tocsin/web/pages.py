@@ -47,6 +47,23 @@ class Link:
 INTO_SLACK = Link("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 
+LONGEST_QUERY = 1_000
+"""Characters of a query that outlast a sign-in: they travel in a cookie."""
+
+
+def _address(request: Request) -> str:
+    """Return the path and the query of a page, without what asks for the sign-in."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != SIGN_IN]
+    query = urlencode(kept)
+    return f"{request.url.path}?{query}" if kept and len(query) <= LONGEST_QUERY else request.url.path
+
+
+def _into_slack(request: Request) -> Link:
+    """Return the link into Slack and back to the same page with its query."""
+    query = _address(request).partition("?")[2]
+    return Link(INTO_SLACK.text, f"?{query}&{SIGN_IN}", slack=True) if query else INTO_SLACK
+
+
 async def _no_alerts(incident_id: str) -> Sequence[Alert]:
     return ()
 
@@ -74,7 +91,7 @@ class Pages:
 
         async def enter(request: Request) -> Response:
             if self.sign_in is not None and SIGN_IN in request.query_params:
-                return self.sign_in.redirect(request.url.path)
+                return self.sign_in.redirect(_address(request))
             try:
                 viewer = await self.access.viewer(request)
             except TocsinError as error:
@@ -128,7 +145,11 @@ class Pages:
         links: list[Link] = []
         heading = None
         if self.sign_in is not None and not wants_json(request):
-            words, links, heading = "Incidents are for members of the workspace.", [INTO_SLACK], "Sign in"
+            words, links, heading = (
+                "Incidents are for members of the workspace.",
+                [_into_slack(request)],
+                "Sign in",
+            )
         answer = self.plain(request, 401, "authentication_error", words, links, heading)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer

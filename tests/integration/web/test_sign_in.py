@@ -77,6 +77,17 @@ async def test_a_member_signs_in_and_comes_back_to_the_page_they_wanted(street: 
 
 
 @shared
+async def test_a_filtered_list_is_still_filtered_after_signing_in(street: Lobby) -> None:
+    wanted = "/incidents?severity=critical&text=a%26b%3D%2F%2Fc"
+    asked = await street.browser().get(wanted)
+    assert 'href="?severity=critical&amp;text=a%26b%3D%2F%2Fc&amp;sign-in"' in asked.text
+    _, back = await street.sign_in(CHLOE, wanted)
+    assert (back.status_code, back.headers["location"]) == (303, wanted)
+    _, back = await street.sign_in(CHLOE, f"/incidents?text={'x' * 4000}")
+    assert back.headers["location"] == "/incidents"
+
+
+@shared
 async def test_members_of_every_workspace_that_is_served_may_read(street: Lobby) -> None:
     await street.bot.backend.create(declaration())
     browser, _ = await street.sign_in(AWAY_ADMIN)
