@@ -137,15 +137,30 @@ class Register:
         return kept
 
 
-class Overheard:
+class Between:
+    """A backend with another behind it, and of the same class: the API is served over the local one alone."""
+
+    def __init__(self, behind: Any) -> None:
+        self._behind = behind
+
+    @property
+    def __class__(self) -> type[Any]:
+        behind: type[Any] = self._behind.__class__
+        return behind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+
+class Overheard(Between):
     """A backend, and whoever keeps a register hears of each incident that it answers with."""
 
     def __init__(self, behind: Any, register: Register) -> None:
-        self._behind = behind
+        super().__init__(behind)
         self._register = register
 
     def __getattr__(self, name: str) -> Any:
-        asked = getattr(self._behind, name)
+        asked = super().__getattr__(name)
         if name not in {"create", "find", "incidents", "set_channel", "change", "matching"}:
             return asked
 
