@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin import __version__
 from tocsin.alert_tables import examine_sources
 from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
@@ -55,6 +57,8 @@ class Check:
 
 async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     """Run all checks one after the other; no result contains a secret."""
+    python = f"Python {platform.python_version()}, {platform.system()}"
+    yield Check("Tocsin", True, f"version {__version__}, {python}.")
     try:
         settings = read_settings()
     except ConfigurationError as error:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from tocsin import logs
+from tocsin import __version__, logs
 from tocsin.cli.incidents import incidents_cli
 from tocsin.cli.keys import keys_cli
 from tocsin.cli.reading import FAILED, MISUSED
@@ -25,7 +25,6 @@ __all__ = ["FAILED", "MISUSED", "cli", "main"]
 # Commands import their parts when they run, so that help and usage errors appear at once.
 
 cli = typer.Typer(
-    help="Tocsin opens and manages incidents in Slack. `tocsin docs` prints the manual.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,6 +47,22 @@ def main() -> None:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(MISUSED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Tocsin opens and manages incidents in Slack. `tocsin docs` prints the manual."""
 
 
 @cli.command()
