@@ -39,6 +39,11 @@ def read_page(name: str) -> str:
     return (files("tocsin") / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
+def read_example() -> str:
+    """The example of the configuration file, in TOML, with every table and key."""
+    return (files("tocsin") / "docs" / "tocsin.example.toml").read_text(encoding="utf-8")
+
+
 def reader_of(text: str) -> str:
     """The line below the page's title, which says for whom the page is."""
     return text.splitlines()[2]

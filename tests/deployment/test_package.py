@@ -154,7 +154,7 @@ print(json.dumps([tocsin.__file__, said]))
 def test_every_command_that_reads_a_file_of_the_package_works_from_the_wheel(
     installed: Path, tmp_path: Path
 ) -> None:
-    asked = ["--version", "docs", "docs use", "manifest", "incidents list"]
+    asked = ["--version", "docs", "docs use", "manifest", "config --example", "incidents list"]
     ended = subprocess.run(
         [sys.executable, "-c", COMMANDS, *asked],
         cwd=tmp_path,
@@ -167,6 +167,7 @@ def test_every_command_that_reads_a_file_of_the_package_works_from_the_wheel(
     assert {line: code for line, (code, _, _) in said.items()} == dict.fromkeys(asked, 0)
     assert said["manifest"][1] == (ROOT / "app_manifest.yml").read_text()
     assert said["docs use"][1] == (ROOT / "src/tocsin/docs/use.md").read_text()
+    assert said["config --example"][1] == (ROOT / "manifests/tocsin.example.toml").read_text()
     assert said["incidents list"][2] == "No incidents yet.\n"
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -156,6 +157,35 @@ def manifest(
     tracker = issues.host if issues is not None else None
     declared = routes.manifest(http, name=name, org=org, steps=steps, pages=pages, tracker=tracker)
     print(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=100), end="")
+
+
+@cli.command()
+def config(
+    file: Annotated[Path | None, typer.Argument(help="The file to check; TOCSIN_CONFIG if left out.")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print one with every table and key.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say what is wrong in the file.")] = False,
+) -> None:
+    """Print an example of the configuration file, or check yours: a line for each error."""
+    if example == check:
+        raise typer.BadParameter("choose one of --example and --check")
+    if check:
+        _check_config(file)
+        return
+    from tocsin import manual
+
+    print(manual.read_example(), end="")
+
+
+def _check_config(file: Path | None) -> None:
+    """Raise ConfigurationError with a line for each problem of the file."""
+    from tocsin.data_dir import config_problems
+
+    settings = read_settings(tocsin_config=file)
+    if settings.tocsin_config is None:
+        raise ConfigurationError("TOCSIN_CONFIG is not set: name the file, as in tocsin config --check FILE.")
+    if problems := config_problems(settings):
+        raise ConfigurationError("\n".join(problems))
+    print(f"{settings.tocsin_config} is valid.")
 
 
 @cli.command()
