@@ -23,7 +23,7 @@ PAGES = (
         "incident_io",
         "devrev",
     ),
-    *("operate", "files", "replicas", "proven", "build"),
+    *("operate", "files", "replicas", "upgrading", "changelog", "proven", "build"),
 )
 """In the order of a reader who begins with Tocsin and ends by changing it."""
 
