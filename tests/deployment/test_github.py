@@ -60,18 +60,18 @@ def test_ci_runs_what_everybody_runs_on_every_python_that_may_install_it() -> No
     assert built_with == pythons()[-1]
 
 
-def test_each_action_is_of_one_major_version_and_each_local_workflow_exists() -> None:
-    versions = defaultdict[str, set[str]](set)
-    used = [step["uses"] for step in steps() if "uses" in step]
-    for uses in [*used, *(job["uses"] for _, job in jobs() if "uses" in job)]:
-        if uses.startswith("./"):
-            assert (ROOT / uses).is_file(), uses
-        else:
-            name, _, version = uses.partition("@")
-            assert re.fullmatch(r"v\d+", version), uses
-            versions[name].add(version)
-    assert versions
-    assert all(len(found) == 1 for found in versions.values()), versions
+def test_each_action_is_pinned_to_one_commit_with_its_version_and_each_local_workflow_exists() -> None:
+    pins = defaultdict[str, set[str]](set)
+    for path in FOLDER.glob("workflows/*.yml"):
+        for uses in re.findall(r"^ +(?:- )?uses: (.+)$", path.read_text(), re.MULTILINE):
+            if uses.startswith("./"):
+                assert (ROOT / uses).is_file(), uses
+            else:
+                name, _, pin = uses.partition("@")
+                assert re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", pin), uses
+                pins[name].add(pin)
+    assert len(pins) >= 5
+    assert all(len(found) == 1 for found in pins.values()), pins
 
 
 def test_each_job_may_do_little_and_ends_in_time() -> None:
