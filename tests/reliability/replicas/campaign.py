@@ -173,6 +173,8 @@ class Campaign:
             # Who declares very often is asked first.
             wish.is_done = is_answered and not asks_whether_sure(view)
             wish.answer = f"{outcome.error} {outcome.errors}"
+            if outcome.errors:
+                await asyncio.sleep(AGAIN_SECONDS)
             if outcome.error == "view_not_found":
                 # A form that was asked for twice has come late, in the place of this one.
                 view = await self._form(name, wish)
