@@ -132,7 +132,8 @@ class _Telling:
             return "wrote an update:", text
         if verb in STATUS_VERBS:
             return self._status(text, accepted=verb == Verb.ACCEPT.timeline)
-        if verb == "declared" and entry.key in {"", "declared"}:
+        if entry.key == "declared":
+            # A hosted backend tells the declaration with the severity of now, and without this key.
             self._held[Verb.SEVERITY.timeline] = self._first_severity(text)
         if verb in PEOPLE_VERBS and text:
             return (f"took {text} out", "") if verb == Verb.REMOVE.timeline else (verb, text)

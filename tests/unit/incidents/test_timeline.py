@@ -44,7 +44,13 @@ FORM = Form(
 def told(*stored: tuple[str, str], form: Form | None = FORM, **now: Any) -> list[str]:
     """The sentences of a timeline of Ana's, an entry a minute, under the name *Checkout is slow*."""
     entries = [
-        TimelineEntry(at=DAWN + timedelta(minutes=minute), by=ANA, verb=verb, text=text)
+        TimelineEntry(
+            at=DAWN + timedelta(minutes=minute),
+            by=ANA,
+            verb=verb,
+            text=text,
+            key="declared" if verb == "declared" else "",
+        )
         for minute, (verb, text) in enumerate(stored)
     ]
     return [item.sentence.removeprefix("Ana Torres ") for item in items_of(incident(**now), entries, form)]
