@@ -168,7 +168,7 @@ ROLE = {"incident_role_assignments": {"lead": None}}
         ({"severity": None}, {}, {"name": "x"}, ""),
         (leads(None), leads(ANA), ROLE, "took the role Incident Lead"),
         (leads(ANA), leads(None), ROLE, "gave up the role Incident Lead"),
-        (leads(ANA), leads(BEN), ROLE, "gave Ben Okafor the role Incident Lead"),
+        (leads(ANA), leads(BEN), ROLE, "gave Ben Okafor the role Incident Lead (was Ana Torres)"),
         (leads(BEN), leads(None), ROLE, "took Ben Okafor out of the role Incident Lead"),
         ({}, {"name": "Slow"}, {"name": "x"}, "renamed it to Slow (was Checkout is slow)"),
         ({}, {"visibility": "private"}, {"visibility": "private"}, "made it private"),
