@@ -243,8 +243,8 @@ class IncidentQuery(FrozenModel):
     limit: int = 50
 
 
-class IncidentPage(FrozenModel):
-    """Incidents of a page of the list."""
+class ListedIncidents(FrozenModel):
+    """Incidents of a page of the list, and the place of the next one."""
 
     incidents: tuple[Incident, ...] = ()
     after: str | None = None

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.incidents.export import as_csv, as_record, csv_row
 from tocsin.incidents.model import Incident, StatusGroup
-from tocsin.incidents.requests import IncidentPage
+from tocsin.incidents.requests import ListedIncidents
 from tocsin.web import list_filters
 from tocsin.web.auth import Viewer
 from tocsin.web.list_filters import AFTER, CATEGORY, GROUPS, ME, PERSON, ListFilters, read_filters
@@ -40,7 +40,7 @@ class Section:
 
 
 @dataclass
-class Listed:
+class PageOfList:
     """Contents of one page of the list."""
 
     sections: list[Section] = field(default_factory=list)
@@ -101,18 +101,18 @@ class IncidentList:
         }
         return self.pages.html(request, "incidents.html", found)
 
-    async def _listed(self, viewer: Viewer, filters: ListFilters, after: str | None) -> Listed:
+    async def _listed(self, viewer: Viewer, filters: ListFilters, after: str | None) -> PageOfList:
         listed = await self._parts(viewer, filters, after)
         if await self.pages.introduced(listed.incidents):
             listed = await self._parts(viewer, filters, after)
         return listed
 
-    async def _parts(self, viewer: Viewer, filters: ListFilters, after: str | None) -> Listed:
+    async def _parts(self, viewer: Viewer, filters: ListFilters, after: str | None) -> PageOfList:
         """Fill a page with one part of the list after the other.
 
         Raises Refused, with the field `after`, for a place that is none.
         """
-        groups, listed, place, last = _groups(filters, after), Listed(), None, None
+        groups, listed, place, last = _groups(filters, after), PageOfList(), None, None
         if after is not None:
             place = after.partition(".")[2]
         room = PAGE
@@ -143,7 +143,7 @@ class IncidentList:
         group: StatusGroup | None,
         after: str | None,
         limit: int,
-    ) -> IncidentPage:
+    ) -> ListedIncidents:
         """Return the next incidents that this viewer may see. Raises TocsinError."""
         wanted = filters.incident_query(viewer, group=group, after=after, limit=limit)
         page = await self.pages.backend.listed(wanted)
@@ -153,7 +153,7 @@ class IncidentList:
     async def _json(self, viewer: Viewer, filters: ListFilters, after: str | None) -> Response:
         """Respond with the newest incidents of all parts, as incident.io lists them."""
         group = filters.query.get("group")
-        page = IncidentPage()
+        page = ListedIncidents()
         try:
             page = await self._page(viewer, filters, group=group, after=after, limit=PAGE)
             if await self.pages.introduced(page.incidents):

@@ -33,8 +33,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
-    IncidentPage,
     IncidentQuery,
+    ListedIncidents,
 )
 from tocsin.incidents.updates import Reminder
 
@@ -138,7 +138,7 @@ class IncidentBackend(Protocol):
         """Return a page of the incidents that match the filter, newest first, as `incidents` does."""
         ...
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         """Return a page of the list of incidents. Filters in `cannot_filter_by` are not applied.
 
         Raises Refused, with the field `after`, for a cursor that names no place that the viewer may know.

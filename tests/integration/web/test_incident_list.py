@@ -24,7 +24,7 @@ from support.site import Site, served
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
 from tocsin.incidents.model import ChannelId, FieldOption, FieldValue, Person, PersonId
-from tocsin.incidents.requests import IncidentChange, IncidentPage, IncidentQuery
+from tocsin.incidents.requests import IncidentChange, IncidentQuery, ListedIncidents
 from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
 from tocsin.workflows.ports import Channel
@@ -80,7 +80,7 @@ def shown(page: httpx.Response) -> list[str]:
 
 
 def sentences(page: httpx.Response) -> list[str]:
-    notes = page.text.partition('<div class="notes" role="status">')[2].partition("</div>")[0]
+    notes = page.text.partition('<div class="said" role="status">')[2].partition("</div>")[0]
     return [unescape(note) for note in re.findall(r"<p>(.*?)</p>", notes)]
 
 
@@ -295,7 +295,7 @@ class Ending:
     def __init__(self, behind: LocalBackend) -> None:
         self._behind = behind
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         page = await self._behind.listed(wanted)
         if page.after is not None:
             await self._behind.close()

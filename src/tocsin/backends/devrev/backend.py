@@ -37,8 +37,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
-    IncidentPage,
     IncidentQuery,
+    ListedIncidents,
 )
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
 
@@ -167,7 +167,7 @@ class DevRevBackend:
     ) -> Sequence[Incident]:
         return await self._reader.matching(wanted, after=after, limit=limit)
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         return await self._reader.listed(wanted)
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:

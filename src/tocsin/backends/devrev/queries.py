@@ -14,7 +14,7 @@ from tocsin.backends.devrev.client import DevRevRefused, NotAllowed
 from tocsin.backends.devrev.create import number_of
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.model import FieldOption, Incident, Status
-from tocsin.incidents.requests import IncidentFilter, IncidentPage, IncidentQuery
+from tocsin.incidents.requests import IncidentFilter, IncidentQuery, ListedIncidents
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 
 MOST_ON_A_PAGE: Final = 100
@@ -106,13 +106,13 @@ class IncidentReader:
             asked["stage"] = stages
         return None if stages == [] else asked
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         """Return a page of DevRev's list, newest first, without what the viewer may not see."""
         group, limit = wanted.group, max(1, min(wanted.limit, MOST_ON_A_PAGE - 1))
         of_group = None if group is None else (lambda status: status.group == group)
         asked = await self._filter(wanted.severity_id, wanted.incident_status_id, of_group)
         if asked is None:
-            return IncidentPage()
+            return ListedIncidents()
         created = {"after": wanted.created_from, "before": wanted.created_before}
         if limits := {name: at.isoformat() for name, at in created.items() if at is not None}:
             asked["created_date"] = {"type": "range", **limits}
@@ -126,7 +126,7 @@ class IncidentReader:
 
         found = await self._page(asked, fits, wanted.after, limit + 1)
         shown = tuple(found[:limit])
-        return IncidentPage(incidents=shown, after=shown[-1].id if len(found) > limit else None)
+        return ListedIncidents(incidents=shown, after=shown[-1].id if len(found) > limit else None)
 
     async def _page(
         self, asked: dict[str, Any], fits: Callable[[Incident], bool], after: str | None, limit: int

@@ -38,8 +38,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
-    IncidentPage,
     IncidentQuery,
+    ListedIncidents,
 )
 from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPerson, KeyValueStore
@@ -150,7 +150,7 @@ class IncidentIo:
             after = page[-1].id
         return found[:limit]
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         """Return a page of incident.io's list, without what the viewer may not see.
 
         Such incidents are read on and on, a thousand at most; no cursor names one of them.
@@ -169,7 +169,7 @@ class IncidentIo:
         is_cut = len(found) <= limit and looked >= MOST_LOOKED_AT
         shown = tuple(found[:limit])
         goes_on = shown and (is_cut or len(found) > limit)
-        return IncidentPage(incidents=shown, after=shown[-1].id if goes_on else None, is_cut=is_cut)
+        return ListedIncidents(incidents=shown, after=shown[-1].id if goes_on else None, is_cut=is_cut)
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         incident = await self.find(incident_id)
@@ -181,7 +181,7 @@ class IncidentIo:
             at=incident.created_at, by=by, verb="declared", text=f"{incident.name}{severity}"
         )
         try:
-            return [first, *await queries.happened(self._client, incident.id)]
+            return [first, *await queries.happened(self._client, incident.id, incident.created_at)]
         except ApiError as rejected:
             raise Refused(str(rejected)) from rejected
 

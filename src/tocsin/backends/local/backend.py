@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.backends.local import attachments, changes, create, queries
+from tocsin.backends.local import attachments, changes, create, queries, updates
 from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
@@ -39,8 +39,8 @@ from tocsin.incidents.requests import (
     FollowUpRequest,
     IncidentChange,
     IncidentFilter,
-    IncidentPage,
     IncidentQuery,
+    ListedIncidents,
 )
 from tocsin.incidents.timestamps import TimestampRule, measure
 from tocsin.incidents.webhooks import Subscription
@@ -244,7 +244,7 @@ class LocalBackend:
 
         return await self.database.run(work)
 
-    async def listed(self, wanted: IncidentQuery) -> IncidentPage:
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
         """Return a page of 250 incidents at most, at a bounded cost whatever the filters are."""
         limited = wanted.model_copy(update={"limit": max(1, min(wanted.limit, MOST_ON_A_PAGE))})
         return await self.database.run(lambda db: read_list_page(db, limited, partial(self._read, db)))
@@ -281,6 +281,10 @@ class LocalBackend:
         query = changes.OF_INCIDENT
         found = await self.database.run(lambda db: changes.listed(db, query, incident_id))
         return [one for one in found if one.status != changes.DELETED]
+
+    async def version(self, incident_id: str) -> str | None:
+        """Return a text that is another one when the incident has changed; None if there is none."""
+        return await self.database.run(lambda db: updates.version_of(db, incident_id))
 
     async def attach(self, asked: Attachment, by: Person) -> Attachment:
         """Attach a resource to its incident, once; return it with its id."""

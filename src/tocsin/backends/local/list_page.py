@@ -18,7 +18,7 @@ from tocsin.backends.local.listing import LOOKED_AT, NEAR, UNKNOWN_CURSOR, Among
 from tocsin.backends.local.queries import BY_NUMBERS, ID, marks, matching_numbers, readable, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, Status
-from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentPage, IncidentQuery
+from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery, ListedIncidents
 
 GRAIN = 100
 """A page that was cut ends at a multiple of this number, so that its cursor names no incident."""
@@ -83,13 +83,13 @@ _Found = tuple[set[int], int | None]
 
 def read_list_page(
     db: SqlConnection, wanted: IncidentQuery, read: Callable[[str, Sequence[Any]], list[Incident]]
-) -> IncidentPage:
+) -> ListedIncidents:
     """Return a page; `read` returns the incidents of a query of `queries.py`. Raises Refused for a cursor."""
     page = page_numbers(db, wanted)
     query = BY_NUMBERS.format(marks=marks(page.numbers))
     found = read(query, page.numbers) if page.numbers else []
     in_order = tuple(reversed(found) if wanted.oldest_first else found)
-    return IncidentPage(incidents=in_order, after=page.after, is_cut=page.is_cut)
+    return ListedIncidents(incidents=in_order, after=page.after, is_cut=page.is_cut)
 
 
 def page_numbers(db: SqlConnection, wanted: IncidentQuery) -> PageOfNumbers:
