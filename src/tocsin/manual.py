@@ -10,13 +10,14 @@ from importlib.resources import files
 PAGES = (
     *(
         "use",
+        "glossary",
         "people",
         "coming",
         "workflow_builder",
         "run",
         "configure",
         "rules",
-        "tasks",
+        "actions",
         "alerts",
         "webhooks",
         "api",

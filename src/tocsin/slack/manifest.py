@@ -118,7 +118,7 @@ SCOPES: dict[str, str] = {
     "users:read.email": "who in DevRev the lead is, by their e-mail address",
     "files:write": "exports, and documents where a canvas cannot be",
     "canvases:write": "post-incident documents as canvases",
-    "pins:write": "pinning the headline in the incident's channel",
+    "pins:write": "pinning the card in the incident's channel",
     "pins:read": "keeping what people pin in an incident's timeline",
     "links:read": "hearing of links to incidents' pages",
     "links:write": "showing the incident below such a link",

@@ -119,7 +119,7 @@ async def test_home_shows_what_is_open_and_mine_and_follows_what_changes(bot: Ru
     await typed_verb(bot, "ben", general(bot), f"/incident status {incident.reference} fixing")
     await home_of(bot, "ana", lambda said: "Fixing" in said)
     await typed_verb(bot, "ben", general(bot), f"/incident close {incident.reference} fixed")
-    view = await home_of(bot, "ana", lambda said: "Lately closed" in said)
+    view = await home_of(bot, "ana", lambda said: "Recently closed" in said)
     opened = bot.opened_so_far
     await press_in_view(bot, "ana", view, "declare_here")
     assert (await bot.opened_form("ana", since=opened)).payload["callback_id"] == "declare"

@@ -111,7 +111,7 @@ async def test_what_is_over_is_declared_with_its_times_and_calls_nobody(bot: Run
         incident_timestamp_values__impact_started=dated(THEN),
         incident_timestamp_values__fixed=dated(THEN + 3600),
     )
-    assert "It was over before, so it has no channel" in said
+    assert "It is retrospective, so it has no channel" in said
     await settled(bot)
     (incident,) = await bot.backend.incidents(limit=1)
     assert (incident.mode, incident.incident_status.name) == ("retrospective", "Closed")

@@ -144,7 +144,7 @@ MANY = (
     f":warning: You have declared {MOST_DECLARED} incidents within a minute, and this one is "
     "*not declared yet*. If it is one more, press *Declare all the same*; what you typed is all there."
 )
-SAY_WHEN = ":rewind: It is over, so say when it happened. It is *not declared yet*."
+SAY_WHEN = ":rewind: This incident is retrospective, so say when it happened. It is *not declared yet*."
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 

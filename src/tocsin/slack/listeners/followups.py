@@ -97,7 +97,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
     else:
-        raise NeedsForm("Several people are named in it. Choose by whom it is done.", filled)
+        raise NeedsForm("Several people are named in it. Choose the assignee.", filled)
     return as_read(_without(text, span), names), person
 
 
@@ -140,7 +140,7 @@ async def _added(
 ACTION = VerbSpec(
     Verb.ACTION,
     "/incident action [what is to be done]",
-    "lists what is to be done now, and adds to it",
+    "lists its actions, and adds one",
     build_view=build_follow_up,
     execute=_add,
     names_people=True,
@@ -148,7 +148,7 @@ ACTION = VerbSpec(
 FOLLOW_UP = VerbSpec(
     Verb.FOLLOW_UP,
     "/incident follow-up [what is to be done]",
-    "the same for afterwards",
+    "lists its follow-ups, and adds one",
     build_view=build_follow_up,
     execute=_add,
     names_people=True,

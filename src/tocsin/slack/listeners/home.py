@@ -106,7 +106,7 @@ async def _build_help(context: WorkspaceContext, payload: Payload, text: str) ->
     return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
 
 
-HELP = CommandSpec(Verb.HELP, "/incident help", "says what can be done", say_help, build_view=_build_help)
+HELP = CommandSpec(Verb.HELP, "/incident help", "lists the commands", say_help, build_view=_build_help)
 
 
 async def acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:

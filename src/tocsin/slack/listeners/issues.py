@@ -1,4 +1,4 @@
-"""Issues of follow-ups: links that people paste, the button *Add its link*, and its form."""
+"""Issues of follow-ups: links that people paste, the button *Link an issue*, and its form."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def link_issue(call: Invocation, follow_up_id: str, url: str) -> AnyChange
 
 
 async def press_link_issue(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """Handle *Add its link* beside a follow-up."""
+    """Handle *Link an issue* beside a follow-up."""
     await ack()
     begin(context, action, "open the form to link an issue", _open_issue(context, action))
 

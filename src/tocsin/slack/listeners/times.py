@@ -55,7 +55,7 @@ async def _set_time(call: Invocation) -> AnyChange | None:
 TIME = VerbSpec(
     Verb.TIME,
     "/incident time [fixed 14:05]",
-    "sets when it started, was detected or was fixed",
+    "sets a timestamp, such as when it was fixed",
     build_view=_build_times,
     execute=_set_time,
     begins_with_choice=True,
@@ -97,6 +97,6 @@ async def open_retrospective(
 RETRO = CommandSpec(
     Verb.RETRO,
     "/incident retro [what was wrong]",
-    "declares what is over already, with its times; nobody is called",
+    "declares a retrospective incident; nobody is called",
     open_retrospective,
 )

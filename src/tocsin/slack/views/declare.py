@@ -52,7 +52,7 @@ ROLE = "incident_role_assignments."
 OPEN_SHOWN = 3
 STATUSES: tuple[Choice, ...] = (
     ("live", "It is an incident", ""),
-    ("triage", "It may be one", "Starts in triage: it is announced only once it is accepted"),
+    ("triage", "Start in triage", "It may be an incident: it is announced only once it is accepted"),
 )
 """Choices of `status`, by the category in which the incident starts."""
 
@@ -148,7 +148,7 @@ def _build_form(
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
-        title=plain("Declare in retrospect" if filled.mode == "retrospective" else "Declare an incident"),
+        title=plain("Retrospective incident" if filled.mode == "retrospective" else "Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
@@ -165,7 +165,7 @@ def _use_channel(usable: ChannelId | None, filled: DeclareRequest, *, ticked: bo
     if usable is None or is_ticked is not ticked or filled.mode == "retrospective":
         return []
     choice = (usable, "Use this channel for the incident", "Instead of a new one; all that is here stays")
-    return [checkbox("slack_channel_id", "Its channel", choice, checked=is_ticked)]
+    return [checkbox("slack_channel_id", "Channel", choice, checked=is_ticked)]
 
 
 def _rest(form: Form, filled: DeclareRequest, usable: ChannelId | None, *, expanded: bool) -> list[Block]:
@@ -189,11 +189,11 @@ def _open_now(incidents: Sequence[Incident]) -> list[Block]:
     return [ContextBlock(block_id="open_now", elements=[said])]
 
 
-_TEST = ("test", "This is only a test", "Nobody else is told, and it stays out of reports")
+_TEST = ("test", "Test incident", "Nobody else is told, and it stays out of reports")
 _OVER = (
     "retrospective",
-    "It is over already",
-    "Its times are asked; nobody is called, and it gets no channel",
+    "Retrospective: it is closed already",
+    "Asks for its timestamps; nobody is called, and it gets no channel",
 )
 
 
@@ -203,7 +203,7 @@ def _more(form: Form, filled: DeclareRequest) -> list[Block]:
     return [
         *_roles(form, filled, lead=False),
         *_questions(form, filled, required=False),
-        *([checkbox("mode", "Unlike others", *modes, checked=filled.mode)] if is_asked else []),
+        *([checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []),
     ]
 
 
@@ -212,7 +212,7 @@ def _over(form: Form, filled: DeclareRequest) -> list[Block]:
     if filled.mode != "retrospective":
         return []
     times = time_inputs(form, filled.incident_timestamp_values)
-    return [checkbox("mode", "In retrospect", _OVER, checked=True), *times]
+    return [checkbox("mode", "Mode", _OVER, checked=True), *times]
 
 
 def asks_for_times(request: DeclareRequest, form: Form, state: State) -> bool:
@@ -318,8 +318,12 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
         return [ContextBlock(elements=[MarkdownTextObject(text=escape(form.private_refusal))])]
     if form.incident_types and all(t.private_incidents_only for t in form.incident_types):
         return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
-    choice = ("private", "Keep it private", "Only you and the people with a role can see it")
-    return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
+    choice = (
+        "private",
+        "Private incident",
+        "Only you, the people with a role and those who are invited can see it",
+    )
+    return [checkbox("visibility", "Visibility", choice, checked=filled.visibility == "private")]
 
 
 def read_declare(state: State) -> DeclareRequest:
@@ -386,7 +390,7 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
     if incident.slack_channel_id:
         where = f"Carry on in {channel(incident)}."
     elif incident.is_retrospective:
-        where = "It was over before, so it has no channel, and nobody was called."
+        where = "It is retrospective, so it has no channel, and nobody was called."
     elif problems:
         where = "It has no channel of its own yet."
     elif incident.is_private and not channel_name:

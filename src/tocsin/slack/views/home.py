@@ -51,7 +51,7 @@ def home_view(page: HomePage) -> View:
     blocks += _part("Yours", page.mine, page.at)
     blocks += _part("Open" if not page.mine else "Others that are open", others, page.at)
     blocks += _part("In triage" if not page.mine else "Others in triage", triage, page.at)
-    blocks += _part("Lately closed", page.closed, page.at)
+    blocks += _part("Recently closed", page.closed, page.at)
     blocks.append(
         ContextBlock(elements=[MarkdownTextObject(text=f"As of {date_token(page.at)}", verbatim=True)])
     )

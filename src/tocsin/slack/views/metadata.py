@@ -173,6 +173,7 @@ def verb_modal(
     blocks: Sequence[Block],
     *,
     submit: str,
+    dismiss: str = "Cancel",
     problem: str = "",
 ) -> View:
     """Build a form about an incident; `trouble` is mrkdwn that is shown above everything else."""
@@ -182,7 +183,7 @@ def verb_modal(
         callback_id=callback_id,
         title=plain(shorten(title, TITLE_LIMIT)),
         submit=plain(submit),
-        close=plain("Cancel"),
+        close=plain(dismiss),
         private_metadata=metadata.to_json(),
         blocks=[*above, *blocks],
     )

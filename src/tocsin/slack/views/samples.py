@@ -71,7 +71,7 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and JSON of every modal, with the choices of this form."""
     made: dict[str, View] = {
         "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
-        "the form for what is over": declare_modal(
+        "the form for a retrospective incident": declare_modal(
             form, DeclareMetadata(), DeclareRequest(mode="retrospective")
         ),
         "the declare form, filled": declare_modal(
