@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import (
     ALERTS,
+    ASSIGNED,
     AUTOMATIONS,
     BY_KEYS,
     CALLS,
@@ -150,6 +151,7 @@ _MIGRATIONS = {
     "changes_by_keys": BY_KEYS,
     "alerts": ALERTS,
     "webhooks": WEBHOOKS,
+    "assigned": ASSIGNED,
 }
 
 

@@ -16,6 +16,7 @@ from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read, mentioned
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
+from tocsin.slack.listeners.home import publish_home
 from tocsin.slack.listeners.issues import find_linked, link_issue, listed
 from tocsin.slack.listeners.people import find_person
 from tocsin.slack.listeners.replies import begin, reply_about
@@ -224,6 +225,8 @@ async def _show_pressed(
     view = action.view
     if view is None:
         await reply_about(context, action, incident, sentence)
+    elif view.type == "home" and action.by.slack_user_id:
+        await publish_home(context, action.by.slack_user_id)
     elif view.callback_id == "follow_up" and (verb := VerbMetadata.from_text(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
         again = partial(build_follow_up, text=text, person=person, issue=read_issue_url(view.values) or "")
