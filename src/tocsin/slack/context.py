@@ -184,7 +184,11 @@ class WorkspaceContext:
     async def greet(self) -> None:
         """Learn, in a second and a half at most, what most declarations need to know of people and places."""
         places = (self.shared_channels.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
-        await asyncio.gather(self.people.greet(), *places)
+        await asyncio.gather(self.people.greet(), self._learn_alerts(), *places)
+
+    async def _learn_alerts(self) -> None:
+        async with best_effort("find out if forms may have alerts"):
+            await self.workspace.learn_alerts()
 
     async def check_permission(
         self,

@@ -90,7 +90,7 @@ async def open_retrospective(
 ) -> None:
     """Handle `/incident retro`: open the declare form with the times of what is over."""
     lacking = (context.forms.now or Form()).lacks.get(Verb.RETRO, "")
-    notice = f":information_source: {escape(lacking)}" if lacking else ""
+    notice = escape(lacking)
     await open_declare(ack, command, rest, context, notice, mode="standard" if lacking else "retrospective")
 
 

@@ -23,6 +23,7 @@ from tocsin.slack.views.blocks import (
     Choice,
     IdentityKey,
     State,
+    alert,
     checkbox,
     date_token,
     escape,
@@ -89,7 +90,10 @@ def declare_modal(
     the name. `opened` are open incidents that this person may see, and `usable` is the channel that the
     incident may use instead of one of its own.
     """
-    above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
+    above = [
+        *([alert(problem, "warning")] if problem else []),
+        *([alert(notice, "info")] if notice else []),
+    ]
     below_name, packed = _open_now(opened), metadata.to_json()
     texts = {"name": filled.name, "summary": filled.summary}
     only_texts = filled.model_fields_set <= texts.keys()
@@ -226,14 +230,14 @@ def _age(form: Form) -> list[Block]:
     if not form.is_old or form.as_of is None:
         return []
     said = f"Choices as of {date_token(form.as_of)}: {escape(form.kept_by)} could not be asked since."
-    return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
+    return [alert(said, "warning")]
 
 
 def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
     """Build a note for a person who asks for triage where incidents have none."""
     if filled.status != "triage" or filled.mode == "retrospective" or form.triage_status is not None:
         return []
-    return [ContextBlock(elements=[MarkdownTextObject(text=escape(no_triage(form)))])]
+    return [alert(escape(no_triage(form)), "info")]
 
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
@@ -400,8 +404,8 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
         where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
     blocks: list[Block] = [
         paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
-        *(paragraph(f":warning: {escape(sentence)}.") for sentence in problems),
-        *(paragraph(f":warning: {said}") for said in unknown_people(incident)),
+        *(alert(f"{escape(sentence)}.", "warning") for sentence in problems),
+        *(alert(said, "warning") for said in unknown_people(incident)),
         name_block(incident),
         ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
     ]
@@ -418,10 +422,10 @@ def _link_button(url: str, words: str, style: str | None = None) -> ButtonElemen
 def saved_modal() -> View:
     """Build the modal for a declaration that is committed, before the backend has answered."""
     said = (
-        ":hourglass_flowing_sand: *Saved, still declaring.* Your declaration is safe and will be made once. "
+        "*Saved, still declaring.* Your declaration is safe and will be made once. "
         "This window changes as soon as it is through; you may also close it."
     )
-    return _answer("Saved", [paragraph(said)])
+    return _answer("Saved", [alert(said, "info")])
 
 
 def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) -> View:
@@ -455,7 +459,7 @@ def loading_modal(metadata: DeclareMetadata) -> View:
 
 def error_modal(title: str, sentence: str) -> View:
     """Build a modal that says in plain words what went wrong."""
-    return _answer(title, [paragraph(f":warning: {escape(sentence)}")])
+    return _answer(title, [alert(escape(sentence), "error")])
 
 
 def refused_message(name: str, sentence: str, key: str) -> tuple[str, list[Block]]:
