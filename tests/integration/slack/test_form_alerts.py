@@ -7,7 +7,7 @@ import json
 import pytest
 from slack_bolt.response import BoltResponse
 from support.bot import RunningBot
-from support.readings import words
+from support.readings import settled, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
@@ -31,7 +31,9 @@ async def misspelt(bot: RunningBot, *, times: int = 1) -> View:
     """The form that a slip opens, after so many calls."""
     before = bot.opened_so_far
     await bot.type_command("ana", "general", "/incident clsoe it")
-    return await bot.opened_form("ana", since=before + times - 1)
+    view = await bot.opened_form("ana", since=before + times - 1)
+    await settled(bot)
+    return view
 
 
 async def test_trouble_is_an_alert_and_a_section_where_slack_refuses_alerts(bot: RunningBot) -> None:
