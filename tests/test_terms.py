@@ -32,6 +32,8 @@ UNREAD = ROOT / "tests" / "data" / "persisted.json"
 NAMES = {"add tasks", "tasks added", "headline, source or announcement", "TOCSIN_CONFIG [[tasks]]"}
 """Strings that only programs read, and the key of the configuration."""
 
+SQL = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|WHERE|JOIN)\b")
+
 TYPED = {"verb_or_name.py"}
 """Modules whose strings are words that people type."""
 
@@ -69,12 +71,13 @@ def _modules() -> Iterator[Path]:
 
 
 def _sentences(path: Path) -> str:
-    """The strings of a module with several words; docstrings, and names of steps, are not among them."""
+    """The strings of a module with several words; docstrings, SQL and names of steps are not among them."""
     tree = ast.parse(read(path))
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     kept = read(UNREAD)
     strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in told]
-    words = [one.value for one in strings if isinstance(one.value, str) and " " in one.value]
+    words = [one.value for one in strings if isinstance(one.value, str) and " " in one.value.strip()]
+    words = [text for text in words if not SQL.search(text)]
     return "\n".join(text for text in words if text not in NAMES and f'"{text}"' not in kept)
 
 
