@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from tocsin import __version__
 from tocsin.incidents import export
 from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
@@ -135,6 +136,7 @@ def _templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        version=__version__,
         age=export.age,
         ago=ago,
         named=display_name,

@@ -186,7 +186,7 @@ async def test_the_list_shows_every_attack_as_text(shop: Any) -> None:
         await backend.create(written(f"list-{number}", attack))
     page = Structure((await client.get("/incidents")).text)
     assert {tag for tag, *_ in page.elements} <= {
-        *("html", "head", "meta", "title", "link", "body", "a", "header", "img", "nav", "main"),
+        *("html", "head", "meta", "title", "link", "body", "a", "header", "footer", "img", "nav", "main"),
         *("h1", "h2", "section", "ul", "li", "p", "span", "time"),
     }
     assert not any(name.startswith("on") for _, *names in page.elements for name in names)

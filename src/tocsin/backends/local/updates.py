@@ -12,7 +12,7 @@ from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.backends.local.create import ulid
-from tocsin.backends.local.queries import readable, written
+from tocsin.backends.local.queries import person_in, readable, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FrozenModel, Person
 from tocsin.incidents.requests import IncidentChange
@@ -122,14 +122,11 @@ def _read(
 
 
 def _update(row: Row) -> Update:
-    person = Person(
-        slack_user_id=row["actor_slack_user_id"], name=row["actor_name"], email=row["actor_email"]
-    )
     return Update(
         id=row["id"],
         incident_id=row["incident_id"],
         at=row["timestamp"],
-        by=person if any(person.model_dump().values()) else None,
+        by=person_in(row, "actor"),
         message=row["message"],
         incident_status_id=row["incident_status_id"],
         severity_id=row["severity_id"],
