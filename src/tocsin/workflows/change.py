@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
+from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
@@ -105,12 +106,11 @@ class ChangeEffects:
         following: SlackSync,
         reminders: ReminderScheduler,
         make_private: MakePrivate,
-        *,
-        phases_picture: bool,
+        policy: PostIncidentPolicy,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
-        self._pictures = PhasePictures(backend, self._steps, workspace, is_on=phases_picture)
+        self._pictures = PhasePictures(backend, self._steps, workspace, is_on=policy.phases_picture)
         self._state = state
         self._workspace = workspace
         self._following = following
