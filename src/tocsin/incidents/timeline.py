@@ -132,7 +132,8 @@ class _Telling:
             return "wrote an update:", text
         if verb in STATUS_VERBS:
             return self._status(text, accepted=verb == Verb.ACCEPT.timeline)
-        if verb == "declared" and entry.key in {"", "declared"}:
+        if entry.key == "declared":
+            # A hosted backend tells the declaration with the severity of now, and without this key.
             self._held[Verb.SEVERITY.timeline] = self._first_severity(text)
         if verb in PEOPLE_VERBS and text:
             return (f"took {text} out", "") if verb == Verb.REMOVE.timeline else (verb, text)
@@ -233,16 +234,17 @@ def _role_deeds(
         old, new = held.get(role.id), holds.get(role.id)
         if display_name(old) == display_name(new) and _id(old) == _id(new):
             continue
-        by = change.by.slack_user_id
-        if new is not None:
-            yield (
-                ("took the role", role.name)
-                if by and _id(new) == by
-                else role_words(role.name, display_name(new))
-            )
-        elif old is not None:
-            mine = by and _id(old) == by
-            yield ("gave up the role" if mine else f"took {display_name(old)} out of the role"), role.name
+        yield _role_deed(role.name, old, new, change.by)
+
+
+def _role_deed(role: str, old: Person | None, new: Person | None, by: Person) -> Words:
+    """Return the words for a role that a person got, and who had it before, or that is without one now."""
+    mine = _id(by)
+    if new is None:
+        gave_up = mine and _id(old) == mine
+        return "gave up the role" if gave_up else f"took {display_name(old)} out of the role", role
+    said = f"{role} (was {display_name(old)})" if old is not None else role
+    return ("took the role", said) if mine and _id(new) == mine else role_words(said, display_name(new))
 
 
 def _id(person: Person | None) -> PersonId | None:

@@ -44,7 +44,13 @@ FORM = Form(
 def told(*stored: tuple[str, str], form: Form | None = FORM, **now: Any) -> list[str]:
     """The sentences of a timeline of Ana's, an entry a minute, under the name *Checkout is slow*."""
     entries = [
-        TimelineEntry(at=DAWN + timedelta(minutes=minute), by=ANA, verb=verb, text=text)
+        TimelineEntry(
+            at=DAWN + timedelta(minutes=minute),
+            by=ANA,
+            verb=verb,
+            text=text,
+            key="declared" if verb == "declared" else "",
+        )
         for minute, (verb, text) in enumerate(stored)
     ]
     return [item.sentence.removeprefix("Ana Torres ") for item in items_of(incident(**now), entries, form)]
@@ -162,7 +168,7 @@ ROLE = {"incident_role_assignments": {"lead": None}}
         ({"severity": None}, {}, {"name": "x"}, ""),
         (leads(None), leads(ANA), ROLE, "took the role Incident Lead"),
         (leads(ANA), leads(None), ROLE, "gave up the role Incident Lead"),
-        (leads(ANA), leads(BEN), ROLE, "gave Ben Okafor the role Incident Lead"),
+        (leads(ANA), leads(BEN), ROLE, "gave Ben Okafor the role Incident Lead (was Ana Torres)"),
         (leads(BEN), leads(None), ROLE, "took Ben Okafor out of the role Incident Lead"),
         ({}, {"name": "Slow"}, {"name": "x"}, "renamed it to Slow (was Checkout is slow)"),
         ({}, {"visibility": "private"}, {"visibility": "private"}, "made it private"),

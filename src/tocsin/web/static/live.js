@@ -35,7 +35,8 @@
   };
   const holdPlace = () => {
     const tops = [...article().querySelectorAll("[id]")].map((one) => [one.id, one.getBoundingClientRect().top]);
-    const read = tops.filter(([, top]) => top <= 8).pop();
+    // What stands nearest above the upper edge, wherever it is in the document.
+    const read = tops.filter(([, top]) => top <= 8).sort(([, one], [, other]) => one - other).pop();
     const across = window.scrollX;
     const down = window.scrollY;
     return () => {
@@ -97,9 +98,11 @@
     });
     source.addEventListener("error", () => {
       // A browser tries again by itself after a lost connection, and never after an answer that is no stream.
-      if (source?.readyState !== EventSource.CLOSED) return;
-      stop();
-      refresh().then(() => setTimeout(start, 1000 * RETRY_SECONDS));
+      const isOver = source?.readyState === EventSource.CLOSED;
+      if (isOver) stop();
+      // It may have been lost because the page is not for this reader any more.
+      refresh();
+      if (isOver) setTimeout(start, 1000 * RETRY_SECONDS);
     });
   };
 
