@@ -58,7 +58,8 @@ class Files:
             return there
         picture = await asyncio.to_thread(draw_phases, phases)
         words = f"Phases: {phase_words(phases)}"
-        return await self._share(channel, channel, name, picture, words, about, alt_text(about, phases))
+        title, alt = f"Phases of {about.reference}", alt_text(about, phases)
+        return await self._share(channel, channel, name, picture, words, about, alt, title)
 
     async def _share(
         self,
@@ -69,6 +70,7 @@ class Files:
         comment: str,
         about: Incident,
         alt: str | None = None,
+        title: str = "",
     ) -> str:
         """Upload a file and share it in the channel, which is `to` or the direct messages with it."""
         carried = posted_to(to, about)
@@ -87,7 +89,7 @@ class Files:
             self._client.files_completeUploadExternal,
             Priority.CARD,
             about=carried,
-            files=[{"id": file, "title": name}],
+            files=[{"id": file, "title": title or name}],
             channel_id=channel,
             initial_comment=escape(comment),
         )

@@ -6,7 +6,7 @@ which the message beside it explains.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -20,8 +20,11 @@ MOST_PHASES = 12
 SCALE = 2
 """Pixels for each unit of length, for screens with small pixels."""
 
-WIDTH, MARGIN, BAR, LINE, GAP = 760, 24, 28, 26, 2
-"""Lengths of the picture in units."""
+WIDTH, MARGIN, BAR, LINE, GAP, LETTERS = 480, 16, 30, 30, 2, 17
+"""Lengths of the picture in units; Slack shows it 360 pixels wide, and letters must be readable then."""
+
+LONGEST_NAME = 18
+"""Characters of a phase's name that fit beside its time."""
 
 LEAST = 4
 """Units of a phase in the bar, however short it was."""
@@ -52,11 +55,12 @@ def draw_phases(phases: Sequence[Phase]) -> bytes:
     # Only a closed incident needs it, and reading the library takes a tenth of a second.
     from PIL import Image, ImageDraw, ImageFont
 
+    moment = _moments(phases)
     listed, colours = phases[:MOST_PHASES], _colours(phases)
     more = len(phases) - len(listed)
     height = MARGIN * 2 + BAR + LINE * (len(listed) + bool(more) + 1)
     picture = Image.new("RGB", (WIDTH * SCALE, height * SCALE), PAPER)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14 * SCALE)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(LETTERS * SCALE)
     missing = bytes(font.getmask("\uffff"))
 
     def write(x: float, y: float, text: str, colour: str, anchor: str = "lm") -> None:
@@ -67,14 +71,14 @@ def draw_phases(phases: Sequence[Phase]) -> bytes:
             (left * SCALE, MARGIN * SCALE, right * SCALE - 1, (MARGIN + BAR) * SCALE - 1), fill=colour
         )
     y = MARGIN + BAR + LINE / 2
-    write(MARGIN, y, _moment(phases[0].began), SOFT)
-    write(WIDTH - MARGIN, y, f"{_moment(phases[-1].ended)} UTC", SOFT, "rm")
+    write(MARGIN, y, moment(phases[0].began), SOFT)
+    write(WIDTH - MARGIN, y, f"{moment(phases[-1].ended)} UTC", SOFT, "rm")
     for number, (phase, colour) in enumerate(zip(listed, colours, strict=False), start=1):
         y += LINE
         draw.rectangle((MARGIN * SCALE, (y - 6) * SCALE, (MARGIN + 12) * SCALE, (y + 6) * SCALE), fill=colour)
         is_readable = all(letter == " " or bytes(font.getmask(letter)) != missing for letter in phase.name)
         write(MARGIN + 22, y, _shortened(phase.name) if is_readable else f"Phase {number}", INK)
-        write(WIDTH / 2, y, f"from {_moment(phase.began)}", SOFT)
+        write(WIDTH * 0.64, y, moment(phase.began), SOFT, "rm")
         write(WIDTH - MARGIN, y, duration(phase.lasted), INK, "rm")
     if more:
         write(MARGIN + 22, y + LINE, f"and {more} more", SOFT)
@@ -108,8 +112,15 @@ def _colours(phases: Sequence[Phase]) -> list[str]:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= 38 else f"{name[:37]}."
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}."
+
+
+def _moments(phases: Sequence[Phase]) -> Callable[[datetime], str]:
+    """Return the writer of moments in UTC: with the day only if they are not all on one."""
+    days = {at.astimezone(UTC).date() for one in phases for at in (one.began, one.ended)}
+    form = "%H:%M" if len(days) == 1 else "%d %b %H:%M"
+    return lambda at: f"{at.astimezone(UTC):{form}}"
 
 
 def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%d %b %Y %H:%M}".lstrip("0")
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"

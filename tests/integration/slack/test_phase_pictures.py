@@ -76,6 +76,8 @@ async def test_a_closed_incident_has_one_picture_of_its_phases(bot: RunningBot, 
     assert picture["mimetype"] == "image/png"
     assert "Investigating" in picture["alt_txt"]
     assert "Fixing" in picture["alt_txt"]
+    assert "Closed" not in picture["alt_txt"]
+    assert picture["title"] == "Phases of INC-1"
     said = [words(message) for message in history(bot, channel)]
     places = [n for n, text in enumerate(said) if "from declared to Closed" in text or "Phases: " in text]
     assert len(places) == 2
