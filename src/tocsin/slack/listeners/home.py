@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import Incident, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
 from tocsin.incidents.tasks import AssignedItem
@@ -57,6 +58,7 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
         at=context.clock(),
         items=await _items_of(context, person),
         elsewhere=_elsewhere(context),
+        overdue=await _overdue_of(context, opened),
     )
     async with best_effort("look for closed incidents"):
         wanted = IncidentFilter(is_open=False, visible_to=person)
@@ -64,6 +66,12 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
         page = page.model_copy(update={"closed": tuple(await context.as_seen(person, closed))})
     shown = (*page.open, *page.closed, *(one.incident for one in page.items))
     await context.workspace.publish_home(person, home_view(page), *shown)
+
+
+async def _overdue_of(context: WorkspaceContext, opened: Sequence[Incident]) -> dict[str, datetime]:
+    async with best_effort("look for overdue updates"):
+        return await context.workflows.remind.overdue(opened)
+    return {}
 
 
 def _elsewhere(context: WorkspaceContext) -> str:

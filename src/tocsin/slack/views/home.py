@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
 
+from pydantic import Field
 from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
@@ -42,6 +43,8 @@ class HomePage(FrozenModel):
     """Open actions and follow-ups whose assignee this person is, oldest first."""
     elsewhere: str = ""
     """Name of the product that alone knows whose actions and follow-ups there are; else empty."""
+    overdue: dict[str, datetime] = Field(default_factory=dict)
+    """When updates were due that are missing, by id of an open incident, longest due first."""
     open: tuple[Incident, ...] = ()
     closed: tuple[Incident, ...] = ()
     at: datetime
@@ -60,6 +63,7 @@ def home_view(page: HomePage) -> View:
     triage = [incident for incident in others if incident.incident_status.is_triage]
     others = [incident for incident in others if not incident.incident_status.is_triage]
     blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), paragraph(_in_short(page))]
+    blocks += _overdue(page)
     blocks += _part("Yours", worst_first(page.mine), page.at)
     blocks += _items(page)
     blocks += _part("Open" if not page.mine else "Others that are open", worst_first(others), page.at)
@@ -85,6 +89,27 @@ def _in_short(page: HomePage) -> str:
     if triage := len(page.open) - len(active):
         said.append(f"*{triage}* in triage")
     return f":rotating_light: Open: {' · '.join(said)}"
+
+
+def _overdue(page: HomePage) -> list[Block]:
+    """Build the incidents whose update is overdue, each with *Update*."""
+    shown = {one.id: one for one in page.open}
+    found = [(shown[id_], at) for id_, at in page.overdue.items() if id_ in shown]
+    if not found:
+        return []
+    more = [_small(f"And {len(found) - SHOWN} more.")] if len(found) > SHOWN else []
+    heading = HeaderBlock(text=plain(f"Updates overdue ({len(found)})"))
+    return [DividerBlock(), heading, *(_late(one, at, page.at) for one, at in found[:SHOWN]), *more]
+
+
+def _late(incident: Incident, due: datetime, now: datetime) -> SectionBlock:
+    said = f"*{link(incident.permalink, incident.reference)}*  {escape(shorten(incident.name, ITEM_LIMIT))}"
+    return SectionBlock(
+        text=MarkdownTextObject(
+            text=f"{said}\n:alarm_clock: An update was due {ago(due, now)}", verbatim=True
+        ),
+        accessory=ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id),
+    )
 
 
 def _items(page: HomePage) -> list[Block]:

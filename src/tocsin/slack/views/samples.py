@@ -130,7 +130,13 @@ def _home(incident: Incident, to_do: FollowUp) -> HomePage:
     others = tuple(incident.model_copy(update={"id": str(n)}) for n in range(30))
     mine = tuple(one.model_copy(update={"id": f"mine {one.id}"}) for one in others)
     return HomePage(
-        mine=mine, items=items, open=(*mine, *others), closed=others, elsewhere="incident.io", at=AT
+        overdue={one.id: AT for one in mine},
+        mine=mine,
+        items=items,
+        open=(*mine, *others),
+        closed=others,
+        elsewhere="incident.io",
+        at=AT,
     )
 
 
