@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
+from support.estate import HOME, HOME_ADMIN, lobby
 from support.site import TOKEN, Site, served
 
-from tocsin.incidents.model import AlertSummary, ChannelId, TimelineEntry
+from tocsin.incidents.model import AlertSummary, ChannelId, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.web.live import HEARTBEAT_SECONDS, MOST_LISTENERS, cached_versions
 from tocsin.workflows.ports import Channel
@@ -175,6 +176,33 @@ async def test_stopping_waits_for_no_page(tmp_path: Path) -> None:
     assert b"event" not in await read.read()
     write.close()
     assert not polls()
+
+
+async def test_a_member_hears_of_it_until_they_are_taken_out_or_sign_out(tmp_path: Path) -> None:
+    chloe = PersonId("U0CHLOE003")
+    async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as street:
+        await street.install(HOME_ADMIN)
+        backend = street.bot.backend
+        made = await backend.create(declaration("a", visibility="private", slack_team_id=HOME))
+
+        async def invite(key: str, **who: tuple[PersonId, ...]) -> None:
+            await backend.change(made.id, IncidentChange(key=key, by=ANA, at=DAWN, **who))  # type: ignore[arg-type]
+
+        browser, _ = await street.sign_in(f"{HOME}/{chloe}")
+        assert (await browser.get(EVENTS)).status_code == 404
+        await invite("in", invited=(chloe,))
+        async with browser.stream("GET", EVENTS, timeout=None) as answer:
+            events = events_of(answer)
+            assert (await anext(events)).startswith("version ")
+            await invite("out", removed=(chloe,))
+            assert [event async for event in events] == []
+        await invite("in again", invited=(chloe,))
+        async with browser.stream("GET", EVENTS, timeout=None) as answer:
+            events = events_of(answer)
+            await anext(events)
+            assert (await browser.post("/sign-out")).status_code == 303
+            assert {event async for event in events} <= {""}
+        assert (await browser.get(EVENTS)).status_code == 401
 
 
 async def test_over_a_hosted_backend_the_incidents_at_hand_tell(site: Site) -> None:
