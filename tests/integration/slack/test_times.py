@@ -39,7 +39,7 @@ async def test_a_typed_time_is_of_the_typists_own_zone_which_the_answer_names(bo
     assert set_to is not None
     assert (set_to.hour, set_to.minute) in {(22, 40), (21, 40)}
     # Everybody else reads it in their own zone.
-    assert f"Impact started: <!date^{int(set_to.timestamp())}^" in words(cards(bot, channel)[-1])
+    assert f"set Impact started to <!date^{int(set_to.timestamp())}^" in words(cards(bot, channel)[-1])
     assert (await bot.backend.timeline(incident.id))[-1].text.endswith(":40 UTC")
 
 
