@@ -192,7 +192,7 @@ def _in_code(found: Sequence[str]) -> set[str]:
 
 
 def test_the_example_configuration_can_be_used_as_it_stands() -> None:
-    named = ("configure", "rules", "tasks", "alerts", "webhooks")
+    named = ("configure", "rules", "actions", "alerts", "webhooks")
     pages = "".join(read(DOCS / f"{page}.md") for page in named)
     examples = re.findall(r"^```toml\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
     whole = tomllib.loads("\n".join(examples))
@@ -210,7 +210,7 @@ def test_the_example_configuration_can_be_used_as_it_stands() -> None:
 
 
 def test_the_example_of_each_tracker_is_an_address_that_can_be_filled_in() -> None:
-    rows = table(DOCS / "tasks.md", "tracker")
+    rows = table(DOCS / "actions.md", "tracker")
     assert [row[0] for row in rows] == ["GitLab", "Jira", "Linear"]
     assert [template_error(row[1].strip("`")) for row in rows] == [""] * len(rows)
 

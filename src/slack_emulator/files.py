@@ -15,6 +15,7 @@ _TYPES = {
     "md": ("text/markdown", "markdown", "Markdown (raw)"),
     "json": ("application/json", "json", "JSON"),
     "csv": ("text/csv", "csv", "CSV"),
+    "png": ("image/png", "png", "PNG"),
     "txt": ("text/plain", "text", "Plain Text"),
 }
 
@@ -36,7 +37,7 @@ class Files:
         self._messages = messages
         self._uploads: dict[str, Upload] = {}
 
-    def announce(self, actor: str, name: str, length: int) -> tuple[str, StoredFile]:
+    def announce(self, actor: str, name: str, length: int, alt_txt: str = "") -> tuple[str, StoredFile]:
         """Return the key of the upload URL, and the file (Slack, files.getUploadURLExternal)."""
         if not name or length < 1:
             raise Refused("missing_argument")
@@ -53,6 +54,7 @@ class Files:
             created=int(self._state.now()),
             mimetype=mimetype,
             filetype=filetype,
+            alt_txt=alt_txt,
         )
         key = secrets.token_hex(24)
         self._uploads[key] = Upload(file, length)
@@ -163,7 +165,7 @@ class Files:
 
 
 def file_json(state: State, file: StoredFile, base_url: str) -> Json:
-    """Return a file object (Slack, file object), as far as text files have its fields."""
+    """Return a file object (Slack, file object), as far as texts and pictures have its fields."""
     pretty = _TYPES.get(file.name.rpartition(".")[2].lower(), ("", "", "Binary"))[2]
     address = (
         f"{base_url}/docs/{state.team.id}/{file.id}" if file.is_canvas else f"{base_url}/files/{file.id}"
@@ -178,6 +180,7 @@ def file_json(state: State, file: StoredFile, base_url: str) -> Json:
         "filetype": file.filetype,
         "pretty_type": "Canvas" if file.is_canvas else pretty,
         "user": file.user,
+        **({"alt_txt": file.alt_txt} if file.alt_txt else {}),
         "mode": "quip" if file.is_canvas else "hosted",
         "size": len(file.content.encode("utf-8", "surrogateescape")),
         "is_external": False,

@@ -153,6 +153,8 @@ class StoredFile:
     tab_of: str = ""
     """The channel that the canvas belongs to; empty for a file."""
     content: str = ""
+    alt_txt: str = ""
+    """Text in place of a picture; empty if there is none."""
 
     @property
     def is_canvas(self) -> bool:

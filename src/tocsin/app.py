@@ -332,6 +332,7 @@ class NewContext:
             help=Help(routes.help_here(), routes.help_anywhere()),
             pages=parts.settings.public_url,
             peer_teams=partial(self.registry.peer_teams, team),
+            assigned_to=parts.backend.assigned_to if isinstance(parts.backend, LocalBackend) else None,
             announce=channel_in(team, parts.settings.tocsin_announce_channel),
         )
         if self.check_uninstalled is not None:

@@ -132,8 +132,8 @@ def _tasks(settings: Settings, form: Form) -> list[Check]:
         lacking = open_config(settings).task_policy.lacking(form)
     except ConfigurationError:
         return []
-    fix = "Take these tasks out of the file; runbooks are shown all the same."
-    return [Check("TOCSIN_CONFIG tasks", False, said, fix) for said in lacking]
+    fix = "Take these actions and follow-ups out of the file; runbooks are shown all the same."
+    return [Check("TOCSIN_CONFIG [[tasks]]", False, said, fix) for said in lacking]
 
 
 def _names(settings: Settings, form: Form) -> list[Check]:

@@ -10,6 +10,7 @@ from importlib.resources import files
 PAGES = (
     *(
         "use",
+        "glossary",
         "people",
         "coming",
         "workflow_builder",
@@ -17,7 +18,7 @@ PAGES = (
         "run",
         "configure",
         "rules",
-        "tasks",
+        "actions",
         "alerts",
         "webhooks",
         "api",

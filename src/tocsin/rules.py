@@ -205,6 +205,7 @@ class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
     template: str | None = None
+    phases_picture: bool = True
     archive_after_days: int | None = Field(default=None, ge=1, le=3650)
     archive_hosted: bool = False
     archive_used: bool = False

@@ -14,6 +14,7 @@ from support.slack import browsing
 
 from slack_emulator.testing import Slack, running_slack
 
+PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
 TEXT = b"# INC-1\n\n- [x] \\<b\\> done\n"
 
 
@@ -148,3 +149,19 @@ async def test_a_file_of_a_private_channel_is_not_there_for_outsiders(
     assert files.seen_by(slack.user_id("chloe"), file) is None
     async with browsing(slack.workspace) as browser:
         assert (await browser.get(f"/files/{file}")).status_code == 404
+
+
+async def test_a_picture_is_drawn_with_its_alternative_text(
+    slack: Slack, client: AsyncWebClient, room: str
+) -> None:
+    told = await client.files_getUploadURLExternal(filename="a.png", length=len(PNG), alt_txt="A <red> dot")
+    async with aiohttp.ClientSession() as session:
+        await session.post(told["upload_url"], data=PNG)
+    await client.files_completeUploadExternal(files=[{"id": told["file_id"]}], channel_id=room)
+    (file,) = (await client.conversations_history(channel=room))["messages"][0]["files"]
+    assert (file["mimetype"], file["alt_txt"]) == ("image/png", "A <red> dot")
+    async with browsing(slack.workspace) as browser:
+        page = await browser.get(f"/client/{room}")
+        assert f'src="{file["url_private_download"]}" alt="A &lt;red&gt; dot"' in page.text
+        drawn = await browser.get(f"/files/{file['id']}/download")
+        assert (drawn.content, drawn.headers["content-type"]) == (PNG, "image/png")

@@ -61,7 +61,7 @@ def test_what_is_no_signing_secret_is_not_taken_for_one(secret: str) -> None:
 def test_nobody_is_paged_for_a_test_or_an_incident_that_has_ended() -> None:
     with pytest.raises(Refused, match="is a test"):
         check_pageable(incident(mode="test"))
-    with pytest.raises(Refused, match="has ended"):
+    with pytest.raises(Refused, match="is closed"):
         check_pageable(incident(incident_status=Status(id="closed", name="Closed", category="closed")))
 
 

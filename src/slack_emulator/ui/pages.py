@@ -168,7 +168,10 @@ class Pages:
         return see_other(f"/client/{channel}#m-{ts}")
 
 
-# Pages of canvases and files: Markdown as HTML, all else as text.
+# Pages of canvases and files: Markdown as HTML, pictures as such, all else as text.
+
+PICTURES = frozenset({"image/png"})
+"""Types of files that a browser draws, and in which it runs nothing."""
 
 _CHECK = re.compile(r"<li>\[([ xX])\] ")
 _BOX = '<li class="check"><span role="img" aria-label="{}">{}</span> '
@@ -202,7 +205,7 @@ class Documents:
             return self._session.missing(request)
         return Response(
             file.content.encode("utf-8", "surrogateescape"),
-            media_type="application/octet-stream",
+            media_type=file.mimetype if file.mimetype in PICTURES else "application/octet-stream",
             headers={
                 "content-disposition": f'attachment; filename="{re.sub(r"[^A-Za-z0-9._-]", "-", file.name)}"',
                 "cache-control": "no-store",

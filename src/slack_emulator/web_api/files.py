@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class UploadRequest(Arguments):
     filename: str
     length: int = Field(ge=0)
+    alt_txt: str = Field(default="", max_length=1000)
 
 
 class Completion(Arguments):
@@ -43,7 +44,7 @@ class ChannelCanvas(Arguments):
 
 def announce(call: Call, given: UploadRequest) -> Json:
     """Return an upload URL, good once. Slack asks for no token there: the URL itself is the secret."""
-    key, file = call.workspace.files.announce(call.bot, given.filename, given.length)
+    key, file = call.workspace.files.announce(call.bot, given.filename, given.length, given.alt_txt)
     return {"upload_url": f"{call.workspace.base_url}/upload/v1/{key}", "file_id": file.id}
 
 

@@ -61,7 +61,7 @@ def show(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """One incident with everything that happened."""
+    """One incident with its timeline."""
     from tocsin.incidents import export
 
     one_form(as_json, as_csv)
@@ -92,7 +92,7 @@ def export(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """One incident, or every one, with what happened and what is to be done."""
+    """One incident, or every one, with its timeline, actions and follow-ups."""
     from tocsin.incidents import export
 
     one_form(as_json, as_csv, wanted is not None)
@@ -137,7 +137,7 @@ def import_incidents(
         typer.Option("--from", help="The product to come from, with its key in INCIDENT_IO_API_KEY."),
     ] = None,
 ) -> None:
-    """Bring a file over into PostgreSQL (TOCSIN_DATABASE_URL), or an account at incident.io into Tocsin."""
+    """Import a file into PostgreSQL (TOCSIN_DATABASE_URL), or an account at incident.io into Tocsin."""
     from tocsin import importing
 
     if (file is None) is (source is None):

@@ -64,7 +64,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
 @keys_cli.command()
 def revoke(name: Annotated[str, typer.Argument(help="The name of the key.")]) -> None:
-    """End a key at once, on every replica."""
+    """Revoke a key at once, on every replica."""
     if not _with_keys(lambda keys, now: keys.revoke(name.strip(), now)):
         print(f"There is no key “{name}”.", file=sys.stderr)
         raise typer.Exit(FAILED)

@@ -18,7 +18,11 @@ STATUSES: Final[Entries] = (
     {"name": "Investigating", "category": "live", "description": "Finding out what is wrong"},
     {"name": "Fixing", "category": "live", "description": "The cause is known; a fix is on its way"},
     {"name": "Monitoring", "category": "live", "description": "Fixed, and being watched"},
-    {"name": "Closed", "category": "closed", "description": "Over"},
+    {
+        "name": "Closed",
+        "category": "closed",
+        "description": "Fixed, and nothing is left to do but follow-ups",
+    },
     {"name": "Declined", "category": "declined", "description": "It was not an incident"},
     {"name": "Merged", "category": "merged", "description": "It was part of another incident"},
     {"name": "Canceled", "category": "canceled", "description": "It was declared by mistake"},
@@ -90,7 +94,7 @@ TIMESTAMPS: Final[Entries] = (
     {"name": "Acknowledged", "description": "When the first lead took it on", "set_when": "lead"},
     {"name": "Identified", "description": "When the cause was known", "set_when": "fixing"},
     {"name": "Fixed", "description": "When nobody was affected any more", "set_when": "monitoring closed"},
-    {"name": "Closed", "description": "When it was over", "set_when": "closed", "keeps": "last"},
+    {"name": "Closed", "description": "When it was closed", "set_when": "closed", "keeps": "last"},
 )
 
 DURATION_METRICS: Final[Entries] = (

@@ -337,8 +337,12 @@ def render_export(reports: Iterable[IncidentReport], wanted: Format) -> str:
 
 def file_name(incident: Incident, wanted: Format, at: datetime) -> str:
     """Return a file name with the incident and the second of the request: `inc-12-20260301t030000z.md`."""
-    stamp = moment(at).lower().replace("-", "").replace(":", "")
-    return f"{file_stem(incident)}-{stamp}.{ENDINGS[wanted]}"
+    return f"{file_stem(incident)}-{file_stamp(at)}.{ENDINGS[wanted]}"
+
+
+def file_stamp(at: datetime) -> str:
+    """Return the second as it stands in the name of a file: `20260301t030000z`."""
+    return moment(at).lower().replace("-", "").replace(":", "")
 
 
 def file_stem(incident: Incident) -> str:

@@ -56,7 +56,7 @@ def parse_snooze(text: str) -> int:
     try:
         minutes = parse_minutes(said)
     except ValueError:
-        raise Refused(f"Say for how long, such as {EXAMPLE}; or off, to be asked again.") from None
+        raise Refused(f"Say for how long, such as {EXAMPLE}; or off, to end it.") from None
     if not 0 < minutes <= MOST_SNOOZED:
         raise Refused(f"Choose between a minute and {in_words(MOST_SNOOZED)}.")
     return minutes

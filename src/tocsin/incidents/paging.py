@@ -132,7 +132,7 @@ def check_pageable(incident: Incident) -> None:
     if incident.mode == "test":
         raise Refused(f"{incident.reference} is a test: nobody is paged for it.")
     if not incident.incident_status.is_open:
-        raise Refused(f"{incident.reference} has ended, so nobody is paged for it. Reopen it first.")
+        raise Refused(f"{incident.reference} is closed, so nobody is paged for it. Reopen it first.")
 
 
 def page_again(page: Page, now: datetime) -> str:

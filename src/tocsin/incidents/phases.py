@@ -56,6 +56,9 @@ def phases_of(
         elif until > at or not found:
             category = known[name].category if name in known else "live"
             found.append(Phase(name=name, category=category, began=at, ended=until))
+    if not now_has.is_open and found[-1].name == now_has.name and len(found) > 1:
+        # It was stored as closed a moment after it was set so.
+        found.pop()
     found = [one for one in found if one.lasted]
     if found and now_has.is_open:
         found[-1] = found[-1].model_copy(update={"is_current": True})

@@ -59,6 +59,8 @@ class PostIncidentPolicy(FrozenModel):
 
     template: str = STANDARD
     """Markdown with placeholders such as `$name`; `$$` is a dollar sign."""
+    phases_picture: bool = True
+    """True to post a picture of the phases of an incident that was closed below its closing summary."""
     archive_after_days: int | None = None
     """Days after closing until the channel is archived; None if it never is."""
     archive_hosted: bool = False

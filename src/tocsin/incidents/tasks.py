@@ -7,6 +7,7 @@ as their rule holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -16,6 +17,20 @@ from tocsin.incidents.announcements import ACCEPTED, answers_to, is_one_of
 from tocsin.incidents.model import FollowUp, Form, FrozenModel, Incident, Mode, Person
 from tocsin.incidents.tracker import Tracker
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
+
+OVERDUE = timedelta(days=30)
+"""Age from which on an action or a follow-up that is still open is overdue."""
+
+
+class AssignedItem(FrozenModel):
+    """An open action or follow-up of a person, with its incident."""
+
+    item: FollowUp
+    incident: Incident
+
+    def is_overdue(self, now: datetime) -> bool:
+        return now - self.item.created_at >= OVERDUE
+
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000026")
 

@@ -117,7 +117,7 @@ def apply_transition(
     if ending in form.lacks:
         raise Refused(form.lacks[ending])
     if ending == "merge" and not change.merged_into:
-        raise Refused(f"Say which incident {incident.reference} is part of.")
+        raise Refused(f"Say which incident {incident.reference} is to be merged into.")
     now = incident.incident_status
     if ending == "accept" and now.category != "triage":
         raise Refused(f"{incident.reference} is {now.name}; only what is in triage can be accepted.")

@@ -28,6 +28,7 @@ from tocsin.slack import routes
 from tocsin.slack.commands import find_verb
 from tocsin.slack.context import AckTracker, WorkspaceContext, WorkspaceContexts
 from tocsin.slack.disclosure import NOTHING
+from tocsin.slack.form_alerts import FormAlerts
 from tocsin.slack.listeners.choose import ask_if_name
 from tocsin.slack.listeners.declare import open_declare
 from tocsin.slack.listeners.verbs import VerbSpec, run_from_card, run_verb
@@ -191,16 +192,20 @@ def _listener(
             return _unread(kind.__name__, error, metrics)
         route, tracker, outcome = route_of(payload), context.get(ACK_TRACKER) or AckTracker(), "answered"
         tracker.timed = partial(metrics.observe_acknowledgement, route)
+        alerts = FormAlerts()
         async with best_effort(f"answer {route}") as failed:
             ours = await contexts.find(payload.team_id, payload.org)
             if ours is None:
                 outcome = "stranger"
                 await _apologise(ack, payload, NOT_OURS)
             else:
+                alerts = ours.workspace.form_alerts
                 ours.people.meet(payload.by)
                 await run(ack, payload, ours, tracker)
         if failed and ack.response is None:
             await _apologise(ack, payload, SORRY)
+        if ack.response is not None:
+            alerts.in_answer(ack.response)
         outcome = "failed" if failed else outcome
         metrics.count_request(route, outcome)
         log.info(outcome, route=route)

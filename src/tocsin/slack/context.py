@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.calls import CallRule
 from tocsin.incidents.model import ChannelId, Incident, MessageTs, PersonId, TeamId
 from tocsin.incidents.permissions import Membership, PermissionLimits, Verb
+from tocsin.incidents.tasks import AssignedItem
 from tocsin.slack.authorization import ASKING_SECONDS, CHECK_SECONDS, Authorizer, People, UserGroups
 from tocsin.slack.mentions import Mentions
 from tocsin.slack.messages import ReactionsAndPins
@@ -162,6 +163,8 @@ class WorkspaceContext:
     """The workspaces whose incidents are this one's to see; None, all that there are."""
     check_uninstalled: Callable[[], Awaitable[None]] = _do_nothing
     """Slack says that Tocsin may have been uninstalled here: find out, and act on it."""
+    assigned_to: Callable[[PersonId, int], Awaitable[Sequence[AssignedItem]]] | None = None
+    """Reader of a person's open actions and follow-ups; None where the backend cannot be asked for them."""
     announce: ChannelId | None = None
     """Channel in which every public incident is announced, beside those of the rules."""
     authorizer: Authorizer = field(init=False)
@@ -181,7 +184,11 @@ class WorkspaceContext:
     async def greet(self) -> None:
         """Learn, in a second and a half at most, what most declarations need to know of people and places."""
         places = (self.shared_channels.is_shared(channel, ASKING_SECONDS) for channel in self.announced_in)
-        await asyncio.gather(self.people.greet(), *places)
+        await asyncio.gather(self.people.greet(), self._learn_alerts(), *places)
+
+    async def _learn_alerts(self) -> None:
+        async with best_effort("find out if forms may have alerts"):
+            await self.workspace.learn_alerts()
 
     async def check_permission(
         self,

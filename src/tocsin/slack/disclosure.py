@@ -10,6 +10,7 @@ from tocsin.incidents.model import ChannelId, Incident, PersonId
 SAYING_NOTHING = frozenset(
     {
         "auth.test",
+        "blocks.validate",
         "bookmarks.list",
         "canvases.delete",
         "chat.delete",

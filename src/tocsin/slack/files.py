@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -9,8 +11,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused
 from tocsin.incidents.model import ChannelId, Incident, TeamId
+from tocsin.incidents.phases import Phase
 from tocsin.slack.disclosure import posted_to
 from tocsin.slack.messages import MessagePoster
+from tocsin.slack.phase_picture import alt_text, draw_phases, phase_words
 from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.web_api import WebApi, require
@@ -45,7 +49,30 @@ class Files:
         channel = await self._posts.open_dm(to)
         if again and (there := await self._posts.find_file(channel, name)) is not None:
             return there
-        content = text.encode()
+        return await self._share(to, channel, name, text.encode(), comment, about)
+
+    async def send_phases(
+        self, channel: ChannelId, name: str, phases: Sequence[Phase], *, about: Incident, again: bool = False
+    ) -> str:
+        if again and (there := await self._posts.find_file(channel, name)) is not None:
+            return there
+        picture = await asyncio.to_thread(draw_phases, phases)
+        words = f"Phases: {phase_words(phases)}"
+        title, alt = f"Phases of {about.reference}", alt_text(about, phases)
+        return await self._share(channel, channel, name, picture, words, about, alt, title)
+
+    async def _share(
+        self,
+        to: str,
+        channel: ChannelId,
+        name: str,
+        content: bytes,
+        comment: str,
+        about: Incident,
+        alt: str | None = None,
+        title: str = "",
+    ) -> str:
+        """Upload a file and share it in the channel, which is `to` or the direct messages with it."""
         carried = posted_to(to, about)
         answer = await self._api.call(
             self._client.files_getUploadURLExternal,
@@ -53,6 +80,7 @@ class Files:
             about=carried,
             filename=name,
             length=len(content),
+            alt_txt=alt,
         )
         file = require(answer, "file_id")
         await self._api.check_disclosure(carried, "upload_url")
@@ -61,7 +89,7 @@ class Files:
             self._client.files_completeUploadExternal,
             Priority.CARD,
             about=carried,
-            files=[{"id": file, "title": name}],
+            files=[{"id": file, "title": title or name}],
             channel_id=channel,
             initial_comment=escape(comment),
         )

@@ -22,6 +22,7 @@ from tocsin.incidents.model import Incident, PersonId, TeamId
 from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, shown_to
 from tocsin.slack.files import Files
+from tocsin.slack.form_alerts import FormAlerts
 from tocsin.slack.installations import Installation
 from tocsin.slack.messages import MessagePoster, Messages
 from tocsin.slack.rate_limiter import Priority
@@ -60,6 +61,7 @@ class SlackWorkspace:
         self.team_id = team_id
         self.home_url = ""
         self.bot_user_id = ""
+        self.form_alerts = FormAlerts()
         self._clock = clock
         self._posts = MessagePoster(client, self.api)
         self.channels = Channels(client, self.api)
@@ -94,33 +96,46 @@ class SlackWorkspace:
     async def open_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Open a modal and return its id; a trigger works once, within 3 s (Slack, views.open)."""
         opened = self.client.views_open
-        answer = await self.api.call_now(opened, about=about, trigger_id=trigger_id, view=view.to_dict())
+
+        async def call(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await self.api.call_now(opened, about=about, trigger_id=trigger_id, view=shown)
+
+        answer = await self.form_alerts.send(view, call)
         return require(answer, "view", "id")
 
     async def push_modal(self, trigger_id: str, view: View, about: Disclosure) -> str:
         """Put a modal on top of the open one and return its id; at most three (Slack, views.push)."""
         pushed = self.client.views_push
-        answer = await self.api.call_now(pushed, about=about, trigger_id=trigger_id, view=view.to_dict())
+
+        async def call(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await self.api.call_now(pushed, about=about, trigger_id=trigger_id, view=shown)
+
+        answer = await self.form_alerts.send(view, call)
         return require(answer, "view", "id")
 
     async def update_modal(
         self, view_id: str, view: View, about: Disclosure, *, seen: str | None = None
     ) -> bool:
         """Replace an open modal; return False if it was closed, or if its hash is not the one `seen`."""
-        try:
-            await self.api.call(
-                self.client.views_update,
-                Priority.ANSWER,
-                about=about,
-                view_id=view_id,
-                view=view.to_dict(),
-                hash=seen,
+        update = self.client.views_update
+
+        async def call(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await self.api.call(
+                update, Priority.ANSWER, about=about, view_id=view_id, view=shown, hash=seen
             )
+
+        try:
+            await self.form_alerts.send(view, call)
         except SlackRefused as refusal:
             if refusal.code not in {"not_found", "hash_conflict"}:
                 raise
             return False
         return True
+
+    async def learn_alerts(self) -> None:
+        """Find out if Slack takes alert blocks here. Raises Unavailable."""
+        validate, later = self.client.blocks_validate, Priority.CARD
+        await self.form_alerts.learn(lambda view: self.api.call(validate, later, view=view))
 
     async def publish_home(self, person: PersonId, view: View, *shown: Incident) -> None:
         """Publish a person's Home tab, which contains the incidents `shown` (Slack, views.publish)."""

@@ -23,6 +23,7 @@ COPIED = (
     "tocsin_watched",
     "tocsin_departures",
     "tocsin_reminders",
+    "tocsin_overdue_updates",
     "tocsin_pages",
     "tocsin_alerts",
     "tocsin_alert_groups",

@@ -79,6 +79,13 @@ _reminders = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
 )
 
+_overdue = sa.Table(
+    "tocsin_overdue_updates",
+    TABLES,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("due_at", sa.Float, nullable=False),
+)
+
 _pages = sa.Table(
     "tocsin_pages",
     TABLES,
@@ -100,6 +107,10 @@ MANY = 4000
 """Rows that take about as much space as the largest step of a workflow."""
 
 _pulse = sa.Table("tocsin_pulse", TABLES, sa.Column("id", sa.Integer, primary_key=True))
+
+
+MOST_OVERDUE = 1_000
+"""Overdue updates that are read, longest due first."""
 
 
 class SqlSlackStateStore:
@@ -243,6 +254,7 @@ class SqlSlackStateStore:
         def replace(connection: sa.Connection) -> None:
             connection.execute(_reminders.delete().where(_reminders.c.incident_id == reminder.incident_id))
             connection.execute(_reminders.insert().values(row))
+            connection.execute(_overdue.delete().where(_overdue.c.incident_id == reminder.incident_id))
 
         await self.do(replace)
 
@@ -250,9 +262,28 @@ class SqlSlackStateStore:
         mark = _reminders.update().where(_same(reminder.incident_id, reminder.key)).values(asking=True)
         return await self.do(lambda connection: connection.execute(mark).rowcount == 1)
 
-    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        gone = _reminders.delete().where(_same(incident_id, key))
-        await self.do(lambda connection: connection.execute(gone) and None)
+    async def forget_reminder(
+        self, incident_id: str, key: str | None = None, *, overdue_since: datetime | None = None
+    ) -> None:
+        def forget(connection: sa.Connection) -> None:
+            is_gone = connection.execute(_reminders.delete().where(_same(incident_id, key))).rowcount
+            if is_gone or key is None:
+                connection.execute(_overdue.delete().where(_overdue.c.incident_id == incident_id))
+            if is_gone and overdue_since is not None:
+                row = {"incident_id": incident_id, "due_at": overdue_since.timestamp()}
+                connection.execute(_overdue.insert().values(row))
+
+        await self.do(forget)
+
+    async def overdue_updates(self) -> Mapping[str, datetime]:
+        asked = sa.select(_overdue).order_by(_overdue.c.due_at).limit(MOST_OVERDUE)
+
+        def look(connection: sa.Connection) -> dict[str, datetime]:
+            return {
+                row.incident_id: datetime.fromtimestamp(row.due_at, UTC) for row in connection.execute(asked)
+            }
+
+        return await self.do(look)
 
     async def find_scheduled_archive(self, incident_id: str) -> ScheduledArchive | None:
         asked = sa.select(_departures).where(_departures.c.incident_id == incident_id)

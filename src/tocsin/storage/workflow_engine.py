@@ -146,11 +146,11 @@ _KEEPING = {
     "declare": ("create the incident", "the backend has not created it"),
     "change": ("change the incident", "the backend has not changed it"),
     "note": ("note it", "the backend has not noted it"),
-    "add a follow-up": ("add the follow-up", "the backend has not added what is to be done"),
+    "add a follow-up": ("add the follow-up", "the backend has not added it"),
     "complete a follow-up": ("complete the follow-up", "the backend has not marked it as done"),
     "change a follow-up": ("change the follow-up", "the backend has not changed it"),
     "group alerts": ("find its incident", "the incident of these alerts is not declared"),
-    "add tasks": ("add the tasks", "the backend has not added what is to be done"),
+    "add tasks": ("add the tasks", "the backend has not added its actions and follow-ups"),
 }
 """The step of each verb that changes the backend, and the reason to show while it is not done."""
 
@@ -242,7 +242,7 @@ _begun_by_this_process: ContextVar[bool] = ContextVar("begun_by_this_process", d
 @DBOS.workflow(name="story", max_recovery_attempts=1_000_000)
 async def _run_workflow(verb: str, command: dict[str, Any]) -> Any:
     if _open is None:
-        raise RuntimeError("a story was begun with no journal open")
+        raise RuntimeError("a workflow was begun with no journal open")
     wait_for_database()
     _open.in_hand()
     own_by(_open.check)

@@ -240,7 +240,7 @@ class Access:
 
 KIND = "sign-in"
 DONE = "/sign-in/done"
-STRANGE = "That sign-in was not begun in this browser, or is over. Try again."
+STRANGE = "That sign-in was not begun in this browser, or has expired. Try again."
 ELSEWHERE = "Another site asked to sign you out, so nothing was done."
 CANCELLED = "Slack says that you did not agree, so you are not signed in."
 

@@ -253,7 +253,7 @@ def is_local(goal: str) -> bool:
 KIND = "install"
 DONE = "/slack/oauth_redirect"
 NOT_YET = "Tocsin is starting; try again in a moment."
-STRANGE = "That install was not begun in this browser, or is over. Begin again at /slack/install."
+STRANGE = "That install was not begun in this browser, or has expired. Begin again at /slack/install."
 CANCELLED = "Nothing was installed: Slack says that you did not agree ({})."
 
 

@@ -433,7 +433,7 @@ class AlertGroups:
 
     async def _make_room(self, group_key: str, now: datetime) -> None:
         """End the groups whose incidents are over, if a rule may have no more of them."""
-        async with best_effort("look for alerts whose incident is over"):
+        async with best_effort("look for alerts whose incident is closed"):
             for group in await self._store.crowding(group_key, now):
                 if group.incident_id and not group.is_busy and await self._is_over(group.incident_id):
                     await self._store.end(group.id)

@@ -62,7 +62,7 @@ SAVED_ALONE = "This is saved, and will be done. Look whether it is there before 
 """Answer to a late request that has no idempotency key, so that a repeat would be another one."""
 
 USED_BEFORE = "This idempotency key was used for another incident."
-OVER = "An incident starts open: declare what is over with the mode retrospective, or close it afterwards."
+OVER = "An incident starts open: declare with the mode retrospective what is closed, or close it afterwards."
 NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
 ROLE = "incident_role_assignments."

@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     TeamId,
     TimelineEntry,
 )
+from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
@@ -44,6 +45,7 @@ from tocsin.workflows.command import (
 from tocsin.workflows.follow import FollowerUpdates, tells_followers
 from tocsin.workflows.make_private import MakePrivate
 from tocsin.workflows.people import PeopleOfChannel
+from tocsin.workflows.phase_picture import PhasePictures
 from tocsin.workflows.ports import IncidentBackend, SlackStateStore, WorkflowEngine
 from tocsin.workflows.reminders import ReminderScheduler
 from tocsin.workflows.retry import (
@@ -104,9 +106,11 @@ class ChangeEffects:
         following: SlackSync,
         reminders: ReminderScheduler,
         make_private: MakePrivate,
+        policy: PostIncidentPolicy,
     ) -> None:
         self._backend = backend
         self._steps = Steps(engine)
+        self._pictures = PhasePictures(backend, self._steps, workspace, is_on=policy.phases_picture)
         self._state = state
         self._workspace = workspace
         self._following = following
@@ -207,15 +211,15 @@ class ChangeEffects:
         """Return the steps that post the change in the incident's channel and updates below announcements."""
         steps: list[Awaitable[Any]] = []
         if notice.in_channel and is_told(notice.incident, notice.change.by, notice.change.at):
-            steps.append(
-                self._steps.run_once(
-                    "tell the channel",
-                    self._notify_channel,
-                    notice,
-                    on_failure="The channel was not told",
-                    attempts=attempts_to_tell(notice.incident),
-                )
+            told = self._steps.run_once(
+                "tell the channel",
+                self._notify_channel,
+                notice,
+                on_failure="The channel was not told",
+                attempts=attempts_to_tell(notice.incident),
             )
+            before, incident, at = notice.before, notice.incident, notice.change.at
+            steps.append(self._pictures.below_summary(told, before, incident, at, self._own_channel))
         if notice.change.message and not notice.incident.is_private:
             steps.append(
                 self._steps.run_once(

@@ -228,7 +228,9 @@ class DeclareIncident:
     ) -> Declared:
         """Show the incident in Slack and start its tasks, whose checklist needs the headline to be there."""
         publisher, created = self._publisher(command.declaration.slack_team_id), outcome.incident
-        begin_tasks = partial(retry_forever, "add its tasks", self._add_tasks.begin, None, created)
+        begin_tasks = partial(
+            retry_forever, "add its actions and follow-ups", self._add_tasks.begin, None, created
+        )
         # A backend's own channel may take a day to come, and has no headline of ours.
         at_once = [begin_tasks()] if self._backend.makes_channel else []
         incident, *_ = await asyncio.gather(

@@ -37,7 +37,7 @@ POSTED = "follow-up "
 SHOWN = "shown follow-up "
 """Prefix of the mark that has what an edited message shows, so that none is edited for nothing."""
 
-NOT_HERE = "That is not to be done in this incident."
+NOT_HERE = "This incident has no such action or follow-up."
 
 
 class AddFollowUpCommand(Command):

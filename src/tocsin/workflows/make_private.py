@@ -115,7 +115,7 @@ class MakePrivate:
                 slack.channels.pin,
                 headline.channel,
                 headline.ts,
-                on_failure="The headline could not be pinned",
+                on_failure="The card could not be pinned",
             )
             done = [*done, pinned]
         return [one for one in done if isinstance(one, StepFailure)]
@@ -145,7 +145,7 @@ class MakePrivate:
                 await self._state.forget_card(card)
         sentence = (
             "This incident is private now and goes on in a channel of its own, with its reporter and "
-            "role holders. What was written here can still be read by whoever can read this channel."
+            "people with a role. What was written here can still be read by whoever can read this channel."
         )
         await slack.messages.say(old, sentence, key=key, again=again)
         await leave_channel(slack, self._state, incident, old)

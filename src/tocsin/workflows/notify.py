@@ -200,7 +200,7 @@ def too_late(incident: Incident, wanted_private: bool) -> list[str]:
         return []
     return [
         f"{incident.reference} is public: your first press had declared it already when you ticked "
-        "Keep it private. Type /incident private in its channel to hide it from now on"
+        "Private incident. Type /incident private in its channel to hide it from now on"
     ]
 
 

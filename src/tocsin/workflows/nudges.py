@@ -271,11 +271,11 @@ class SnoozeNudges(DurableCommand[SnoozeCommand]):
         reference = incident.reference
         if not incident.incident_status.is_open:
             return NotChanged(
-                sentence=f"{reference} is {incident.incident_status.name}: nothing is asked about it."
+                sentence=f"{reference} is {incident.incident_status.name}: there are no nudges about it."
             )
         reminder = await self._state.find_reminder(incident.id)
         if reminder is None and not self._nudger.policy.is_on:
-            return NotChanged(sentence=f"Nothing is asked about {reference}: no update of it is promised.")
+            return NotChanged(sentence=f"There are no nudges about {reference}: no update of it is due.")
         if command.minutes == 0:
             await self._nudger.wake(incident)
             return Changed(incident=incident, said=f"{reference}: nudges about it come again.")
@@ -286,7 +286,8 @@ class SnoozeNudges(DurableCommand[SnoozeCommand]):
             await self._state.remember_reminder(later)
         self._nudger.count(command.kind, "snoozed", incident)
         return Changed(
-            incident=incident, said=f"{reference}: nothing is asked about it for {in_words(command.minutes)}."
+            incident=incident,
+            said=f"{reference}: nudges about it are snoozed for {in_words(command.minutes)}.",
         )
 
     async def after(self, command: SnoozeCommand, done: Changed) -> None:

@@ -379,6 +379,6 @@ def _given_up(page: Page) -> str:
 
 def _answered_before(page: Page) -> str:
     if page.acknowledgement is None or page.ended_at is not None:
-        return f"The page of {page.target} is over."
+        return f"The page of {page.target} is resolved."
     who = display_name(page.acknowledgement.by) or "somebody"
     return f"The page of {page.target} was acknowledged by {who} already."

@@ -301,8 +301,17 @@ class SlackStateStore(Protocol):
         """Record that its message is being posted; return False if another reminder has replaced it."""
         ...
 
-    async def forget_reminder(self, incident_id: str, key: str | None = None) -> None:
-        """Delete the incident's reminder; with a key, only if it still has that key."""
+    async def forget_reminder(
+        self, incident_id: str, key: str | None = None, *, overdue_since: datetime | None = None
+    ) -> None:
+        """Delete the incident's reminder; with a key, only if it still has that key.
+
+        With `overdue_since` it was posted, and the update is overdue until there is another reminder or none.
+        """
+
+    async def overdue_updates(self) -> Mapping[str, datetime]:
+        """Return when the updates were due whose reminders were posted, by incident id, longest due first."""
+        ...
 
     async def find_scheduled_archive(self, incident_id: str) -> ScheduledArchive | None:
         """Return the planned archiving of the incident's channel; None if there is none."""

@@ -33,7 +33,7 @@ CHANNEL_ATTEMPTS = 4
 CANCELED = "canceled"
 UNOPENED = "The channel could not be made"
 UNPOSTED = {
-    "headline": "The headline could not be posted",
+    "headline": "The card could not be posted in its channel",
     "source": "The card could not be posted where it was declared",
     "announcement": "It could not be announced",
     "reporter": "The card could not be sent to you",
@@ -183,7 +183,7 @@ class DeclarationPublisher:
                 self._backend.follow_through,
                 command.declaration,
                 incident,
-                on_failure="Its message and its call could not be added where it is kept",
+                on_failure="Its source message and its call link could not be added where it is kept",
             ),
             *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
@@ -254,7 +254,7 @@ class DeclarationPublisher:
 
     def _post(self, command: DeclareCommand, incident: Incident, spot: CardDestination) -> Awaitable[Any]:
         return self._steps.run_once(
-            "post the headline" if spot.place == "headline" else f"post the {spot.place} card",
+            "post the card in its channel" if spot.place == "headline" else f"post the {spot.place} card",
             self._card,
             command,
             incident,
@@ -303,11 +303,11 @@ class DeclarationPublisher:
         headline = next((card for card in done if isinstance(card, Card) and card.place == "headline"), None)
         if headline is not None:
             pinned = await self._steps.run(
-                "pin the headline",
+                "pin the card",
                 self._workspace.channels.pin,
                 headline.channel,
                 headline.ts,
-                on_failure="The headline could not be pinned",
+                on_failure="The card could not be pinned",
             )
             done += [pinned]
 

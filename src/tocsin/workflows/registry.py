@@ -158,7 +158,7 @@ def build_workflows(
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
     rules = RuleEffects(announcer, ready.add_tasks)
     moving = MakePrivate(backend, engine, state, workspace, names)
-    effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving)
+    effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving, policy)
     return IncidentWorkflows(
         change=ChangeIncident(
             backend, engine, form, workspace, effects, rules.begin, alerts, current.observe

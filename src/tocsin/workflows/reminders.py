@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tocsin.incidents.errors import Refused, SlackRefused
@@ -72,6 +73,15 @@ class ReminderScheduler:
         await self._state.forget_reminder(incident.id)
         await self._nudger.stop_updates(incident)
 
+    async def overdue(self, incidents: Iterable[Incident]) -> dict[str, datetime]:
+        """Return when the updates of these incidents were due that are missing, by id, longest due first.
+
+        Any change of an incident counts as one. Raises Unavailable.
+        """
+        shown = {one.id: one for one in incidents}
+        due = await self._state.overdue_updates()
+        return {id_: at for id_, at in due.items() if id_ in shown and shown[id_].updated_at <= at}
+
     async def planned(self, incident_id: str) -> Reminder | None:
         """Return the incident's reminder; None if it has none. Raises Unavailable."""
         return await self._state.find_reminder(incident_id)
@@ -110,4 +120,7 @@ class ReminderScheduler:
                 await self._nudger.log_reminder(incident, key, reminder.due_at, channel, ts)
             if failed and not isinstance(failed[0], SlackRefused | Refused):
                 return
+            posted = None if failed else reminder.due_at
+            await self._state.forget_reminder(reminder.incident_id, reminder.key, overdue_since=posted)
+            return
         await self._state.forget_reminder(reminder.incident_id, reminder.key)

@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.nudges import Nudge
 from tocsin.incidents.paging import Page
+from tocsin.incidents.phases import Phase
 from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
@@ -264,6 +265,15 @@ class SlackFiles(Protocol):
         """Share a text file with a person or in a channel; return its id.
 
         With `again` an earlier attempt may have arrived: a file of this name is searched for first.
+        """
+        ...
+
+    async def send_phases(
+        self, channel: ChannelId, name: str, phases: Sequence[Phase], *, about: Incident, again: bool = False
+    ) -> str:
+        """Share a picture of an incident's phases in a channel, with their words; return its id.
+
+        With `again`, a file of this name is searched for first, as by `send`.
         """
         ...
 

@@ -125,7 +125,7 @@ class AddTasks:
             self._add,
             command,
             incident,
-            on_failure="Its tasks could not be added",
+            on_failure="Its actions and follow-ups could not be added",
             attempts=ALL_DAY,
         )
 

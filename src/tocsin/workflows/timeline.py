@@ -96,7 +96,7 @@ class Notes(DurableCommand[NoteCommand]):
             await self._backend.note(incident.id, entry, command.entry_keys[-1])
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence, fields=refusal.fields)
-        return Changed(incident=incident, said=f"Noted in the timeline of {incident.reference}.")
+        return Changed(incident=incident, said=f"Added to the timeline of {incident.reference}.")
 
     async def after(self, command: NoteCommand, done: Changed) -> None:
         """Do nothing: the timeline is shown on the incident's page and not in Slack."""

@@ -47,8 +47,8 @@ async def declare_from_the_alert(screen: Responder) -> str:
 
 async def take_away(screen: Responder, picture: Picture, reference: str) -> None:
     """What is left of a closed incident: its document in the channel, and its export in a message."""
-    summary = screen.message("Still to be done:")
-    await summary.get_by_role("button", name="Write the document").click()
+    summary = screen.message("Open actions and follow-ups:")
+    await summary.get_by_role("button", name="Write the post-incident document").click()
     canvas = screen.page.get_by_test_id("canvas")
     await expect(canvas).to_be_visible()
     await summary.get_by_role("button", name="Export").click()
@@ -97,9 +97,9 @@ async def test_one_incident_from_the_alert_to_its_end(ana: Responder, picture: P
     await ana.say("/incident follow-up write a runbook for the pool")
     await expect(ana.message("write a runbook").first).to_be_visible()
     await ana.say("/incident note the pool was too small")
-    await expect(ana.message("Noted in the timeline").first).to_be_visible()
+    await expect(ana.message("Added to the timeline").first).to_be_visible()
     await ana.say("/incident show")
-    await expect(ana.message("What happened").first).to_be_visible()
+    await expect(ana.message("Timeline").first).to_be_visible()
     await picture(ana, "manage-6-show")
     await ana.say("/incident help")
     await expect(ana.message("In this channel").first).to_be_visible()

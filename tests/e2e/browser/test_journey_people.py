@@ -19,7 +19,7 @@ async def test_a_private_incident_is_known_to_its_reporter_and_nobody_else(
     secret = "Payroll was sent to everyone"
     await ana.start_declaring(secret)
     await ana.choose("Major")
-    await ana.field("Keep it private").check()
+    await ana.field("Private incident").check()
     reference = await ana.submit()
     await picture(ana, "result-private")
     await ana.close()

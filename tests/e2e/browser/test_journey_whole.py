@@ -44,7 +44,7 @@ async def declare_in_triage(ana: Responder, picture: Picture) -> str:
     await ana.enter("alerts")
     await ana.start_declaring_from(ana.message("FIRING: payment webhooks failing"))
     await ana.choose("Major")
-    await ana.dialog.get_by_label("It may be one").check()
+    await ana.dialog.get_by_label("Start in triage").check()
     await picture(ana, "whole-01-form")
     reference = await ana.submit()
     await picture(ana, "whole-02-declared")
@@ -99,7 +99,7 @@ async def close(ana: Responder, picture: Picture) -> None:
     await picture(ana, "whole-13-close")
     await send(ana, "Close")
     await expect(ana.page.get_by_role("button", name="Reopen").first).to_be_visible()
-    await expect(ana.message("Still to be done").last).to_be_visible()
+    await expect(ana.message("Open actions and follow-ups").last).to_be_visible()
     await picture(ana, "whole-14-closed")
 
 

@@ -333,7 +333,7 @@ async def the_update_that_is_asked_for_is_given(way: Journey) -> None:
 @row("press nudge_close")
 async def what_nothing_happens_in_is_closed(way: Journey) -> None:
     incident, nudge = await way.nudged("minor")
-    assert "Is it over?" in words(nudge)
+    assert "Can it be closed?" in words(nudge)
     view = await way.opens("ana", nudge, "nudge_close")
     await way.sends("ana", view)
     assert not (await way.now(incident)).incident_status.is_open
@@ -345,7 +345,7 @@ async def a_nudge_is_snoozed_in_its_menu(way: Journey) -> None:
     option = f"60 no_lead {incident.id}"
     assert "for 1 hour" in await way.presses("ana", nudge, "snooze_nudges", option=option)
     assert await way.bot.quiet() == 0
-    assert "snoozed what is asked about" in words(way.posts(incident)[-1])
+    assert "snoozed the nudges about" in words(way.posts(incident)[-1])
 
 
 # in lists, and on Home
@@ -381,7 +381,7 @@ async def show_beside_a_line_shows_all_of_it(way: Journey) -> None:
     await way.types("ben", f"find {incident.reference}")
     shown = await way.presses("ben", way.whisper("ben"), "show_incident")
     assert incident.name in shown
-    assert "What happened" in shown
+    assert "Timeline" in shown
 
 
 @row("press declare_named")

@@ -78,7 +78,7 @@ async def test_a_token_that_devrev_refuses_is_told_the_operator_and_the_declarat
 async def test_what_devrev_has_no_times_for_is_said_before_anything_is_typed(tmp_path: Path) -> None:
     async with beside_devrev(tmp_path) as (bot, _):
         view = await bot.type_command("ana", "general", "/incident retro login was down")
-        assert "DevRev has no incidents in retrospect" in words(view)
+        assert "DevRev has no retrospective incidents" in words(view)
         assert value(view, "name") == "login was down"
         assert "mode" not in view.values
         await bot.fill("ana", view, severity_id=chosen("18"))

@@ -82,7 +82,7 @@ async def test_a_step_is_refused_in_plain_words(bot: RunningBot) -> None:
         ({"status": "asleep"}, "There is no status “asleep”."),
         (
             {"person": "gus", "message": "known?"},
-            "Guests of this workspace may not post updates here.",
+            "Guests of this workspace may not give updates here.",
         ),
         ({"incident": "checkout"}, "The step names no incident."),
         ({}, "Nothing would change: INC-1 is Investigating, Major already."),

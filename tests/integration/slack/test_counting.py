@@ -66,6 +66,8 @@ async def test_a_hundred_first_commands_at_once_ask_one_call_each_and_who_we_are
     asked = Counter(call.method for call in fresh.calls())
     assert asked == {
         "auth.test": 1,
+        # It learns if forms may have alert blocks.
+        "blocks.validate": 1,
         "users.list": 1,
         "apps.connections.open": asked["apps.connections.open"],
         "views.open": 100,

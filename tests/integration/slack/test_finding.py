@@ -119,7 +119,7 @@ async def test_home_shows_what_is_open_and_mine_and_follows_what_changes(bot: Ru
     await typed_verb(bot, "ben", general(bot), f"/incident status {incident.reference} fixing")
     await home_of(bot, "ana", lambda said: "Fixing" in said)
     await typed_verb(bot, "ben", general(bot), f"/incident close {incident.reference} fixed")
-    view = await home_of(bot, "ana", lambda said: "Lately closed" in said)
+    view = await home_of(bot, "ana", lambda said: "Recently closed" in said)
     opened = bot.opened_so_far
     await press_in_view(bot, "ana", view, "declare_here")
     assert (await bot.opened_form("ana", since=opened)).payload["callback_id"] == "declare"
@@ -137,3 +137,35 @@ async def test_help_fits_the_place(bot: RunningBot) -> None:
     there = await typed_verb(bot, "ana", general(bot), "/incident help")
     assert here.index("/incident close") < here.index("/incident list")
     assert there.index("/incident list") < there.index("/incident close")
+
+
+async def test_home_has_a_persons_own_work_and_tells_nothing_of_what_they_may_not_see(
+    bot: RunningBot,
+) -> None:
+    ana, ben, app = bot.slack.person("ana"), bot.slack.person("ben"), bot.slack.app.app_id
+    await declared(bot, "mildly wrong", severity_id=chosen("minor"))
+    worse = await declared(bot, "very wrong", severity_id=chosen("critical"))
+    hidden = await declared(bot, "for few eyes", severity_id=chosen("critical"), visibility=ticked("private"))
+    for incident in (worse, hidden):
+        await typed_verb(
+            bot, "ana", incident.slack_channel_id, f"/incident action tell {incident.reference} @ana"
+        )
+        await typed_verb(
+            bot, "ana", incident.slack_channel_id, f"/incident follow-up mind {incident.reference} @ben"
+        )
+    await bot.workspace.open_home(ben, app)
+    said = words(await home_of(bot, "ben", lambda said: "mind" in said))
+    assert "Open: *1* Critical · *1* Minor" in said
+    assert said.index("very wrong") < said.index("mildly wrong")
+    assert (f"mind {worse.reference}" in said, hidden.reference in said, "few eyes" in said) == (
+        True,
+        False,
+        False,
+    )
+    assert "Your actions and follow-ups (1)" in said
+    await bot.workspace.open_home(ana, app)
+    view = await home_of(bot, "ana", lambda said: f"tell {hidden.reference}" in said)
+    assert "Open: *2* Critical · *1* Minor" in words(view)
+    assert "Your actions and follow-ups (2)" in words(view)
+    await press_in_view(bot, "ana", view, "complete_follow_up")
+    await home_of(bot, "ana", lambda said: "Your actions and follow-ups (1)" in said)

@@ -124,7 +124,7 @@ async def test_what_is_over_waits_for_no_channel(stage: Stage) -> None:
     fixed = {"incident_timestamp_values__01FIXED": dated(1_772_000_000)}
     await stage.bot.fill("ana", view, severity_id=chosen("major"), **fixed)
     assert (await stage.bot.submit("ana", view)).ok
-    assert "It was over before, so it has no channel" in words(view)
+    assert "It is retrospective, so it has no channel" in words(view)
     await stage.bot.app.settled()
     (incident,) = stage.io.account.incidents
     assert (incident["mode"], incident["slack_channel_id"]) == ("retrospective", "")

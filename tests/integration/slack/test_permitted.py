@@ -92,7 +92,7 @@ async def test_while_slack_says_nothing_of_somebody_they_close_nothing(bot: Runn
     bot.workspace.channel_by_name("general").members.append(person.id)
     bot.workspace.faults.plan("users.info", *(Fault(status=503) for _ in range(3)))
     said = await typed(bot, person.id, f"/incident update {incident.reference} it is over")
-    assert said.startswith("Slack could not be asked whether you may post updates")
+    assert said.startswith("Slack could not be asked whether you may give updates")
     bot.workspace.faults.clear()
 
 

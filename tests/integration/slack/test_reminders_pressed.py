@@ -63,4 +63,4 @@ async def test_giving_the_update_opens_the_form(bot: RunningBot) -> None:
 async def test_where_nothing_is_asked_there_is_nothing_to_snooze(bot: RunningBot) -> None:
     incident = await declared(bot, "never asked about")
     said = (await slash(bot, "ana", incident.slack_channel_id, "snooze 1 hour")).said
-    assert f"Nothing is asked about {incident.reference}: no update of it is promised." in said
+    assert f"There are no nudges about {incident.reference}: no update of it is due." in said

@@ -111,7 +111,9 @@ async def test_who_may_not_have_files_reads_what_to_do(bot: RunningBot, troubles
 async def test_the_close_says_how_it_went_with_buttons_for_what_comes_after(bot: RunningBot) -> None:
     incident = await closed(bot, "orders are lost")
     ending = next(
-        m for m in reversed(cards(bot, incident.slack_channel_id)) if "Still to be done" in words(m)
+        m
+        for m in reversed(cards(bot, incident.slack_channel_id))
+        if "Open actions and follow-ups" in words(m)
     )
     assert "grow the pool" in words(ending)
     assert "First update after less than a minute" in words(ending)

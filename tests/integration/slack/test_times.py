@@ -39,7 +39,7 @@ async def test_a_typed_time_is_of_the_typists_own_zone_which_the_answer_names(bo
     assert set_to is not None
     assert (set_to.hour, set_to.minute) in {(22, 40), (21, 40)}
     # Everybody else reads it in their own zone.
-    assert f"Impact started: <!date^{int(set_to.timestamp())}^" in words(cards(bot, channel)[-1])
+    assert f"set Impact started to <!date^{int(set_to.timestamp())}^" in words(cards(bot, channel)[-1])
     assert (await bot.backend.timeline(incident.id))[-1].text.endswith(":40 UTC")
 
 
@@ -111,7 +111,7 @@ async def test_what_is_over_is_declared_with_its_times_and_calls_nobody(bot: Run
         incident_timestamp_values__impact_started=dated(THEN),
         incident_timestamp_values__fixed=dated(THEN + 3600),
     )
-    assert "It was over before, so it has no channel" in said
+    assert "It is retrospective, so it has no channel" in said
     await settled(bot)
     (incident,) = await bot.backend.incidents(limit=1)
     assert (incident.mode, incident.incident_status.name) == ("retrospective", "Closed")

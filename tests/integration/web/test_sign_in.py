@@ -149,7 +149,7 @@ async def test_a_sign_in_is_good_once_and_in_its_own_browser(street: Lobby) -> N
     browser.cookies.update(kept)
     again = await browser.get(back)
     assert (again.status_code, heading(again)) == (403, "Not signed in")
-    assert "not begun in this browser, or is over" in again.text
+    assert "not begun in this browser, or has expired" in again.text
 
 
 @shared

@@ -194,7 +194,7 @@ async def test_an_incident_is_closed_with_a_summary_and_what_is_open_is_named(bo
     assert closed.incident_status.name == "Closed"
     news = words(cards(bot, incident.slack_channel_id)[-1])
     assert "A restart." in news
-    assert "Still to be done:" in news
+    assert "Open actions and follow-ups:" in news
     assert "Add an alert" in news
     assert f"<@{bot.slack.person('ben')}>" in news
     assert "entries in the timeline" in news

@@ -75,7 +75,7 @@ async def test_whatever_fails_once_is_done_in_the_end_and_done_once(
         ("conversations.setTopic", "The topic could not be set"),
         ("conversations.setPurpose", "The purpose could not be set"),
         ("bookmarks.add", "The bookmark could not be added"),
-        ("pins.add", "The headline could not be pinned"),
+        ("pins.add", "The card could not be pinned"),
     ],
 )
 async def test_what_slack_refuses_is_told_to_the_reporter_and_undoes_nothing(

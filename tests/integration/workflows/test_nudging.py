@@ -131,7 +131,7 @@ async def test_a_snoozed_nudge_says_who_snoozed_it_and_comes_again_afterwards(
     await settled(bot)
     await until(bot, lambda: nudges(bot, incident.slack_channel_id) == [])
     said = [words(one) for one in cards(bot, incident.slack_channel_id)]
-    assert any(f"<@{bot.slack.person('ana')}> snoozed what is asked about" in one for one in said)
+    assert any(f"<@{bot.slack.person('ana')}> snoozed the nudges about" in one for one in said)
     await turned(bot, clock, 239)
     assert nudges(bot, incident.slack_channel_id) == []
     await turned(bot, clock, 2)

@@ -170,3 +170,24 @@ async def test_a_nudge_whose_answer_was_lost_is_posted_once_also_after_a_restart
             await verbs(bot).nudger.nudge_due()
             said = [words(message) for message in cards(bot, incident.slack_channel_id)]
             assert sum("has no lead" in one for one in said) == 1
+
+
+async def test_an_update_that_is_not_given_is_overdue_on_home_until_it_is(
+    bot: RunningBot, clock: Turned
+) -> None:
+    ben, app = bot.slack.person("ben"), bot.slack.app.app_id
+    incident = await planned(bot, clock)
+    clock.turn(15.1)
+    assert await verbs(bot).remind.overdue([incident]) == {}
+    await verbs(bot).remind.ask_due()
+    clock.turn(20)
+    await bot.workspace.open_home(ben, app)
+    await bot.workspace.heard("views.publish")
+    await bot.app.settled()
+    said = words(bot.workspace.home(ben, app))
+    assert "Updates overdue (1)" in said
+    assert "An update was due 20 minutes ago" in said
+    later = incident.model_copy(update={"updated_at": clock.now})
+    assert await verbs(bot).remind.overdue([later]) == {}
+    now = await changed(bot, incident, "ben", message="Still on it.", next_update_minutes=15, at=clock.now)
+    assert await verbs(bot).remind.overdue([now]) == {}

@@ -324,7 +324,7 @@ def said_of(text: str) -> Told:
     if any(sign in text for sign in SIGNS):
         return "done"
     done = (
-        "Noted in the timeline",
+        "Added to the timeline",
         "Taken out of",
         "The channel is asked",
         "The document of",

@@ -72,7 +72,7 @@ def _worded(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
 def _told_at_last(seen: Evidence, kept: Kept, deed: Deed, token: str) -> Iterator[Broken]:
     """Who was cut off reads in the incident's channel, or in a message, that it is done."""
     there = [post for post in seen.posts if post["channel"] in seen.channels_of(kept)]
-    noted = f"Noted in the timeline of {kept.reference}"
+    noted = f"Added to the timeline of {kept.reference}"
     if any(token in f"{post['text']} {post['blocks']}" for post in there):
         return
     if not any(token in text or text.startswith(noted) for text in seen.told_in_person(deed.person)):

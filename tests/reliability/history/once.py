@@ -101,7 +101,7 @@ def _said_twice(seen: Evidence) -> Iterator[str]:
 
 ANSWERS = (
     "INC-",
-    "Noted in ",
+    "Added to the timeline",
     "Taken out of ",
     "The document of ",
     "What you asked for ",

@@ -75,6 +75,12 @@ def test_what_was_over_when_it_was_declared_has_no_phases() -> None:
     assert phases_of(incident(**over | {"closed_at": DAWN}), [], minute(60)) == ()
 
 
+def test_the_end_is_no_phase_even_if_it_was_stored_a_moment_later() -> None:
+    of = incident(incident_status=STATUSES["Closed"], created_at=DAWN, closed_at=minute(30.01))
+    found = phases_of(of, [entry("10 Fixing"), entry("30 Closed")], minute(60), STATUSES.values())
+    assert [(one.name, one.ended) for one in found] == [("Investigating", minute(10)), ("Fixing", minute(30))]
+
+
 def test_a_phase_has_the_category_of_its_status() -> None:
     of = incident(incident_status=STATUSES["Fixing"], created_at=DAWN)
     timeline = [entry("10 accepted Investigating"), entry("20 Closed"), entry("30 Fixing")]

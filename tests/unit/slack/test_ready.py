@@ -7,7 +7,7 @@ import pytest
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import DeclareRequest
-from tocsin.slack.views.blocks import paragraph
+from tocsin.slack.views.blocks import alert
 from tocsin.slack.views.card import _card, card
 from tocsin.slack.views.declare import _build_form, declare_modal
 from tocsin.slack.views.metadata import DeclareMetadata
@@ -23,7 +23,7 @@ INCIDENT = _incident(FORM)
 def test_a_form_with_texts_in_it_is_as_the_sdk_makes_it(expanded: bool, name: str, summary: str) -> None:
     filled = DeclareRequest(name=name, summary=summary)
     context = DeclareMetadata(origin=ChannelId("C0000000001"), expanded=expanded)
-    made = _build_form(FORM, filled, context.to_json(), expanded, [paragraph("Did you mean it?")], [])
+    made = _build_form(FORM, filled, context.to_json(), expanded, [alert("Did you mean it?", "info")], [])
     ready = declare_modal(FORM, context, filled, notice="Did you mean it?")
     assert ready.to_dict() == made.to_dict()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tocsin.incidents.model import (
     ChannelId,
     CustomField,
     FieldOption,
+    FollowUp,
     Form,
     Incident,
     IncidentType,
@@ -33,6 +35,7 @@ from tocsin.incidents.model import (
     Visibility,
 )
 from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.tasks import AssignedItem
 from tocsin.slack.routes import VIEWS, help_anywhere, help_here
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, card, card_text, purpose, topic
@@ -45,11 +48,12 @@ from tocsin.slack.views.declare import (
     read_declare,
     saved_modal,
 )
-from tocsin.slack.views.home import help_message
+from tocsin.slack.views.home import HomePage, help_message, home_view
 from tocsin.slack.views.message_text import name_and_summary
 from tocsin.slack.views.metadata import DeclareMetadata
 from tocsin.slack.views.samples import modals
 
+FIXING = Status(id="fixing", name="Fixing", category="live")
 WIDE, LONG = "W" * 75, "<&>" * 700
 KINDS = ("text", "link", "numeric", "single_select", "multi_select")
 
@@ -290,3 +294,24 @@ def test_any_message_at_all_gives_a_name_and_a_summary_that_fit(message: dict[st
 def test_the_doctor_looks_at_every_form_that_can_be_sent() -> None:
     looked_at = {view.get("callback_id") for _, view in modals(IncidentConfig().form())}
     assert set(VIEWS) <= looked_at
+
+
+def test_home_shows_what_is_overdue_first_and_fits_into_slacks_blocks() -> None:
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    incident = Incident(
+        id="1", reference="INC-1", name="n", created_at=at, updated_at=at, incident_status=FIXING
+    )
+    items = [
+        AssignedItem(
+            item=FollowUp(id=str(n), incident_id="1", text=f"item {n}", created_at=at + timedelta(days=n)),
+            incident=incident,
+        )
+        for n in range(60)
+    ]
+    many = tuple(incident.model_copy(update={"id": str(n)}) for n in range(60))
+    page = HomePage(mine=many[:30], items=tuple(items), open=many, closed=many, at=at + timedelta(days=32))
+    view = home_view(page).to_dict()
+    said = json.dumps(view)
+    assert said.count("*overdue*") == 3
+    assert said.index("item 2") < said.index("item 3")
+    assert len(view["blocks"]) <= 100

@@ -172,7 +172,7 @@ UNSUPPORTED = {
     "remove": "DevRev cannot hold private incidents: everybody in this workspace sees all of them.",
     "follow-up": "DevRev keeps no follow-ups with an incident. Open an issue there for it.",
     "time": "DevRev keeps dates of its own with an incident. Set them on its page there.",
-    "retro": "DevRev has no incidents in retrospect. Declare it as one of now, and close it.",
+    "retro": "DevRev has no retrospective incidents. Declare it as one of now, and close it.",
 }
 """Verbs that DevRev does not support, each with a sentence shown before typing."""
 

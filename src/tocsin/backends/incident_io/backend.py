@@ -110,7 +110,7 @@ class IncidentIo:
         source = declaration.source
         if stored is not None and stored.version == "v2" and source is not None:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
-            entry = TimelineEntry(at=at, verb="Message this was declared from", text=source.permalink or "")
+            entry = TimelineEntry(at=at, verb="Source message", text=source.permalink or "")
             await changes.attach_source(self._client, incident.id, source, entry)
         if declaration.call_url not in {None, HUDDLE} and incident.call_url == declaration.call_url:
             await changes.set_call(self._client, incident.id, declaration.call_url)

@@ -273,7 +273,7 @@ async def attach_source(
 ) -> None:
     """Attach the message that a V2 incident was declared from, and add it to the timeline at its own time."""
     if source.permalink:
-        await attach(client, incident_id, source.permalink, "Slack message this was declared from")
+        await attach(client, incident_id, source.permalink, "Source message in Slack")
     await note(client, incident_id, entry, "source")
 
 

@@ -31,6 +31,7 @@ from tocsin.incidents.model import (
     Form,
     Incident,
     Person,
+    PersonId,
     TimelineEntry,
 )
 from tocsin.incidents.requests import (
@@ -42,6 +43,7 @@ from tocsin.incidents.requests import (
     IncidentQuery,
     ListedIncidents,
 )
+from tocsin.incidents.tasks import AssignedItem
 from tocsin.incidents.timestamps import TimestampRule, measure
 from tocsin.incidents.webhooks import Subscription
 from tocsin.workflows.ports import Channel, CheckResult, Clock, FindPerson
@@ -281,6 +283,16 @@ class LocalBackend:
         query = changes.OF_INCIDENT
         found = await self.database.run(lambda db: changes.listed(db, query, incident_id))
         return [one for one in found if one.status != changes.DELETED]
+
+    async def assigned_to(self, person: PersonId, limit: int) -> Sequence[AssignedItem]:
+        """Return a person's open actions and follow-ups of any incident, private ones too, oldest first."""
+
+        def work(db: SqlConnection) -> list[AssignedItem]:
+            found = changes.listed(db, changes.OPEN_OF_PERSON, person, limit)
+            incidents = {one: self._one(db, one) for one in {item.incident_id for item in found}}
+            return [AssignedItem(item=item, incident=incidents[item.incident_id]) for item in found]
+
+        return await self.database.run(work)
 
     async def version(self, incident_id: str) -> str | None:
         """Return a text that is another one when the incident has changed; None if there is none."""

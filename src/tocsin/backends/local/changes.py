@@ -303,12 +303,16 @@ FROM follow_ups f LEFT JOIN people p ON p.slack_user_id = f.assignee_slack_user_
 OF_INCIDENT = _FOLLOW_UPS + "WHERE f.incident_id = ? ORDER BY f.created_at, f.id"
 DELETED = "deleted"
 BY_ID = _FOLLOW_UPS + "WHERE f.id = ?"
+OPEN_OF_PERSON = (
+    _FOLLOW_UPS
+    + "WHERE f.assignee_slack_user_id = ? AND f.done_at IS NULL ORDER BY f.created_at, f.id LIMIT ?"
+)
 BY_KEY = _FOLLOW_UPS + "WHERE f.idempotency_key = ?"
 
 
-def listed(db: SqlConnection, query: str, value: str) -> list[FollowUp]:
+def listed(db: SqlConnection, query: str, *values: str | int) -> list[FollowUp]:
     """Return the follow-ups that one of this module's queries finds."""
-    return [follow_up_in(dict(row)) for row in db.query(query, [value])]
+    return [follow_up_in(dict(row)) for row in db.query(query, values)]
 
 
 def add(

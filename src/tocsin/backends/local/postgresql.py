@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from tocsin.backends.local.connection import WORD, Parameters, Query, Row, SqlConnection, T
 from tocsin.backends.local.schema import (
     ALERTS,
+    ASSIGNED,
     AUTOMATIONS,
     BY_KEYS,
     CALLS,
@@ -152,6 +153,7 @@ _MIGRATIONS = {
     "alerts": ALERTS,
     "webhooks": WEBHOOKS,
     "people_by_name": PEOPLE_BY_NAME,
+    "assigned": ASSIGNED,
 }
 
 

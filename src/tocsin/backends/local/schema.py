@@ -414,6 +414,19 @@ def people_by_name(db: Database) -> None:
         db.execute(statement)
 
 
+ASSIGNED = (
+    """CREATE INDEX follow_ups_by_assignee ON follow_ups (assignee_slack_user_id, created_at, id)
+        WHERE done_at IS NULL""",
+)
+"""The open actions and follow-ups of a person, oldest first."""
+
+
+@migrations()
+def assigned(db: Database) -> None:
+    for statement in ASSIGNED:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

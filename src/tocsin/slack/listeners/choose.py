@@ -82,7 +82,7 @@ def _would(first: First, own: Incident, text: str) -> str:
     """Return the question in mrkdwn, with the command and the incident that it would be about."""
     name, said = shorten(own.name, 100), shorten(text, 200)
     return (
-        "It may be the name of a new incident. Nothing has been done yet: *Go on* is the command "
+        "It may be the name of a new incident. Nothing has been done yet: *Continue* is the command "
         f"`{first.word}` for *{escape(own.reference)}* {escape(name)}, with “{escape(said)}”."
     )
 

@@ -92,7 +92,7 @@ CLOSE = VerbSpec(
 REOPEN = VerbSpec(
     Verb.REOPEN,
     "/incident reopen",
-    "opens it again",
+    "reopens it",
     build_view=_build_close,
     execute=_end,
     no_argument=True,
@@ -100,21 +100,21 @@ REOPEN = VerbSpec(
 DECLINE = VerbSpec(
     Verb.DECLINE,
     "/incident decline [why]",
-    "says that it is no incident",
+    "declines it: it is no incident",
     build_view=_build_close,
     execute=_end,
 )
 CANCEL = VerbSpec(
     Verb.CANCEL,
     "/incident cancel [why]",
-    "takes back what was declared by mistake",
+    "cancels what was declared by mistake",
     build_view=_build_close,
     execute=_end,
 )
 PRIVATE = VerbSpec(
     Verb.PRIVATE,
     "/incident private",
-    "hides it from all but its reporter and role holders",
+    "makes it private",
     build_view=_build_close,
     execute=_confirm,
 )
@@ -152,13 +152,13 @@ async def _merge(call: Invocation) -> AnyChange | None:
             other = _other(call.incident, target)
             said = as_read(message, call.context.people.names)
             return await change(call, ending="merge", merged_into=other, message=said)
-    raise NeedsForm(f"Say which incident {call.incident.reference} is part of.")
+    raise NeedsForm(f"Say which incident {call.incident.reference} is to be merged into.")
 
 
 def _other(incident: Incident, target: Incident) -> str:
     """Return the reference of the other incident. Raises Refused if it is the same one."""
     if target.id == incident.id:
-        raise Refused(f"{incident.reference} cannot be part of itself.")
+        raise Refused(f"{incident.reference} cannot be merged into itself.")
     return target.reference
 
 
@@ -180,7 +180,7 @@ async def _name_both(context: WorkspaceContext, command: SlashCommand, rest: str
 MERGE = VerbSpec(
     Verb.MERGE,
     "/incident merge [INC-11]",
-    "makes it part of that other incident",
+    "merges it into that other incident",
     build_view=_build_merge,
     execute=_merge,
     names_people=True,
@@ -197,7 +197,7 @@ async def submit_merge(
 
     async def execute(call: Invocation) -> AnyChange | None:
         if not chosen:
-            raise Refused(f"Say which incident {call.incident.reference} is part of.")
+            raise Refused(f"Say which incident {call.incident.reference} is to be merged into.")
         other = _other(call.incident, await find_incident(context, chosen, call.person))
         return await change(call, ending="merge", merged_into=other, seen_status_id=seen)
 

@@ -141,10 +141,10 @@ async def offer_again(
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000001")
 
 MANY = (
-    f":warning: You have declared {MOST_DECLARED} incidents within a minute, and this one is "
+    f"You have declared {MOST_DECLARED} incidents within a minute, and this one is "
     "*not declared yet*. If it is one more, press *Declare all the same*; what you typed is all there."
 )
-SAY_WHEN = ":rewind: It is over, so say when it happened. It is *not declared yet*."
+SAY_WHEN = "This incident is retrospective, so say when it happened. It is *not declared yet*."
 NOT_KEPT = "What was typed then was kept for a month, and is not kept any more. Declare it with /incident."
 
 

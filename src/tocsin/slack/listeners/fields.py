@@ -53,7 +53,7 @@ async def _set_field(call: Invocation) -> AnyChange | None:
 FIELDS = VerbSpec(
     Verb.FIELDS,
     "/incident fields [affected area API]",
-    "shows its fields and changes them",
+    "shows its custom fields and changes them",
     build_view=_build_fields,
     execute=_set_field,
     begins_with_choice=True,

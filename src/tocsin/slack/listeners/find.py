@@ -168,7 +168,7 @@ FIND = CommandSpec(
 SHOW = CommandSpec(
     Verb.SHOW,
     "/incident show [INC-12]",
-    "shows one incident and what happened",
+    "shows one incident and its timeline",
     show_incident,
     build_view=_build_found,
 )

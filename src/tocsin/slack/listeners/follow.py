@@ -42,7 +42,7 @@ FOLLOW = VerbSpec(
 UNFOLLOW = VerbSpec(
     Verb.UNFOLLOW,
     "/incident unfollow",
-    "sends you its updates no longer",
+    "stops sending you its updates",
     build_view=build_refusal,
     execute=_follow,
     no_argument=True,

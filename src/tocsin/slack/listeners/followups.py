@@ -16,6 +16,7 @@ from tocsin.slack.authorization import CHECK_SECONDS
 from tocsin.slack.command_text import as_read, mentioned
 from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.disclosure import shown_to
+from tocsin.slack.listeners.home import publish_home
 from tocsin.slack.listeners.issues import find_linked, link_issue, listed
 from tocsin.slack.listeners.people import find_person
 from tocsin.slack.listeners.replies import begin, reply_about
@@ -97,7 +98,7 @@ async def _read(call: Invocation) -> tuple[str, PersonId | None]:
     elif _FIRST.match(text) or len({mention[1] for mention in mentions}) == 1:
         person, span = PersonId(mentions[0][1]), mentions[0].span()
     else:
-        raise NeedsForm("Several people are named in it. Choose by whom it is done.", filled)
+        raise NeedsForm("Several people are named in it. Choose the assignee.", filled)
     return as_read(_without(text, span), names), person
 
 
@@ -140,7 +141,7 @@ async def _added(
 ACTION = VerbSpec(
     Verb.ACTION,
     "/incident action [what is to be done]",
-    "lists what is to be done now, and adds to it",
+    "lists its actions, and adds one",
     build_view=build_follow_up,
     execute=_add,
     names_people=True,
@@ -148,7 +149,7 @@ ACTION = VerbSpec(
 FOLLOW_UP = VerbSpec(
     Verb.FOLLOW_UP,
     "/incident follow-up [what is to be done]",
-    "the same for afterwards",
+    "lists its follow-ups, and adds one",
     build_view=build_follow_up,
     execute=_add,
     names_people=True,
@@ -224,6 +225,8 @@ async def _show_pressed(
     view = action.view
     if view is None:
         await reply_about(context, action, incident, sentence)
+    elif view.type == "home" and action.by.slack_user_id:
+        await publish_home(context, action.by.slack_user_id)
     elif view.callback_id == "follow_up" and (verb := VerbMetadata.from_text(view.private_metadata).verb):
         text, person = read_follow_up(view.values)
         again = partial(build_follow_up, text=text, person=person, issue=read_issue_url(view.values) or "")

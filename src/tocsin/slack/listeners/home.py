@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.models.views import View
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import PersonId
+from tocsin.incidents.model import Incident, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import DeclareRequest, IncidentFilter
+from tocsin.incidents.tasks import AssignedItem
+from tocsin.incidents.validation import is_in_teams, is_visible_to
 from tocsin.slack.context import WorkspaceContext
 from tocsin.slack.listeners.declare import open_form
 from tocsin.slack.listeners.verbs import CommandSpec
@@ -25,6 +28,9 @@ from tocsin.workflows.retry import best_effort
 # The Home tab: published when a person opens it, and again for recent viewers when something changes.
 
 CLOSED_SHOWN = 5
+MOST_ITEMS = 100
+"""Actions and follow-ups of a person that are looked for, oldest first."""
+
 DEBOUNCE_SECONDS = 1.0
 """Seconds to wait for further changes before publishing Home again."""
 
@@ -50,12 +56,42 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
         mine=tuple(incident for incident in opened if person in incident.people),
         open=opened,
         at=context.clock(),
+        items=await _items_of(context, person),
+        elsewhere=_elsewhere(context),
+        overdue=await _overdue_of(context, opened),
     )
     async with best_effort("look for closed incidents"):
         wanted = IncidentFilter(is_open=False, visible_to=person)
         closed = await context.find.matching(wanted, limit=CLOSED_SHOWN)
         page = page.model_copy(update={"closed": tuple(await context.as_seen(person, closed))})
-    await context.workspace.publish_home(person, home_view(page), *page.open, *page.closed)
+    shown = (*page.open, *page.closed, *(one.incident for one in page.items))
+    await context.workspace.publish_home(person, home_view(page), *shown)
+
+
+async def _overdue_of(context: WorkspaceContext, opened: Sequence[Incident]) -> dict[str, datetime]:
+    async with best_effort("look for overdue updates"):
+        return await context.workflows.remind.overdue(opened)
+    return {}
+
+
+def _elsewhere(context: WorkspaceContext) -> str:
+    """Return the product that alone knows a person's actions and follow-ups; empty if Tocsin does too."""
+    form = context.forms.now
+    knows = context.assigned_to is not None or form is None or Verb.FOLLOW_UP in form.lacks
+    return "" if knows or form is None else form.kept_by
+
+
+async def _items_of(context: WorkspaceContext, person: PersonId) -> tuple[AssignedItem, ...]:
+    """Return the person's open actions and follow-ups, of incidents that they may see in this workspace."""
+    if context.assigned_to is None:
+        return ()
+    found: Sequence[AssignedItem] = ()
+    async with best_effort("look for a person's actions and follow-ups"):
+        found = await context.assigned_to(person, MOST_ITEMS)
+    teams = context.peer_teams()
+    return tuple(
+        one for one in found if is_in_teams(teams, one.incident) and is_visible_to(person, one.incident)
+    )
 
 
 async def refresh_homes(
@@ -106,7 +142,7 @@ async def _build_help(context: WorkspaceContext, payload: Payload, text: str) ->
     return View(type="modal", title=plain("Help"), close=plain("Done"), blocks=blocks)
 
 
-HELP = CommandSpec(Verb.HELP, "/incident help", "says what can be done", say_help, build_view=_build_help)
+HELP = CommandSpec(Verb.HELP, "/incident help", "lists the commands", say_help, build_view=_build_help)
 
 
 async def acknowledge(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:

@@ -52,7 +52,7 @@ async def _fit(call: Invocation, people: tuple[PersonId, ...]) -> tuple[Person, 
 INVITE = VerbSpec(
     Verb.INVITE,
     "/incident invite [@person @person]",
-    "brings people in; they may then see a private incident",
+    "invites people; they may then see a private incident",
     build_view=_build,
     execute=_execute,
     names_people=True,
@@ -61,7 +61,7 @@ INVITE = VerbSpec(
 REMOVE = VerbSpec(
     Verb.REMOVE,
     "/incident remove [@person]",
-    "takes out who was invited to a private incident",
+    "removes people who were invited to a private incident",
     build_view=_build,
     execute=_execute,
     names_people=True,

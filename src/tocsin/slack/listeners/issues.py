@@ -1,4 +1,4 @@
-"""Issues of follow-ups: links that people paste, *Add its link*, *Change its link*, and their form."""
+"""Issues of follow-ups: links that people paste, *Link an issue*, *Change the link*, and their form."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def link_issue(call: Invocation, follow_up_id: str, url: str) -> AnyChange
 
 
 async def press_link_issue(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """Handle *Add its link* and *Change its link* beside a follow-up."""
+    """Handle *Link an issue* and *Change the link* beside a follow-up."""
     await ack()
     begin(context, action, "open the form to link an issue", _open_issue(context, action))
 

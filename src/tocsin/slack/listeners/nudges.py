@@ -50,7 +50,7 @@ async def _snooze_for(call: Invocation, minutes: int, kind: str = ALL) -> AnyCha
 SNOOZE = VerbSpec(
     Verb.SNOOZE,
     "/incident snooze [2 hours]",
-    "asks nothing about it for so long; `off` ends that",
+    "snoozes the nudges about it for so long; `off` ends that",
     build_view=_build_snooze,
     execute=_snooze,
 )

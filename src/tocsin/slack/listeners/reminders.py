@@ -58,7 +58,7 @@ async def _take_over(context: WorkspaceContext, action: BlockAction) -> None:
 
 
 async def stop(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """Handle *Stop asking*: delete the reminder."""
+    """Handle *Stop reminding*: delete the reminder."""
     await ack()
     begin(context, action, "stop asking for updates", _stop(context, action))
 

@@ -70,7 +70,7 @@ def _lead(form: Form) -> Role:
 LEAD = VerbSpec(
     Verb.LEAD,
     "/incident lead [@person]",
-    "says who leads",
+    "assigns the lead",
     build_view=_build_assign,
     execute=_set_lead,
     names_people=True,
@@ -79,7 +79,7 @@ LEAD = VerbSpec(
 ROLES = VerbSpec(
     Verb.ROLE,
     "/incident role [communications @person]",
-    "says who does what",
+    "assigns roles",
     build_view=_build_assign,
     execute=_set_role,
     names_people=True,
@@ -88,7 +88,7 @@ ROLES = VerbSpec(
 TAKE = VerbSpec(
     Verb.TAKE,
     "/incident take [role]",
-    "gives you the lead, or that role",
+    "assigns the lead, or that role, to you",
     build_view=_build_assign,
     execute=_take,
     no_argument=True,

@@ -57,7 +57,7 @@ async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
 NOTE = VerbSpec(
     Verb.NOTE,
     "/incident note [what happened]",
-    "adds to the timeline",
+    "adds a note to the timeline",
     build_view=_build_note,
     execute=_note,
 )

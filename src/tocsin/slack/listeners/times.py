@@ -55,7 +55,7 @@ async def _set_time(call: Invocation) -> AnyChange | None:
 TIME = VerbSpec(
     Verb.TIME,
     "/incident time [fixed 14:05]",
-    "sets when it started, was detected or was fixed",
+    "sets a timestamp, such as when it was fixed",
     build_view=_build_times,
     execute=_set_time,
     begins_with_choice=True,
@@ -90,13 +90,13 @@ async def open_retrospective(
 ) -> None:
     """Handle `/incident retro`: open the declare form with the times of what is over."""
     lacking = (context.forms.now or Form()).lacks.get(Verb.RETRO, "")
-    notice = f":information_source: {escape(lacking)}" if lacking else ""
+    notice = escape(lacking)
     await open_declare(ack, command, rest, context, notice, mode="standard" if lacking else "retrospective")
 
 
 RETRO = CommandSpec(
     Verb.RETRO,
     "/incident retro [what was wrong]",
-    "declares what is over already, with its times; nobody is called",
+    "declares a retrospective incident; nobody is called",
     open_retrospective,
 )

@@ -25,7 +25,7 @@ from tocsin.workflows.command import AnyChange
 
 
 async def open_triage(ack: AsyncAck, command: SlashCommand, rest: str, context: WorkspaceContext) -> None:
-    """Handle `/incident triage`: open the declare form with *It may be one* chosen."""
+    """Handle `/incident triage`: open the declare form with *Start in triage* chosen."""
     name = command.text if goes_on_as_a_sentence(rest) else rest
     await open_declare(ack, command, name, context, status="triage")
 
@@ -33,7 +33,7 @@ async def open_triage(ack: AsyncAck, command: SlashCommand, rest: str, context: 
 TRIAGE = CommandSpec(
     Verb.DECLARE,
     "/incident triage [what may be wrong]",
-    "opens the declare form for what may be an incident, which is announced only once it is accepted",
+    "opens the declare form in triage: it is announced only once it is accepted",
     open_triage,
 )
 
@@ -62,7 +62,7 @@ def _leading_severity(text: str, form: Form) -> tuple[str | None, str]:
 ACCEPT = VerbSpec(
     Verb.ACCEPT,
     "/incident accept [severity] [why]",
-    "says that it is an incident, and announces it",
+    "accepts it as an incident, and announces it",
     build_view=_build_accept,
     execute=_accept,
     begins_with_choice=True,

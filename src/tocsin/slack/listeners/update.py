@@ -51,14 +51,14 @@ async def _set_severity(call: Invocation) -> AnyChange | None:
 UPDATE = VerbSpec(
     Verb.UPDATE,
     "/incident update [what is known]",
-    "tells everybody who waits what is known now",
+    "gives an update",
     build_view=_build_update,
     execute=_post_update,
 )
 STATUS = VerbSpec(
     Verb.STATUS,
     "/incident status [fixing]",
-    "says where it stands",
+    "changes the status",
     build_view=_build_update,
     execute=_set_status,
     begins_with_choice=True,
@@ -66,7 +66,7 @@ STATUS = VerbSpec(
 SEVERITY = VerbSpec(
     Verb.SEVERITY,
     "/incident severity [major]",
-    "says how bad it is",
+    "changes the severity",
     build_view=_build_update,
     execute=_set_severity,
     begins_with_choice=True,
@@ -121,14 +121,14 @@ async def _set_call(call: Invocation) -> AnyChange | None:
 RENAME = VerbSpec(
     Verb.RENAME,
     "/incident rename [new name]",
-    "gives it another name",
+    "renames it",
     build_view=_build_describe,
     execute=_rename,
 )
 SUMMARY = VerbSpec(
     Verb.SUMMARY,
     "/incident summary [text]",
-    "says what it is about",
+    "changes the summary",
     build_view=_build_describe,
     execute=_set_summary,
 )
@@ -137,7 +137,7 @@ SUMMARY = VerbSpec(
 CALL = VerbSpec(
     Verb.CALL,
     "/incident call [link]",
-    "says where people talk, or sets it: a link, or `huddle`",
+    "shows the call link, or sets it: a link, or `huddle`",
     build_view=_build_describe,
     execute=_set_call,
     no_argument=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from slack_sdk.models.blocks import (
+    AlertBlock,
     Block,
     CheckboxesElement,
     DateTimePickerElement,
@@ -78,6 +79,35 @@ def plain(text: str) -> PlainTextObject:
 def paragraph(mrkdwn: str) -> SectionBlock:
     """Build a section of mrkdwn. What people wrote in it must be escaped already."""
     return SectionBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), expand=True)
+
+
+Json = dict[str, Any]
+
+ALERT_LIMIT = 200
+"""Characters of an alert block's text (Slack, Block Kit)."""
+
+Level = Literal["info", "warning", "error"]
+_SIGNS: dict[str, str] = {
+    "info": ":information_source:",
+    "warning": ":warning:",
+    "error": ":warning:",
+}
+
+
+def alert(mrkdwn: str, level: Level) -> Block:
+    """Build an alert block, for modals alone; a section with a sign if the text is too long for one.
+
+    What people wrote in it must be escaped already.
+    """
+    if len(mrkdwn) > ALERT_LIMIT:
+        return paragraph(f"{_SIGNS[level]} {mrkdwn}")
+    return AlertBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), level=level)
+
+
+def in_section(alert: Mapping[str, Any]) -> Json:
+    """Return an alert block, as JSON, as a section with a sign."""
+    json: Json = paragraph(f"{_SIGNS[alert['level']]} {alert['text']['text']}").to_dict()
+    return {**json, "block_id": alert["block_id"]} if alert.get("block_id") else json
 
 
 def option(value: str, text: str, description: str = "") -> Option:
@@ -269,7 +299,6 @@ def sections_of(lines: Iterable[str]) -> Iterator[str]:
 # for each view. A form rarely changes, and the same card is posted to many places.
 
 T = TypeVar("T", Form, Incident)
-Json = dict[str, Any]
 FORMS_CACHED = 8
 CARDS_CACHED = 64
 """Cards in the cache: more than are declared or changed at the same time."""

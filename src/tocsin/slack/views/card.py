@@ -118,9 +118,9 @@ def _menu(incident: Incident) -> OverflowMenuElement:
     is_triage = incident.incident_status.is_triage
     lines = {
         **({Verb.UPDATE: "Update"} if is_triage else {}),
-        Verb.ROLE: "Who does what",
+        Verb.ROLE: "Assign roles",
         Verb.ACTION: "Actions",
-        Verb.NOTE: "Add to the timeline",
+        Verb.NOTE: "Add a note to the timeline",
         **({} if is_triage else {Verb.FOLLOW: "Follow", Verb.CLOSE: "Close"}),
     }
     return verb_menu(incident, lines)

@@ -25,17 +25,17 @@ _WORDS = {
         "Decline",
         "Decline",
         "Why it is no incident",
-        "Seen by whom reported it, and in the timeline",
+        "Its reporter is told, and it is in the timeline",
     ),
-    Verb.CANCEL: ("Declared by mistake", "Take it back", "Why", ""),
-    Verb.PRIVATE: ("Make it private", "Make it private", "", ""),
+    Verb.CANCEL: ("Cancel the incident", "Cancel incident", "Why", ""),
+    Verb.PRIVATE: ("Make private", "Make private", "", ""),
 }
 ENDS = tuple(_WORDS)
 
 _WARNINGS = {
     Verb.CANCEL: "Within ten minutes of the declaration, what was posted is withdrawn and the channel "
     "archived. Later the incident is marked as canceled, and the posts stay.",
-    Verb.PRIVATE: "From then on only its reporter and the people with a role can see it. "
+    Verb.PRIVATE: "From then on only its reporter, the people with a role and those invited can see it. "
     "Its cards elsewhere are withdrawn. It cannot be made public again.",
 }
 
@@ -74,7 +74,8 @@ def close_modal(
         blocks.append(
             text_input("message", label, value=entered.message, placeholder=placeholder, lines=True)
         )
-    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, problem=problem)
+    dismiss = "Back" if verb is Verb.CANCEL else "Cancel"
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit=submit, dismiss=dismiss, problem=problem)
 
 
 def _missing(form: Form, incident: Incident, entered: FieldsEntered) -> list[Block]:
@@ -97,7 +98,7 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
     named = [f"• {escape(shorten(item.text, 150))}" for item in unfinished[:NAMED]]
     if len(unfinished) > NAMED:
         named.append(f"• and {len(unfinished) - NAMED} more")
-    said = "\n".join(["*Not done yet:*", *named])
+    said = "\n".join(["*Open actions and follow-ups:*", *named])
     return [ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])]
 
 
@@ -110,9 +111,9 @@ def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, p
         (o.id, f"{o.reference} {o.name}", o.incident_status.name) for o in others if o.id != incident.id
     ]
     asked: list[Block] = (
-        [select_input("merged_into", "It is part of", choices, optional=False)]
+        [select_input("merged_into", "Merge into", choices, optional=False)]
         if choices
-        else [paragraph("No other incident is open that it could be part of.")]
+        else [paragraph("No other incident is open into which it could be merged.")]
     )
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.MERGE), *asked]
     return verb_modal("merge", "Merge", metadata, blocks, submit="Merge", problem=problem)

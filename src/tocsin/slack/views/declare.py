@@ -23,6 +23,7 @@ from tocsin.slack.views.blocks import (
     Choice,
     IdentityKey,
     State,
+    alert,
     checkbox,
     date_token,
     escape,
@@ -52,7 +53,7 @@ ROLE = "incident_role_assignments."
 OPEN_SHOWN = 3
 STATUSES: tuple[Choice, ...] = (
     ("live", "It is an incident", ""),
-    ("triage", "It may be one", "Starts in triage: it is announced only once it is accepted"),
+    ("triage", "Start in triage", "It may be an incident: it is announced only once it is accepted"),
 )
 """Choices of `status`, by the category in which the incident starts."""
 
@@ -89,7 +90,10 @@ def declare_modal(
     the name. `opened` are open incidents that this person may see, and `usable` is the channel that the
     incident may use instead of one of its own.
     """
-    above: list[Block] = [paragraph(said) for said in (problem, notice) if said]
+    above = [
+        *([alert(problem, "warning")] if problem else []),
+        *([alert(notice, "info")] if notice else []),
+    ]
     below_name, packed = _open_now(opened), metadata.to_json()
     texts = {"name": filled.name, "summary": filled.summary}
     only_texts = filled.model_fields_set <= texts.keys()
@@ -148,7 +152,7 @@ def _build_form(
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
-        title=plain("Declare in retrospect" if filled.mode == "retrospective" else "Declare an incident"),
+        title=plain("Retrospective incident" if filled.mode == "retrospective" else "Declare an incident"),
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
@@ -165,7 +169,7 @@ def _use_channel(usable: ChannelId | None, filled: DeclareRequest, *, ticked: bo
     if usable is None or is_ticked is not ticked or filled.mode == "retrospective":
         return []
     choice = (usable, "Use this channel for the incident", "Instead of a new one; all that is here stays")
-    return [checkbox("slack_channel_id", "Its channel", choice, checked=is_ticked)]
+    return [checkbox("slack_channel_id", "Channel", choice, checked=is_ticked)]
 
 
 def _rest(form: Form, filled: DeclareRequest, usable: ChannelId | None, *, expanded: bool) -> list[Block]:
@@ -189,11 +193,11 @@ def _open_now(incidents: Sequence[Incident]) -> list[Block]:
     return [ContextBlock(block_id="open_now", elements=[said])]
 
 
-_TEST = ("test", "This is only a test", "Nobody else is told, and it stays out of reports")
+_TEST = ("test", "Test incident", "Nobody else is told, and it stays out of reports")
 _OVER = (
     "retrospective",
-    "It is over already",
-    "Its times are asked; nobody is called, and it gets no channel",
+    "Retrospective: it is closed already",
+    "Asks for its timestamps; nobody is called, and it gets no channel",
 )
 
 
@@ -203,7 +207,7 @@ def _more(form: Form, filled: DeclareRequest) -> list[Block]:
     return [
         *_roles(form, filled, lead=False),
         *_questions(form, filled, required=False),
-        *([checkbox("mode", "Unlike others", *modes, checked=filled.mode)] if is_asked else []),
+        *([checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []),
     ]
 
 
@@ -212,7 +216,7 @@ def _over(form: Form, filled: DeclareRequest) -> list[Block]:
     if filled.mode != "retrospective":
         return []
     times = time_inputs(form, filled.incident_timestamp_values)
-    return [checkbox("mode", "In retrospect", _OVER, checked=True), *times]
+    return [checkbox("mode", "Mode", _OVER, checked=True), *times]
 
 
 def asks_for_times(request: DeclareRequest, form: Form, state: State) -> bool:
@@ -226,14 +230,14 @@ def _age(form: Form) -> list[Block]:
     if not form.is_old or form.as_of is None:
         return []
     said = f"Choices as of {date_token(form.as_of)}: {escape(form.kept_by)} could not be asked since."
-    return [ContextBlock(elements=[MarkdownTextObject(text=said)])]
+    return [alert(said, "warning")]
 
 
 def _no_triage(form: Form, filled: DeclareRequest) -> list[Block]:
     """Build a note for a person who asks for triage where incidents have none."""
     if filled.status != "triage" or filled.mode == "retrospective" or form.triage_status is not None:
         return []
-    return [ContextBlock(elements=[MarkdownTextObject(text=escape(no_triage(form)))])]
+    return [alert(escape(no_triage(form)), "info")]
 
 
 def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Block]:
@@ -318,8 +322,12 @@ def _private(form: Form, filled: DeclareRequest) -> list[Block]:
         return [ContextBlock(elements=[MarkdownTextObject(text=escape(form.private_refusal))])]
     if form.incident_types and all(t.private_incidents_only for t in form.incident_types):
         return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
-    choice = ("private", "Keep it private", "Only you and the people with a role can see it")
-    return [checkbox("visibility", "Who may see it", choice, checked=filled.visibility == "private")]
+    choice = (
+        "private",
+        "Private incident",
+        "Only you, the people with a role and those who are invited can see it",
+    )
+    return [checkbox("visibility", "Visibility", choice, checked=filled.visibility == "private")]
 
 
 def read_declare(state: State) -> DeclareRequest:
@@ -386,7 +394,7 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
     if incident.slack_channel_id:
         where = f"Carry on in {channel(incident)}."
     elif incident.is_retrospective:
-        where = "It was over before, so it has no channel, and nobody was called."
+        where = "It is retrospective, so it has no channel, and nobody was called."
     elif problems:
         where = "It has no channel of its own yet."
     elif incident.is_private and not channel_name:
@@ -396,8 +404,8 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
         where = f"Its channel{f' *#{escape(channel_name)}*' if channel_name else ''} is being opened."
     blocks: list[Block] = [
         paragraph(f":white_check_mark: *{reference}* is declared. {where}"),
-        *(paragraph(f":warning: {escape(sentence)}.") for sentence in problems),
-        *(paragraph(f":warning: {said}") for said in unknown_people(incident)),
+        *(alert(f"{escape(sentence)}.", "warning") for sentence in problems),
+        *(alert(said, "warning") for said in unknown_people(incident)),
         name_block(incident),
         ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
     ]
@@ -414,10 +422,10 @@ def _link_button(url: str, words: str, style: str | None = None) -> ButtonElemen
 def saved_modal() -> View:
     """Build the modal for a declaration that is committed, before the backend has answered."""
     said = (
-        ":hourglass_flowing_sand: *Saved, still declaring.* Your declaration is safe and will be made once. "
+        "*Saved, still declaring.* Your declaration is safe and will be made once. "
         "This window changes as soon as it is through; you may also close it."
     )
-    return _answer("Saved", [paragraph(said)])
+    return _answer("Saved", [alert(said, "info")])
 
 
 def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) -> View:
@@ -451,7 +459,7 @@ def loading_modal(metadata: DeclareMetadata) -> View:
 
 def error_modal(title: str, sentence: str) -> View:
     """Build a modal that says in plain words what went wrong."""
-    return _answer(title, [paragraph(f":warning: {escape(sentence)}")])
+    return _answer(title, [alert(escape(sentence), "error")])
 
 
 def refused_message(name: str, sentence: str, key: str) -> tuple[str, list[Block]]:

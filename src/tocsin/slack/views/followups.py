@@ -51,6 +51,7 @@ SHOWN_IN_FULL = 10
 ITEM_LIMIT = 500
 Kind = Literal["action", "follow_up"]
 TITLES: dict[Kind, str] = {"action": "Actions", "follow_up": "Follow-ups"}
+LABELS: dict[Kind, str] = {"action": "Action", "follow_up": "Follow-up"}
 
 
 def follow_up_modal(
@@ -70,11 +71,11 @@ def follow_up_modal(
     metadata = VerbMetadata(verb=verb, incident_id=incident.id)
     placeholder = "Roll back the deploy" if kind == "action" else "Add an alert for it"
     asked: list[Block] = [
-        text_input("text", "What is to be done", value=text, placeholder=placeholder, optional=False),
-        person_input("assignee", "By whom", value=assignee or ""),
+        text_input("text", LABELS[kind], value=text, placeholder=placeholder, optional=False),
+        person_input("assignee", "Assignee", value=assignee or ""),
     ]
     if has_tracker and kind == "follow_up":
-        asked.append(link_input("issue_url", "Its issue, if there is one", value=issue))
+        asked.append(link_input("issue_url", "Issue", value=issue))
     blocks = [
         *heading(incident),
         *unsupported_blocks(form.lacks, verb),
@@ -158,10 +159,10 @@ def _buttons(item: FollowUp, new_issue: str | None) -> list[InteractiveElement]:
     if new_issue is not None:
         buttons += [
             ButtonElement(action_id="open_issue", text=plain("Open an issue"), url=new_issue),
-            ButtonElement(action_id="link_issue", text=plain("Add its link"), value=value),
+            ButtonElement(action_id="link_issue", text=plain("Link an issue"), value=value),
         ]
     elif item.kind == "follow_up" and item.external_issue_reference is not None:
-        buttons.append(ButtonElement(action_id="link_issue", text=plain("Change its link"), value=value))
+        buttons.append(ButtonElement(action_id="link_issue", text=plain("Change the link"), value=value))
     return buttons
 
 
@@ -203,7 +204,7 @@ def issue_modal(
         if (known := issues.get(only[0])) is not None:
             url = url or known.issue_permalink
         select = select_input("follow_up_id", "Follow-up", choices, chosen=only, optional=False)
-        blocks += [select, link_input("issue_url", "Its issue", value=url, optional=False)]
+        blocks += [select, link_input("issue_url", "Issue", value=url, optional=False)]
     else:
         blocks.append(paragraph("There is no open follow-up."))
     return verb_modal(ISSUE_CALLBACK_ID, "Link an issue", metadata, blocks, submit="Link", problem=problem)
@@ -260,17 +261,15 @@ def note_modal(form: Form, incident: Incident, *, message: str = "", problem: st
     metadata = VerbMetadata(verb=Verb.NOTE, incident_id=incident.id)
     asked = text_input(
         "message",
-        "What happened",
+        "Note",
         value=message,
-        placeholder="Seen, tried, decided",
+        placeholder="What happened: seen, tried, decided",
         lines=True,
         optional=False,
         focus=True,
     )
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.NOTE), asked]
-    return verb_modal(
-        NOTE_CALLBACK_ID, "Add to the timeline", metadata, blocks, submit="Add", problem=problem
-    )
+    return verb_modal(NOTE_CALLBACK_ID, "Add a note", metadata, blocks, submit="Add", problem=problem)
 
 
 def read_note(state: State) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from math import inf
 
+from pydantic import Field
 from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
@@ -13,23 +16,35 @@ from slack_sdk.models.blocks import (
     DividerBlock,
     HeaderBlock,
     MarkdownTextObject,
+    SectionBlock,
 )
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FrozenModel, Incident
-from tocsin.slack.views.blocks import date_token, escape, paragraph, plain, sections_of
+from tocsin.incidents.tasks import AssignedItem
+from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
+from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, sections_of, shorten
 from tocsin.slack.views.lists import ListQuery, rows
 
-# The Home tab: the reader's incidents, other open ones, closed ones, and a button to declare.
+# The Home tab: in short what is open, then the reader's own, other open incidents and closed ones.
 
 SHOWN = 10
-"""Incidents in each part; the list has the rest. Slack allows 100 blocks and 250 KB on a Home tab."""
+"""Lines in each part; the list has the rest. Slack allows 100 blocks and 250 KB on a Home tab."""
+
+ITEM_LIMIT = 150
+"""Characters of an action or a follow-up; the incident has the whole text."""
 
 
 class HomePage(FrozenModel):
     """Content of one person's Home tab; it has only incidents that this person may see."""
 
     mine: tuple[Incident, ...] = ()
+    items: tuple[AssignedItem, ...] = ()
+    """Open actions and follow-ups whose assignee this person is, oldest first."""
+    elsewhere: str = ""
+    """Name of the product that alone knows whose actions and follow-ups there are; else empty."""
+    overdue: dict[str, datetime] = Field(default_factory=dict)
+    """When updates were due that are missing, by id of an open incident, longest due first."""
     open: tuple[Incident, ...] = ()
     closed: tuple[Incident, ...] = ()
     at: datetime
@@ -47,24 +62,87 @@ def home_view(page: HomePage) -> View:
     others = [incident for incident in page.open if incident not in page.mine]
     triage = [incident for incident in others if incident.incident_status.is_triage]
     others = [incident for incident in others if not incident.incident_status.is_triage]
-    blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), *_quiet(page)]
-    blocks += _part("Yours", page.mine, page.at)
-    blocks += _part("Open" if not page.mine else "Others that are open", others, page.at)
+    blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), paragraph(_in_short(page))]
+    blocks += _overdue(page)
+    blocks += _part("Yours", worst_first(page.mine), page.at)
+    blocks += _items(page)
+    blocks += _part("Open" if not page.mine else "Others that are open", worst_first(others), page.at)
     blocks += _part("In triage" if not page.mine else "Others in triage", triage, page.at)
-    blocks += _part("Lately closed", page.closed, page.at)
-    blocks.append(
-        ContextBlock(elements=[MarkdownTextObject(text=f"As of {date_token(page.at)}", verbatim=True)])
+    blocks += _part("Recently closed", page.closed, page.at)
+    if page.elsewhere:
+        blocks.append(_small(f"Your actions and follow-ups are on {escape(page.elsewhere)}'s own pages."))
+    return View(type="home", blocks=[*blocks, _small(f"As of {date_token(page.at)}")])
+
+
+def worst_first(incidents: Iterable[Incident]) -> list[Incident]:
+    """Return incidents by severity, those without one last; of one severity the order stays."""
+    return sorted(incidents, key=lambda one: -one.severity.rank if one.severity else inf)
+
+
+def _in_short(page: HomePage) -> str:
+    """Return how many incidents are open, by severity with the worst first, and how many are in triage."""
+    if not page.open:
+        return ":white_check_mark: No incident is open."
+    active = [one for one in page.open if not one.incident_status.is_triage]
+    counts = Counter(one.severity.name if one.severity else "no severity" for one in worst_first(active))
+    said = [f"*{count}* {escape(shorten(name, 80))}" for name, count in counts.items()]
+    if triage := len(page.open) - len(active):
+        said.append(f"*{triage}* in triage")
+    return f":rotating_light: Open: {' · '.join(said)}"
+
+
+def _overdue(page: HomePage) -> list[Block]:
+    """Build the incidents whose update is overdue, each with *Update*."""
+    shown = {one.id: one for one in page.open}
+    found = [(shown[id_], at) for id_, at in page.overdue.items() if id_ in shown]
+    if not found:
+        return []
+    more = [_small(f"And {len(found) - SHOWN} more.")] if len(found) > SHOWN else []
+    heading = HeaderBlock(text=plain(f"Updates overdue ({len(found)})"))
+    return [DividerBlock(), heading, *(_late(one, at, page.at) for one, at in found[:SHOWN]), *more]
+
+
+def _late(incident: Incident, due: datetime, now: datetime) -> SectionBlock:
+    said = f"*{link(incident.permalink, incident.reference)}*  {escape(shorten(incident.name, ITEM_LIMIT))}"
+    return SectionBlock(
+        text=MarkdownTextObject(
+            text=f"{said}\n:alarm_clock: An update was due {ago(due, now)}", verbatim=True
+        ),
+        accessory=ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id),
     )
-    return View(type="home", blocks=blocks)
+
+
+def _items(page: HomePage) -> list[Block]:
+    """Build the reader's open actions and follow-ups, the oldest first, each with its *Done*."""
+    if not page.items:
+        return []
+    left = len(page.items) - SHOWN
+    more = [_small(f"And {left} more.")] if left > 0 else []
+    heading = HeaderBlock(text=plain(f"Your actions and follow-ups ({len(page.items)})"))
+    return [DividerBlock(), heading, *(_item(one, page.at) for one in page.items[:SHOWN]), *more]
+
+
+def _item(one: AssignedItem, now: datetime) -> SectionBlock:
+    word = FOLLOW_UP_WORDS[one.item.kind].capitalize()
+    late = " · :red_circle: *overdue*" if one.is_overdue(now) else ""
+    reference = link(one.incident.permalink, one.incident.reference)
+    said = f"{escape(shorten(one.item.text, ITEM_LIMIT))}\n{word} of {reference}"
+    done = ButtonElement(
+        action_id="complete_follow_up", text=plain("Done"), value=f"{one.incident.id} {one.item.id}"
+    )
+    return SectionBlock(
+        text=MarkdownTextObject(text=f"{said} · added {ago(one.item.created_at, now)}{late}", verbatim=True),
+        accessory=done,
+    )
+
+
+def _small(said: str) -> ContextBlock:
+    return ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])
 
 
 def closed_home(sentence: str) -> View:
     """Build the Home tab of a person who may not list incidents, with the reason."""
     return View(type="home", blocks=[paragraph(escape(sentence))])
-
-
-def _quiet(page: HomePage) -> list[Block]:
-    return [] if page.open else [paragraph(":white_check_mark: No incident is open.")]
 
 
 def _part(title: str, incidents: Sequence[Incident], now: datetime) -> list[Block]:
@@ -73,8 +151,7 @@ def _part(title: str, incidents: Sequence[Incident], now: datetime) -> list[Bloc
     left = len(incidents) - SHOWN
     more: list[Block] = []
     if left > 0:
-        said = MarkdownTextObject(text=f"And {left} more: press *List incidents*.", verbatim=True)
-        more.append(ContextBlock(elements=[said]))
+        more.append(_small(f"And {left} more: press *List incidents*."))
     heading = HeaderBlock(text=plain(f"{title} ({len(incidents)})"))
     return [DividerBlock(), heading, *rows(incidents[:SHOWN], now), *more]
 

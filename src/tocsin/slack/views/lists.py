@@ -194,7 +194,7 @@ def timeline_blocks(
     if more > 0:
         whole = link(incident.permalink, f"{more} earlier")
         lines.insert(0, f"… {whole}")
-    return [paragraph(text) for text in sections_of(["*What happened*", *lines])]
+    return [paragraph(text) for text in sections_of(["*Timeline*", *lines])]
 
 
 def _line(item: TimelineItem) -> str:
@@ -254,7 +254,7 @@ def choose_modal(
         )
         blocks.append(ActionsBlock(block_id="declare_instead", elements=[button]))
     title = "Which incident?" if incidents else "What did you mean?"
-    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit="Go on", problem=problem)
+    return verb_modal(CALLBACK_ID, title, metadata, blocks, submit="Continue", problem=problem)
 
 
 def _select(incidents: Sequence[Incident], chosen: str) -> Block:

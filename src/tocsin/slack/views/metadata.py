@@ -15,7 +15,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs, Mode, StartStatus
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import escape, link, paragraph, plain, shorten
+from tocsin.slack.views.blocks import alert, escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import channel, facts_line, name_block
 
 # Where a form was opened and what it is to be filled with, carried through Slack and back.
@@ -173,16 +173,17 @@ def verb_modal(
     blocks: Sequence[Block],
     *,
     submit: str,
+    dismiss: str = "Cancel",
     problem: str = "",
 ) -> View:
     """Build a form about an incident; `trouble` is mrkdwn that is shown above everything else."""
-    above = [paragraph(f":warning: {problem}")] if problem else []
+    above = [alert(problem, "warning")] if problem else []
     return View(
         type="modal",
         callback_id=callback_id,
         title=plain(shorten(title, TITLE_LIMIT)),
         submit=plain(submit),
-        close=plain("Cancel"),
+        close=plain(dismiss),
         private_metadata=metadata.to_json(),
         blocks=[*above, *blocks],
     )
@@ -200,10 +201,7 @@ def heading(incident: Incident) -> list[Block]:
 def unsupported_blocks(form_lacks: dict[str, str], *verbs: str) -> list[Block]:
     """Build notes on what this backend cannot do, to be read before anything is typed."""
     said = [form_lacks[verb] for verb in verbs if verb in form_lacks]
-    return [
-        ContextBlock(elements=[MarkdownTextObject(text=f":information_source: {escape(s)}", verbatim=True)])
-        for s in said
-    ]
+    return [alert(escape(sentence), "info") for sentence in said]
 
 
 def done_modal(sentence: str) -> View:
@@ -230,12 +228,12 @@ def sentence_modal(incident: Incident, sentence: str) -> View:
 def saving_modal(incident: Incident) -> View:
     """Build the modal for a change that is committed, before the backend has answered."""
     said = (
-        ":hourglass_flowing_sand: *Saved, not through yet.* Your change is safe and will be made once. "
+        "*Saved, not through yet.* Your change is safe and will be made once. "
         "You will be told when it is through; you may close this window."
     )
     return View(
         type="modal",
         title=plain(shorten(incident.reference, TITLE_LIMIT)),
         close=plain("Done"),
-        blocks=[paragraph(said)],
+        blocks=[alert(said, "info")],
     )

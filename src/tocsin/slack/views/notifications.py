@@ -34,7 +34,7 @@ def leaving_message(incident: Incident, due: datetime) -> Message:
     """Build the notice, with the time of archiving and a button that keeps the channel."""
     reference = link(incident.permalink, incident.reference)
     said = (
-        f":file_folder: *{reference}* has ended. This channel is archived {date_token(due)}, unless somebody "
+        f":file_folder: *{reference}* is closed. This channel is archived {date_token(due)}, unless somebody "
         "keeps it. What was written here can still be read then."
     )
     keep = ButtonElement(action_id="keep_channel", text=plain("Keep the channel"), value=incident.id)
@@ -52,14 +52,17 @@ def kept_message(by: Person) -> Message:
 def written_message(incident: Incident, address: str, by: Person) -> tuple[str, list[Block]]:
     """Build the message with the link to the document, which people are to complete."""
     reference = link(incident.permalink, incident.reference)
-    said = f":page_facing_up: {person(by)} began the document of *{reference}*: {link(address, 'open it')}."
+    opened = link(address, "open it")
+    said = f":page_facing_up: {person(by)} began the post-incident document of *{reference}*: {opened}."
     said += f" {escape('Its timeline is filled in; why it happened is for you to write.')}"
     return said, [paragraph(said)]
 
 
 def document_buttons(incident: Incident) -> ActionsBlock:
-    """Build *Export*, and *Write the document* unless the backend has a document already."""
-    write = ButtonElement(action_id="write_document", text=plain("Write the document"), value=incident.id)
+    """Build *Export*, and *Write the post-incident document* unless the backend has a document already."""
+    write = ButtonElement(
+        action_id="write_document", text=plain("Write the post-incident document"), value=incident.id
+    )
     return ActionsBlock(
         block_id="papers",
         elements=[
@@ -127,9 +130,9 @@ def _summary(incident: Incident, summary: Summary) -> str:
     page = link(incident.permalink, "its page") if incident.permalink else "its page"
     lines.append(f"{summary.entries} entries in the timeline on {page}.")
     if summary.done_follow_ups:
-        lines.append(f"Done: {summary.done_follow_ups} of what was to be done.")
+        lines.append(f"Actions and follow-ups done: {summary.done_follow_ups}.")
     if summary.open_follow_ups:
-        lines.append("*Still to be done:*")
+        lines.append("*Open actions and follow-ups:*")
         lines += [f"• {_to_do(one)}" for one in summary.open_follow_ups[:MOST_NAMED]]
         if len(summary.open_follow_ups) > MOST_NAMED:
             lines.append(f"and {len(summary.open_follow_ups) - MOST_NAMED} more.")

@@ -74,7 +74,7 @@ def _sentence(incident: Incident, nudge: Nudge) -> str:
         case "no_update":
             return f":bell: {addressed}no update on {reference} since {since}."
         case "stale":
-            return f":bell: {addressed}nothing has changed in {reference} since {since}. Is it over?"
+            return f":bell: {addressed}nothing has changed in {reference} since {since}. Can it be closed?"
         case "next_update":
             who = f"{addressed}an" if addressed else "An"
             return f":alarm_clock: {who} update on {reference} is due."
@@ -90,14 +90,14 @@ def _promised(incident: Incident) -> Sequence[InteractiveElement]:
             action_id="snooze_update", text=plain(f"In {SNOOZE_MINUTES} minutes"), value=incident.id
         ),
         ButtonElement(action_id="take_over_update", text=plain("I'll do it"), value=incident.id),
-        ButtonElement(action_id="stop_updates", text=plain("Stop asking"), value=incident.id),
+        ButtonElement(action_id="stop_updates", text=plain("Stop reminding"), value=incident.id),
     ]
 
 
 def snoozed_message(incident: Incident, by: Person, until: datetime) -> Message:
     """Build the message that replaces a nudge once it is snoozed."""
     reference = link(incident.permalink, incident.reference)
-    said = f":zzz: {person(by)} snoozed what is asked about *{reference}* until {date_token(until)}."
+    said = f":zzz: {person(by)} snoozed the nudges about *{reference}* until {date_token(until)}."
     return said, [paragraph(said)]
 
 
@@ -105,13 +105,13 @@ def snooze_modal(incident: Incident, chosen: str = "", *, problem: str = "") -> 
     """Build the form that asks for how long nothing is to be asked about an incident."""
     metadata = VerbMetadata(verb=Verb.SNOOZE, incident_id=incident.id)
     choices = [(str(minutes), in_words(minutes), "") for minutes in SNOOZES]
-    choices.append((WAKE, "Not at all: ask again", ""))
+    choices.append((WAKE, "Not at all: nudge again", ""))
     hint = "Until then this channel is not asked for a lead, for an update, or to close it."
     asked = select_input(
         "minutes", "Snooze for", choices, chosen=[chosen or str(SNOOZES[0])], optional=False, hint=hint
     )
     blocks: list[Block] = [*heading(incident), asked]
-    return verb_modal(CALLBACK_ID, "Snooze", metadata, blocks, submit="Snooze", problem=problem)
+    return verb_modal(CALLBACK_ID, "Snooze nudges", metadata, blocks, submit="Snooze", problem=problem)
 
 
 def read_snooze(state: State) -> str:

@@ -12,6 +12,7 @@ from tocsin.incidents.paging import KEY_SHOWN, Page
 from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import (
     State,
+    alert,
     date_token,
     escape,
     first_value,
@@ -66,7 +67,7 @@ def page_modal(
         f":pager: *Page {escape(target)} now?* {escape(service)} calls whoever is on call. "
         "Nothing is sent before you press *Page*."
     )
-    again = [paragraph(f":warning: {escape(question)}")] if question else []
+    again = [alert(escape(question), "warning")] if question else []
     return verb_modal(
         CALLBACK_ID,
         f"Page {target}",

@@ -56,7 +56,7 @@ def access_message(incident: Incident, who: Person, invited_by: PersonId | None)
         came = f"{person(who)} is in {channel(incident) or 'its channel'} and asks for access"
     said = (
         f":lock: {came}. *{reference}* is private, and Tocsin shows {person(who)} nothing of it yet. "
-        "May they see it? If you decline, they are taken out of the channel, where Tocsin can do that."
+        "May they see it? If you decline, they are removed from the channel, where Tocsin can do that."
     )
     value = f"{incident.id} {who.slack_user_id or ''}"
     buttons = [
@@ -82,9 +82,9 @@ def people_buttons(incident: Incident) -> ActionsBlock:
     """Build the buttons below one incident that is shown in full."""
     catch_up = ButtonElement(action_id="catch_up", text=plain("Catch me up"), value=incident.id)
     follow = ButtonElement(action_id="follow_incident", text=plain("Follow"), value=incident.id)
-    invite = ButtonElement(action_id="invite_people", text=plain("Bring people in"), value=incident.id)
+    invite = ButtonElement(action_id="invite_people", text=plain("Invite people"), value=incident.id)
     change_fields = ButtonElement(action_id="change_fields", text=plain("Change fields"), value=incident.id)
-    more = verb_menu(incident, {Verb.CALL: "Call link", Verb.TIME: "Times"})
+    more = verb_menu(incident, {Verb.CALL: "Call link", Verb.TIME: "Timestamps"})
     return ActionsBlock(block_id="people_buttons", elements=[catch_up, follow, invite, change_fields, more])
 
 
@@ -93,12 +93,12 @@ def people_modal(
 ) -> View:
     """Build the form to invite or to remove people; `problem` is mrkdwn."""
     if verb is Verb.INVITE:
-        title, submit, label = "Bring people in", "Invite", "Who is to come in?"
-        hint = "They are brought into its channel."
+        title, submit, label = "Invite people", "Invite", "People to invite"
+        hint = "They are invited to its channel."
         hint += " They see this private incident from then on." if incident.is_private else ""
     else:
-        title, submit, label = "Take people out", "Take out", "Who is not to see it any more?"
-        hint = "They are taken out of its channel, too."
+        title, submit, label = "Remove people", "Remove", "People to remove"
+        hint = "They are removed from its channel, too."
     element = UserMultiSelectElement(
         action_id=PEOPLE,
         initial_users=list(chosen) or None,

@@ -26,7 +26,7 @@ from tocsin.incidents.nudges import Kind, Nudge
 from tocsin.incidents.paging import REASON_LIMIT, Page
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
-from tocsin.incidents.tasks import Checklist, Runbook
+from tocsin.incidents.tasks import AssignedItem, Checklist, Runbook
 from tocsin.incidents.tracker import BUTTON_URL_LIMIT
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.slack.views.accept import accept_modal
@@ -71,7 +71,7 @@ def modals(form: Form) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and JSON of every modal, with the choices of this form."""
     made: dict[str, View] = {
         "the declare form": declare_modal(form, DeclareMetadata(), DeclareRequest()),
-        "the form for what is over": declare_modal(
+        "the form for a retrospective incident": declare_modal(
             form, DeclareMetadata(), DeclareRequest(mode="retrospective")
         ),
         "the declare form, filled": declare_modal(
@@ -120,8 +120,24 @@ def _managing(form: Form) -> dict[str, View]:
         "a list": list_modal(listing, AT),
         "one incident": show_modal(incident, happened, _checklist()),
         "what was done": sentence_modal(incident, "Done."),
-        "Home": home_view(HomePage(mine=(incident,), open=(incident, other) * 15, closed=(other,), at=AT)),
+        "Home": home_view(_home(incident, to_do)),
     }
+
+
+def _home(incident: Incident, to_do: FollowUp) -> HomePage:
+    """Return a Home tab with more in each part than it shows."""
+    items = (AssignedItem(item=to_do, incident=incident),) * 15
+    others = tuple(incident.model_copy(update={"id": str(n)}) for n in range(30))
+    mine = tuple(one.model_copy(update={"id": f"mine {one.id}"}) for one in others)
+    return HomePage(
+        overdue={one.id: AT for one in mine},
+        mine=mine,
+        items=items,
+        open=(*mine, *others),
+        closed=others,
+        elsewhere="incident.io",
+        at=AT,
+    )
 
 
 def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, list[Any]]]:

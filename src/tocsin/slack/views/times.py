@@ -42,7 +42,7 @@ def times_modal(form: Form, incident: Incident, filled: Times | None = None, *, 
         *_durations(incident),
         *time_inputs(form, {**held, **(filled or {})}),
     ]
-    return verb_modal(CALLBACK_ID, "Times", metadata, blocks, submit="Save", problem=problem)
+    return verb_modal(CALLBACK_ID, "Timestamps", metadata, blocks, submit="Save", problem=problem)
 
 
 def time_inputs(form: Form, filled: Times) -> list[Block]:
@@ -72,7 +72,7 @@ def as_seconds(times: Times) -> dict[str, str]:
 def times_blocks(incident: Incident) -> list[Block]:
     """Build the timestamps that are set, and the durations between them."""
     times = [f"{escape(shorten(name, NAME_LIMIT))}: {date_token(at)}" for name, at in set_times(incident)]
-    blocks: list[Block] = [paragraph(f"*Times*\n{' · '.join(times)}")] if times else []
+    blocks: list[Block] = [paragraph(f"*Timestamps*\n{' · '.join(times)}")] if times else []
     return [*blocks, *_durations(incident)]
 
 

@@ -91,9 +91,9 @@ def _message(form: Form, filled: UpdateEntered) -> Sequence[Block]:
         asked = "What is known now, what is being done, and what it means for whom"
         blocks.append(text_input("message", "Update", value=filled.message, placeholder=asked, lines=True))
     if "remind" not in form.lacks:
-        choices = [(str(m), f"In {m} minutes", "") for m in MINUTES] + [(NEVER, "None is promised", "")]
+        choices = [(str(m), f"In {m} minutes", "") for m in MINUTES] + [(NEVER, "No next update", "")]
         due = "" if filled.next_update_minutes is None else str(filled.next_update_minutes)
-        hint = "The channel is asked for it when it is due."
+        hint = "The channel is reminded when it is due."
         blocks.append(select_input("next_update_minutes", "Next update", choices, chosen=[due], hint=hint))
     return blocks
 
@@ -168,7 +168,7 @@ def assign_modal(
         for role in lead_first(form)
     ]
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.LEAD, Verb.ROLE), *inputs]
-    return verb_modal(ASSIGN_CALLBACK_ID, "Who does what", metadata, blocks, submit="Assign", problem=problem)
+    return verb_modal(ASSIGN_CALLBACK_ID, "Assign roles", metadata, blocks, submit="Assign", problem=problem)
 
 
 def _hint(role: Role) -> str:

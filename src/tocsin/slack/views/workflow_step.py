@@ -51,11 +51,15 @@ DECLARE_STEP: dict[str, Any] = {
         "lead": _parameter(PERSON, "Lead", "Who leads"),
         "fields": _parameter("string", "Other fields", "A line for each, such as: Affected area: API"),
         "channel": _parameter(CHANNEL, "Channel", "Where its card is posted, too"),
-        "private": _parameter("boolean", "Private", "For its reporter and role holders; gives no outputs"),
+        "private": _parameter(
+            "boolean", "Private", "For its reporter and the people with a role; gives no outputs"
+        ),
         "test": _parameter("boolean", "Test", "Only a test"),
         "triage": _parameter("boolean", "Triage", "It may be no incident, and is announced once accepted"),
-        "retrospective": _parameter("boolean", "In retrospect", "It is over; nobody is called"),
-        "times": _parameter("string", "Times", "Of what is over, a line for each, such as: Fixed: 14:05"),
+        "retrospective": _parameter("boolean", "Retrospective", "It is closed already; nobody is called"),
+        "times": _parameter(
+            "string", "Timestamps", "Of a retrospective incident, a line for each, such as: Fixed: 14:05"
+        ),
     },
     "output_parameters": _OUTPUTS,
 }
