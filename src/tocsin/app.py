@@ -24,6 +24,7 @@ from tocsin.health import Health
 from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
 from tocsin.resources import Resources
@@ -64,6 +65,7 @@ from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.insights import ListedInsights
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import loop_time
@@ -155,6 +157,7 @@ class App:
                 *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
             ],
             webhooks=_webhook_log(parts),
+            insights=_insights(parts),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -525,6 +528,13 @@ def _webhook_log(parts: Resources) -> WebhookLog | None:
     kept, settings = parts.webhooks.deliveries, parts.settings
     origins = own_origins(settings.tocsin_port, settings.tocsin_public_url)
     return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
+
+
+def _insights(parts: Resources) -> InsightSource:
+    """Return the counts of incidents: stored ones, or those of the newest of a hosted backend's list."""
+    if isinstance(parts.backend, LocalBackend):
+        return parts.backend.insights
+    return ListedInsights(parts.backend).source
 
 
 def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:

@@ -449,11 +449,11 @@ def _table(rows: Iterable[list[str]]) -> str:
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
     for row in rows:
-        writer.writerow([_inert(cell) for cell in row])
+        writer.writerow([inert(cell) for cell in row])
     return out.getvalue()
 
 
-def _inert(cell: str) -> str:
+def inert(cell: str) -> str:
     """Put an apostrophe before a cell whose first visible character begins a formula.
 
     Spreadsheets skip invisible characters, and take a sign in any width for the same (OWASP, CSV Injection).

@@ -22,6 +22,7 @@ from starlette.templating import Jinja2Templates
 from tocsin.incidents import export
 from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
+from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
@@ -30,9 +31,11 @@ from tocsin.web import pages
 from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
+from tocsin.web.insights import InsightPages
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.plots import shown
 from tocsin.web.webhooks import LINKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
@@ -71,6 +74,7 @@ def web_app(
     routes: Sequence[BaseRoute] = (),
     alerts: AlertReader = NO_ALERTS,
     webhooks: WebhookLog | None = None,
+    insights: InsightSource | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
@@ -87,9 +91,7 @@ def web_app(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
-            Route("/incidents", pages.require_access(pages.incidents)),
-            Route("/incidents/{reference}", pages.require_access(pages.incident)),
-            Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
+            *_incident_routes(pages, alerts, insights),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             *(WebhookPages(pages, webhooks).routes() if webhooks else []),
@@ -102,6 +104,16 @@ def web_app(
         middleware=[Middleware(SecurityMiddleware, hosts=hosts, any_host=any_host)],
         exception_handlers={HTTPException: _refused(pages), 500: _broken},
     )
+
+
+def _incident_routes(pages: Pages, alerts: AlertReader, insights: InsightSource | None) -> list[Route]:
+    """Return the routes of the pages about incidents."""
+    return [
+        Route("/incidents", pages.require_access(pages.incidents)),
+        Route("/incidents/{reference}", pages.require_access(pages.incident)),
+        *(InsightPages(pages, insights).routes() if insights else []),
+        Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
+    ]
 
 
 @cache
@@ -128,6 +140,7 @@ def _templates() -> Jinja2Templates:
         metrics_of=metrics_of,
         duration=duration,
         set_times=set_times,
+        shown_cell=shown,
         in_utc=pages.in_utc,
         with_links=pages.with_links,
         with_code=pages.with_code,
