@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.listing import LOOKED_AT, Among, IncidentListing
+from tocsin.incidents.insights import Chosen
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentFilter
 
@@ -24,6 +26,7 @@ FEW, MORE, MANY = 1_000, 20_000, 1_000_000
 MOST_GROWN = 1.05
 CAMPAIGN = pytest.mark.campaign("pytest -m 'benchmark or timed or campaign' -s tests/benchmarks")
 ANA = PersonId("U0000000001")
+YEAR = Chosen(date(2025, 1, 2), date(2026, 1, 1))
 
 LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "newest 20": lambda kept, _: kept.incidents(limit=20),
@@ -46,6 +49,7 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
         IncidentListing(sees_private=False, severities=frozenset({"major", "minor"}), limit=20)
     ),
     "their number": lambda kept, _: kept.reader.total(IncidentListing(sees_private=True)),
+    "a year of insights, once its days are counted": lambda kept, _: kept.insights.count(YEAR, True, None),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
 

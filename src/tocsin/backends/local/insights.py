@@ -39,11 +39,11 @@ from tocsin.incidents.timestamps import DurationRule, measured
 AT_ONCE = 1_000
 """Most incidents that are counted in one transaction, so that a change never waits long."""
 
-IN_A_LOOK = 5_000
-"""Most incidents that one look counts."""
-
 MOST_OF_A_DAY = 5_000
 """Most incidents of one day that are counted: the newest."""
+
+IN_A_LOOK = MOST_OF_A_DAY + AT_ONCE
+"""Incidents after which a look begins to count no further ones."""
 
 _TOGETHER = 500
 """Incidents of which the parts are read with one statement."""
