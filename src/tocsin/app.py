@@ -62,6 +62,7 @@ from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
+from tocsin.workflows.digest import Digests
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
@@ -482,8 +483,24 @@ def _build_workflows(
             follow_ups=follow_ups,
             paging=_build_paging(parts, registry, state, current),
             self_test=_build_self_test(parts, registry, state, current, forms),
+            digests=_build_digests(parts, registry),
         ),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
+    )
+
+
+def _build_digests(parts: Resources, registry: WorkspaceRegistry) -> Digests:
+    shared = parts.settings.tocsin_public_url
+    return Digests(
+        parts.backend,
+        parts.engine,
+        registry.workspace_of,
+        _insights(parts),
+        lambda: parts.config.digests_in([workspace.team_id for workspace in registry.installed]),
+        registry.peer_teams,
+        parts.alerts,
+        parts.clock,
+        f"{shared.rstrip('/')}/insights" if shared else "",
     )
 
 
