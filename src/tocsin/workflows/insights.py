@@ -25,7 +25,8 @@ from tocsin.workflows.ports import IncidentBackend
 NEWEST = 1_000
 """Most incidents of the list that are looked at."""
 
-_PAGE = 100
+_PAGE = 90
+"""Incidents of a page. DevRev gives a hundred at most, among them those created together with its last."""
 
 
 class ListedInsights:
@@ -84,12 +85,24 @@ def _names(form: Form, incidents: Sequence[Incident]) -> Names:
         severities=severities,
         types=types,
         roles={role.id: role.name for role in form.assignable_roles},
-        fields={
-            one.id: FieldNames(
-                one.name, {o.id: o.value for o in one.options}, one.field_type == "multi_select"
-            )
-            for one in form.custom_fields
-            if one.field_type in SELECTS
-        },
+        fields=_fields(form, incidents),
         durations=durations,
     )
+
+
+def _fields(form: Form, incidents: Sequence[Incident]) -> dict[str, FieldNames]:
+    """Return the select fields with the options that can be chosen now, and those that were chosen."""
+    options: dict[str, dict[str, str]] = {}
+    fields = {one.id: one for one in (*form.custom_fields, *form.backend_fields) if one.field_type in SELECTS}
+    for one in fields.values():
+        options[one.id] = {option.id: option.value for option in one.options}
+    for incident in incidents:
+        for entry in incident.custom_field_entries:
+            for value in entry.values:
+                if value.value_option is not None:
+                    fields.setdefault(entry.custom_field.id, entry.custom_field)
+                    known = options.setdefault(entry.custom_field.id, {})
+                    known.setdefault(value.value_option.id, value.value_option.value)
+    return {
+        id: FieldNames(one.name, options[id], one.field_type == "multi_select") for id, one in fields.items()
+    }
