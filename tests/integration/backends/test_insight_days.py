@@ -185,7 +185,7 @@ async def test_a_count_that_a_change_crosses_is_not_kept(postgresql: PostgresqlS
     await backend.close()
 
 
-async def test_a_change_waits_for_a_count_that_is_under_way_and_then_undoes_it(
+async def test_a_change_waits_with_its_commit_for_a_count_that_is_under_way(
     postgresql: PostgresqlServer,
 ) -> None:
     backend = await in_postgresql(postgresql.create_database())
