@@ -428,7 +428,8 @@ class People:
             self.looked.shown([look.shown, look.error], "details", self._id(who))
 
     async def _read_pages(self, who: str) -> None:
-        path = self.rng.choice([f"/incidents/{self._one().reference}", "/incidents", "/metrics", "/readyz"])
+        own = f"/incidents/{self._one().reference}"
+        path = self.rng.choice([own, "/incidents", "/insights", "/metrics", "/readyz"])
         asked = self.looked.now()
         # It is read at some moment between these two.
         self.looked.shown((await self._http.get(path)).text, "page", ANYBODY, since=asked)

@@ -221,5 +221,5 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
 
 
 def _pages(register: Register) -> Iterator[str]:
-    yield "/incidents"
+    yield from ("/incidents", "/insights")
     yield from (f"/incidents/{kept.reference}" for kept in register.kept if kept.reference)
