@@ -55,6 +55,7 @@ from tocsin.web.api.server import ApiServer
 from tocsin.web.api.table import ENDPOINTS
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
+from tocsin.web.live import IncidentVersions, cached_versions
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.web.webhooks import WebhookLog
@@ -71,7 +72,7 @@ from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.publish import DeclarationPublisher
-from tocsin.workflows.queries import CurrentIncidents
+from tocsin.workflows.queries import CurrentIncidents, OpenIncidentsCache
 from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
 from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.tasks import AddTasks
@@ -159,6 +160,7 @@ class App:
             ],
             webhooks=_webhook_log(parts),
             insights=_insights(parts),
+            versions=_versions(parts, self.workflows.open_now),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -552,6 +554,13 @@ def _insights(parts: Resources) -> InsightSource:
     if isinstance(parts.backend, LocalBackend):
         return parts.backend.insights
     return ListedInsights(parts.backend).source
+
+
+def _versions(parts: Resources, open_now: OpenIncidentsCache) -> IncidentVersions:
+    """Return how open pages learn of changes: from the database, or from the cache of a hosted backend."""
+    if isinstance(parts.backend, LocalBackend):
+        return IncidentVersions(parts.backend.version, parts.backend.find)
+    return cached_versions(open_now.find)
 
 
 def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:

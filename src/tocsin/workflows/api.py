@@ -234,10 +234,7 @@ class KeyRequests:
         self, by: ApiKey, incident: Incident, asked: ApiChange, *, in_channel: bool = True
     ) -> Incident:
         """Change an incident; one that is so already stays as it is, and its channel is told nothing."""
-        for _ in range(MOST_CONFLICTS):
-            outcome = await self._changed(by, incident, asked, str(uuid4()), in_channel)
-            if not (isinstance(outcome, NotChanged) and outcome.overtaken):
-                break
+        outcome = await self._changed(by, incident, asked, str(uuid4()), in_channel)
         if isinstance(outcome, NotChanged) and outcome.needless:
             return await self._backend.find(incident.id) or incident
         return _done(outcome).incident
@@ -247,12 +244,7 @@ class KeyRequests:
     ) -> tuple[Incident, str]:
         """Give an update, once for each idempotency key; return the incident and the key of the change."""
         key = _key(by, "update", idempotency_key)
-        for _ in range(MOST_CONFLICTS):
-            # A refused change may be asked for again under its key.
-            outcome = await self._changed(by, incident, asked, key)
-            if not (isinstance(outcome, NotChanged) and outcome.overtaken):
-                break
-        done = _done(outcome)
+        done = _done(await self._changed(by, incident, asked, key))
         now = await self._same(done, incident)
         return now, done.change.key if done.change is not None else key
 
@@ -293,7 +285,12 @@ class KeyRequests:
             change=change,
             in_channel=in_channel,
         )
-        return await self._workflows.change(command, None, PATIENCE)
+        for _ in range(MOST_CONFLICTS):
+            # A refused change may be asked for again under its key.
+            outcome = await self._workflows.change(command, None, PATIENCE)
+            if not (isinstance(outcome, NotChanged) and outcome.overtaken):
+                break
+        return outcome
 
     # Actions, follow-ups and the timeline.
 

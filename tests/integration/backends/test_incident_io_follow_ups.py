@@ -50,6 +50,8 @@ async def test_links_are_in_the_description_for_people_at_incident_io_unless_it_
     assert found.text == "Write it"
     assert found.external_issue_reference is not None
     assert found.external_issue_reference.issue_name == "OPS-1"
+    with pytest.raises(Refused, match=r"Change it there\."):
+        await backend.change_follow_up(added.id, FollowUpChange(key="m", by=ANA, at=DAWN, issue_url=link))
     stranger = BEN.model_copy(update={"slack_user_id": "U0NOBODY", "name": "Nia Nobody"})
     with pytest.raises(Refused, match="Nia Nobody is not known at incident"):
         await backend.change_follow_up(added.id, FollowUpChange(key="t", by=ANA, at=DAWN, assignee=stranger))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -123,3 +124,19 @@ async def test_the_link_is_added_by_a_button_and_what_is_no_link_is_said_in_the_
         bot, "ana", view, issue_url={"type": "url_text_input", "value": LINK}
     )
     assert await follow_ups(bot, incident) == [("write an alert", LINK)]
+
+
+async def test_the_link_of_an_issue_can_be_changed_and_the_form_has_the_one_that_is_there(
+    bot: RunningBot,
+) -> None:
+    incident = await declared(bot, "carts are empty")
+    here = incident.slack_channel_id
+    await typed_verb(bot, "ana", here, f"/incident follow-up write an alert {LINK}1")
+    await settled(bot)
+    opened = bot.opened_so_far
+    await press_card(bot, "ana", message_of(bot, incident, "write"), "link_issue")
+    view = await bot.opened_form("ana", since=opened)
+    assert f'"initial_value": "{LINK}1"' in json.dumps(view.payload)
+    await sent(bot, "ana", view, issue_url={"type": "url_text_input", "value": f"{LINK}2"})
+    assert await follow_ups(bot, incident) == [("write an alert", f"{LINK}2")]
+    assert f"{LINK}2" in words(message_of(bot, incident, "write"))

@@ -7,14 +7,16 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+from support.alerts import keyed
 from support.bot import RunningBot, running_bot
 from support.errands import until
 from support.managing import verbs
@@ -26,6 +28,8 @@ from support.webhooks import Receiver, configured, running_receiver
 from reliability.secrecy.gestures import PEOPLE, People
 from reliability.secrecy.kept import Overheard, Register
 from reliability.secrecy.looked import ANYBODY, Looked
+from reliability.secrecy.programs import CONFIG as SOURCES
+from reliability.secrecy.programs import Programs
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
@@ -35,7 +39,7 @@ SWEPT = 50
 A_DAY = 80
 """So many gestures, and a day has gone by."""
 
-CONFIG = f"""
+CONFIG = f"""{SOURCES}
 [[paging]]
 name = "payments"
 provider = "pagerduty"
@@ -126,31 +130,33 @@ async def canaries(
     config = folder / "tocsin.toml"
     calendar, register = Calendar(), Register()
     installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
-    async with (
-        running_workspace(installed) as slack,
-        running_services() as services,
-        running_receiver() as receiver,
-        running_bot(
-            folder / "kept",
-            slack,
-            behind=lambda backend: behind(Overheard(backend, register)),
-            clock=calendar,
-            tocsin_config=_written(config, services, receiver),
-        ) as bot,
-        httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
-    ):
-        looked = Looked(bot, register)
-        register.now = looked.now
-        services.reads = lambda said: looked.shown(said, "paged", ON_CALL)
-        receiver.reads = lambda said: looked.shown(said, "webhook", ANYBODY)
-        people = People(bot, looked, random.Random(seed), http)
-        begun = await _lived(people, calendar, gestures, minutes)
-        await _looked_at_the_end(people, http, patience)
+    with keyed():
+        async with (
+            running_workspace(installed) as slack,
+            running_services() as services,
+            running_receiver() as receiver,
+            running_bot(
+                folder / "kept",
+                slack,
+                behind=lambda backend: behind(Overheard(backend, register)),
+                clock=calendar,
+                tocsin_config=_written(config, services, receiver),
+            ) as bot,
+            httpx.AsyncClient(base_url=bot.url, trust_env=False, timeout=LIMIT) as http,
+        ):
+            looked = Looked(bot, register)
+            register.now = looked.now
+            services.reads = lambda said: looked.shown(said, "paged", ON_CALL)
+            receiver.reads = lambda said: looked.shown(said, "webhook", ANYBODY)
+            people = People(bot, looked, random.Random(seed), http)
+            programs = Programs(bot, looked, random.Random(seed + 1), http)
+            begun = await _lived(people, programs, calendar, gestures, minutes)
+            await _looked_at_the_end(people, http, patience)
     return Found(
         begun,
         incidents=len(register.kept),
         private=sum(kept.private for kept in register.kept),
-        done=people.done,
+        done=people.done + programs.done,
         missed=people.missed,
         looked_at=looked.counted,
         leaks=looked.leaks + register.strangers,
@@ -163,20 +169,23 @@ def _written(config: Path, services: PagingServices, receiver: Receiver) -> Path
     return config
 
 
-async def _lived(people: People, calendar: Calendar, gestures: int, minutes: float) -> int:
+async def _lived(
+    people: People, programs: Programs, calendar: Calendar, gestures: int, minutes: float
+) -> int:
     """Everybody at once, until all is done and has been followed through; how many gestures there were."""
     watching = asyncio.create_task(people.looked.watch())
     await people.settle_in()
+    await programs.settle_in()
     left = iter(range(gestures))
     begun, last = 0, time.monotonic() + minutes * 60
 
-    async def lives(name: str) -> None:
+    async def lives(act: Callable[[], Awaitable[None]]) -> None:
         nonlocal begun
         for number in left:
             if time.monotonic() >= last:
                 return
             begun += 1
-            await people.anything(name)
+            await act()
             if number % SWEPT == 0:
                 people.looked.sweep()
             if number % A_DAY == A_DAY - 1:
@@ -184,7 +193,8 @@ async def _lived(people: People, calendar: Calendar, gestures: int, minutes: flo
 
     async with asyncio.TaskGroup() as together:
         for name in PEOPLE:
-            together.create_task(lives(name))
+            together.create_task(lives(partial(people.anything, name)))
+        together.create_task(lives(programs.anything))
     # What goes wrong is tried again at the next look; here comes the last.
     people.bot.workspace.faults.clear()
     for _ in range(3):

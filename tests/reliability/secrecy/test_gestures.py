@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reliability.secrecy.kept import WORDS
+from reliability.secrecy.kept import WORDS, Between
 from reliability.secrecy.run import canaries
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
@@ -22,16 +22,13 @@ FEW, SAMPLE = 80, 700
 SURFACES = {
     *("views.open", "views.update", "views.publish", "view_submission", "options", "whisper", "homes"),
     *("chat.postMessage", "chat.update", "conversations.setTopic", "bookmarks.add", "left"),
-    *("file", "chat.unfurl", "details", "page", "paged"),
+    *("file", "chat.unfurl", "details", "page", "paged", "api", "webhook"),
 }
 """What a run must have looked at to mean anything."""
 
 
-class Careless:
+class Careless(Between):
     """A backend that lists incidents for people who may not see them."""
-
-    def __init__(self, behind: Any) -> None:
-        self._behind = behind
 
     async def matching(self, wanted: IncidentFilter, **page: Any) -> Sequence[Incident]:
         found: Sequence[Incident] = await self._behind.matching(
@@ -39,22 +36,13 @@ class Careless:
         )
         return found
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._behind, name)
 
-
-class Forgetful:
+class Forgetful(Between):
     """A backend that forgets that an incident is private whenever it is asked for it."""
-
-    def __init__(self, behind: Any) -> None:
-        self._behind = behind
 
     async def find(self, reference: str) -> Incident | None:
         found: Incident | None = await self._behind.find(reference)
         return found and found.model_copy(update={"visibility": "public"})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._behind, name)
 
 
 @contextmanager

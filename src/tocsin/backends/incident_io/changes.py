@@ -314,12 +314,17 @@ async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
     return await _updated(client, kind, found, "completed")
 
 
+ISSUE_IS_THEIRS = "incident.io linked the issue of this follow-up itself. Change it there."
+
+
 async def change_to_do(client: Client, follow_up_id: str, change: FollowUpChange) -> FollowUp:
     """Give one to a person, or write the link of its issue into its description.
 
-    Raises Refused if incident.io does not know the person.
+    Raises Refused if incident.io does not know the person, or has linked another issue itself.
     """
     kind, found = await _to_do(client, follow_up_id)
+    if change.issue_url is not None and found.external_issue_reference is not None:
+        raise Refused(ISSUE_IS_THEIRS, {"issue_url": ISSUE_IS_THEIRS})
     assignee = await _user_id(client, change.assignee)
     if change.assignee is not None and assignee is None:
         raise Refused(f"{display_name(change.assignee) or 'This person'} is not known at incident.io.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tocsin.backends.local import create
 from tocsin.backends.local.connection import SqlConnection
-from tocsin.backends.local.create import ulid
+from tocsin.backends.local.create import INSERT_ROLE, ulid
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.backends.local.updates import add_update
@@ -32,11 +32,6 @@ from tocsin.incidents.validation import FOLLOW_UP_WORDS, TIME_FIELD, ago
 
 # A change to an incident, made in one transaction with its timeline entries.
 
-_PUT_ROLE = """
-INSERT INTO incident_role_assignments
-    (incident_id, incident_role_id, assignee_slack_user_id, assignee_name, assignee_email)
-VALUES (?, ?, ?, ?, ?)
-"""
 _TAKE_ROLE = "DELETE FROM incident_role_assignments WHERE incident_id = ? AND incident_role_id = ?"
 _LAST_STATUS = """
 SELECT l.timestamp, COALESCE(p.name, l.actor_name, 'Somebody')
@@ -197,7 +192,7 @@ def _roles(db: SqlConnection, incident_id: str, change: IncidentChange) -> Itera
             yield role_id, "gave up the role", role
             continue
         holder = create.person_with_id([change.by, *change.assignees], person)
-        db.execute(_PUT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
+        db.execute(INSERT_ROLE, [incident_id, role_id, holder.slack_user_id, holder.name, holder.email])
         taken = person == change.by.slack_user_id
         # The timeline shows the person's name in place of the id once the name is known (queries.timeline).
         yield role_id, *(("took the role", role) if taken else (f"set {role} to", f"<@{person}>"))

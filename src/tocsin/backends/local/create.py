@@ -44,7 +44,7 @@ INSERT INTO incidents (
     :slack_user_id, :person_name, :email, :creator_kind, :creator_id, :alerts, :at, :at, :closed_at
 )
 """
-_INSERT_ROLE = """
+INSERT_ROLE = """
 INSERT INTO incident_role_assignments
     (incident_id, incident_role_id, assignee_slack_user_id, assignee_name, assignee_email)
 VALUES (?, ?, ?, ?, ?)
@@ -249,7 +249,7 @@ def _insert_roles(db: SqlConnection, declaration: Declaration, form: Form, incid
         holders |= {role.id: reporter.slack_user_id for role in form.roles if role.role_type == "reporter"}
     for role_id, person in holders.items():
         known = person_with_id([reporter, *declaration.assignees], person)
-        db.execute(_INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
+        db.execute(INSERT_ROLE, [incident_id, role_id, known.slack_user_id, known.name, known.email])
 
 
 def person_with_id(known: Iterable[Person], person: PersonId | None) -> Person:

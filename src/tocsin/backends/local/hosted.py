@@ -46,8 +46,6 @@ class Brought:
 
     reference: str
     hosted_reference: str
-    was_there: bool = False
-    """True if an earlier run had brought it."""
 
 
 def key_of(incident_id: str) -> str:
@@ -180,7 +178,7 @@ def bring_incident(db: SqlConnection, hosted: HostedIncident, ids: Ids, now: dat
     with db.transaction(NUMBERING):
         known = db.execute("SELECT reference FROM incidents WHERE idempotency_key = ?", [key]).fetchone()
         if known is not None:
-            return Brought(known[0], hosted.incident.reference, was_there=True)
+            return Brought(known[0], hosted.incident.reference)
         for person in hosted.people:
             create.remember_person(db, person, written(now))
         return _Bringing(db, hosted, ids, now).bring()

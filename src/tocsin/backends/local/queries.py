@@ -399,7 +399,7 @@ def incidents(db: SqlConnection, query: str, parameters: Sequence[Any], public_u
     return [
         _incident(row, roles[row["id"]], entries[row["id"]], public_url).model_copy(
             update={
-                "members": tuple(filter(None, (_person(one, "member") for one in members[row["id"]]))),
+                "members": tuple(filter(None, (person_in(one, "member") for one in members[row["id"]]))),
                 "incident_timestamp_values": tuple(map(_time, times[row["id"]])),
             }
         )
@@ -416,7 +416,7 @@ def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
     return [
         TimelineEntry(
             at=row["timestamp"],
-            by=_person(row, "actor"),
+            by=person_in(row, "actor"),
             verb=row["verb"],
             text=_text(row),
             id=row["id"],
@@ -469,7 +469,7 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         automation=automation,
         alerts=_alerts(row),
         incident_role_assignments=tuple(
-            RoleAssignment(role=Role(**role), assignee=_person(role, "assignee")) for role in roles
+            RoleAssignment(role=Role(**role), assignee=person_in(role, "assignee")) for role in roles
         ),
         custom_field_entries=tuple(_entries(entries)),
     )
@@ -525,7 +525,8 @@ def _source(row: Row) -> SourceMessage | None:
     )
 
 
-def _person(row: Row, prefix: str) -> Person | None:
+def person_in(row: Row, prefix: str) -> Person | None:
+    """Return the person that the columns with this prefix name; None if they name no one."""
     values = {field: row[f"{prefix}_{field}"] for field in ("slack_user_id", "name", "email")}
     return Person(**values) if any(values.values()) else None
 

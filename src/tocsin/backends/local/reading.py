@@ -19,7 +19,7 @@ from tocsin.backends.local.listing import (
     listed_numbers,
 )
 from tocsin.backends.local.postgresql import PostgresqlDatabase
-from tocsin.backends.local.queries import marks, readable
+from tocsin.backends.local.queries import marks, person_in, readable
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.backends.local.updates import Update, read_updates, update_of_change
 from tocsin.incidents.model import (
@@ -238,14 +238,7 @@ def read_tasks(db: SqlConnection, wanted: TaskListing) -> list[ReadTask]:
                 parameters.append(limit)
     query = _TASKS.format(join=db.join_in_order, conditions=" AND ".join(conditions))
     rows = db.query(query, [*parameters, wanted.limit])
-    return [ReadTask(follow_up_in(dict(row)), _actor(readable(row))) for row in rows]
-
-
-def _actor(row: Row) -> Person | None:
-    person = Person(
-        slack_user_id=row["actor_slack_user_id"], name=row["actor_name"], email=row["actor_email"]
-    )
-    return person if any(person.model_dump().values()) else None
+    return [ReadTask(follow_up_in(dict(row)), person_in(readable(row), "actor")) for row in rows]
 
 
 class LocalReader:

@@ -157,15 +157,19 @@ class IncidentFile:
         return file
 
     async def run(self, work: Callable[[SqlConnection], T]) -> T:
-        """Run `work` in the file's thread. Raises Unavailable for SQLite's errors."""
+        """Run `work` in the file's thread. Raises Unavailable for SQLite's errors.
+
+        The sentences name the file without its folder, since everyone with an API key may read them.
+        """
+        name = Path(self.path.name)
 
         def in_thread() -> T:
             if self._identity != _identity(self.path):
                 # Data written to a deleted file is lost once the process ends.
                 raise Unavailable(
-                    f"The incident file {self.path} was moved or deleted. Put it back and start Tocsin again."
+                    f"The incident file {name} was moved or deleted. Put it back and start Tocsin again."
                 )
-            with translate_errors(self.path):
+            with translate_errors(name):
                 return work(self._opened())
 
         self._opened()

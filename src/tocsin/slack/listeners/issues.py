@@ -1,4 +1,4 @@
-"""Issues of follow-ups: links that people paste, the button *Add its link*, and its form."""
+"""Issues of follow-ups: links that people paste, *Add its link*, *Change its link*, and their form."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ def _waiting(items: Sequence[FollowUp]) -> list[FollowUp]:
 
 
 async def build_issue(call: Invocation, problem: str, *, chosen: str = "", url: str = "") -> View:
-    """Build the form that links an issue to a follow-up."""
+    """Build the form that links an issue to a follow-up, in place of the one that it has."""
     form = await call.context.forms.fetch()
-    waiting = _waiting((await listed(call.context, call.incident)).items)
-    return issue_modal(form, call.incident, waiting, chosen=chosen, url=url, problem=escape(problem))
+    items = (await listed(call.context, call.incident)).items
+    linkable = [item for item in items if item.kind == "follow_up" and not item.is_done]
+    return issue_modal(form, call.incident, linkable, chosen=chosen, url=url, problem=escape(problem))
 
 
 async def link_issue(call: Invocation, follow_up_id: str, url: str) -> AnyChange | None:
@@ -83,7 +84,7 @@ async def link_issue(call: Invocation, follow_up_id: str, url: str) -> AnyChange
 
 
 async def press_link_issue(ack: AsyncAck, action: BlockAction, context: WorkspaceContext) -> None:
-    """Handle *Add its link* beside a follow-up."""
+    """Handle *Add its link* and *Change its link* beside a follow-up."""
     await ack()
     begin(context, action, "open the form to link an issue", _open_issue(context, action))
 

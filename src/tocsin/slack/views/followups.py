@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FollowUp, Form, Incident, PersonId
+from tocsin.incidents.model import ExternalIssue, FollowUp, Form, Incident, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.tasks import Checklist, Runbook
 from tocsin.incidents.tracker import issue_label
@@ -160,6 +160,8 @@ def _buttons(item: FollowUp, new_issue: str | None) -> list[InteractiveElement]:
             ButtonElement(action_id="open_issue", text=plain("Open an issue"), url=new_issue),
             ButtonElement(action_id="link_issue", text=plain("Add its link"), value=value),
         ]
+    elif item.kind == "follow_up" and item.external_issue_reference is not None:
+        buttons.append(ButtonElement(action_id="link_issue", text=plain("Change its link"), value=value))
     return buttons
 
 
@@ -180,24 +182,35 @@ def read_issue_url(state: State) -> str | None:
 def issue_modal(
     form: Form,
     incident: Incident,
-    waiting: Sequence[FollowUp],
+    linkable: Sequence[FollowUp],
     *,
     chosen: str = "",
     url: str = "",
     problem: str = "",
 ) -> View:
-    """Build the form with the follow-ups that `wait` for an issue, and an input for its link."""
+    """Build the form with the follow-ups that may get an issue, and an input for its link.
+
+    Those that wait for one come first; the link that the `chosen` one has is filled in.
+    """
     metadata = VerbMetadata(verb=Verb.FOLLOW_UP, incident_id=incident.id)
     # An option's value has at most 150 characters (Slack, option object); an id of incident.io's fits.
-    choices = [(item.id, item.text, "") for item in waiting][:OPTIONS_LIMIT]
+    issues = {item.id: item.external_issue_reference for item in linkable}
+    waiting_first = sorted(linkable, key=lambda item: issues[item.id] is not None)
+    choices = [(item.id, item.text, _has_issue(issues[item.id])) for item in waiting_first][:OPTIONS_LIMIT]
     only = [chosen or (choices[0][0] if len(choices) == 1 else "")]
     blocks: list[Block] = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FOLLOW_UP)]
     if choices:
+        if (known := issues.get(only[0])) is not None:
+            url = url or known.issue_permalink
         select = select_input("follow_up_id", "Follow-up", choices, chosen=only, optional=False)
         blocks += [select, link_input("issue_url", "Its issue", value=url, optional=False)]
     else:
-        blocks.append(paragraph("No follow-up waits for an issue."))
+        blocks.append(paragraph("There is no open follow-up."))
     return verb_modal(ISSUE_CALLBACK_ID, "Link an issue", metadata, blocks, submit="Link", problem=problem)
+
+
+def _has_issue(issue: ExternalIssue | None) -> str:
+    return f"Has {issue_label(issue)}" if issue is not None else ""
 
 
 def read_issue(state: State) -> tuple[str, str]:
