@@ -24,6 +24,7 @@ from tocsin.health import Health
 from tocsin.incidents.alert_reader import AlertReader
 from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.errors import Unavailable
+from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.permissions import Membership
 from tocsin.resources import Resources
@@ -62,9 +63,11 @@ from tocsin.workflows.api import KeyRequests
 from tocsin.workflows.channels import ChannelOpener
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.declare import DeclareIncident
+from tocsin.workflows.digest import Digests
 from tocsin.workflows.fallback_channel import FallbackChannel
 from tocsin.workflows.followups import FollowUps
 from tocsin.workflows.form_cache import FormCache
+from tocsin.workflows.insights import ListedInsights
 from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import loop_time
@@ -156,6 +159,7 @@ class App:
                 *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
             ],
             webhooks=_webhook_log(parts),
+            insights=_insights(parts),
             versions=_versions(parts, self.workflows.open_now),
         )
 
@@ -482,8 +486,24 @@ def _build_workflows(
             follow_ups=follow_ups,
             paging=_build_paging(parts, registry, state, current),
             self_test=_build_self_test(parts, registry, state, current, forms),
+            digests=_build_digests(parts, registry),
         ),
         leads=(lambda: parts.replicas.is_leader) if parts.database.is_shared else None,
+    )
+
+
+def _build_digests(parts: Resources, registry: WorkspaceRegistry) -> Digests:
+    shared = parts.settings.tocsin_public_url
+    return Digests(
+        parts.backend,
+        parts.engine,
+        registry.workspace_of,
+        _insights(parts),
+        lambda: parts.config.digests_in([workspace.team_id for workspace in registry.installed]),
+        registry.peer_teams,
+        parts.alerts,
+        parts.clock,
+        f"{shared.rstrip('/')}/insights" if shared else "",
     )
 
 
@@ -528,6 +548,13 @@ def _webhook_log(parts: Resources) -> WebhookLog | None:
     kept, settings = parts.webhooks.deliveries, parts.settings
     origins = own_origins(settings.tocsin_port, settings.tocsin_public_url)
     return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
+
+
+def _insights(parts: Resources) -> InsightSource:
+    """Return the counts of incidents: stored ones, or those of the newest of a hosted backend's list."""
+    if isinstance(parts.backend, LocalBackend):
+        return parts.backend.insights
+    return ListedInsights(parts.backend).source
 
 
 def _versions(parts: Resources, open_now: OpenIncidentsCache) -> IncidentVersions:

@@ -25,7 +25,7 @@ from tocsin.data_dir import (
     secret,
 )
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
-from tocsin.incidents.model import Form
+from tocsin.incidents.model import Form, TeamId
 from tocsin.paging import examine
 from tocsin.rule_names import unknown_names
 from tocsin.rules import Config, open_config
@@ -401,6 +401,7 @@ async def _addresses(client: AsyncWebClient, settings: Settings, team: str) -> A
         # The check of the configuration file has reported it already.
         rules = Config()
     named += [("TOCSIN_CONFIG announcements", channel) for channel in rules.announced_in]
+    named += [("TOCSIN_CONFIG digests", rule.channel) for _, rule in rules.digests_in([TeamId(team)])]
     for name, wanted in named:
         if wanted:
             yield Check(**(await diagnostics.examine_channel(client, name, wanted)).model_dump())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -22,9 +23,11 @@ from tocsin.incidents.announcements import AnnouncementRule
 from tocsin.incidents.calls import CallRule
 from tocsin.incidents.channel_names import TEMPLATE, ChannelNames
 from tocsin.incidents.channel_names import template_error as name_error
+from tocsin.incidents.digest import DigestRule, parse_when
 from tocsin.incidents.model import (
     HUDDLE,
     Mode,
+    TeamId,
     TriageDefaults,
 )
 from tocsin.incidents.nudges import After, Condition, NudgePolicy, NudgeRule
@@ -201,6 +204,29 @@ class TriageTable(_Table):
     incident_types: Names = ()
 
 
+class DigestTable(_Table):
+    """`[[digests]]`: a channel to which figures of the week are posted."""
+
+    channel: ChannelName
+    on: str = "monday 09:00"
+    zone: str = "UTC"
+
+    @field_validator("on")
+    @classmethod
+    def _is_a_time(cls, given: str) -> str:
+        parse_when(given)
+        return given
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, given: str) -> str:
+        try:
+            ZoneInfo(given)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("give a time zone of the IANA database, such as 'Europe/Berlin'") from None
+        return given
+
+
 class PostIncidentTable(_Table):
     """`[after]`: settings for closed incidents."""
 
@@ -313,6 +339,7 @@ class Config(_Table):
     triage: TriageTable = TriageTable()
     after: PostIncidentTable = PostIncidentTable()
     nudges: NudgesTable = NudgesTable()
+    digests: tuple[DigestTable, ...] = Field(default=(), max_length=20)
     paging: tuple[PagingTable, ...] = Field(default=(), max_length=50)
     webhooks: tuple[WebhookTable, ...] = Field(default=(), max_length=20)
     channels: ChannelsTable = ChannelsTable()
@@ -349,6 +376,16 @@ class Config(_Table):
     def nudge_policy(self) -> NudgePolicy:
         rules = tuple(NudgeRule(**rule.model_dump()) for rule in self.nudges.rules)
         return NudgePolicy(rules=rules, most_a_day=self.nudges.most_a_day)
+
+    def digests_in(self, teams: Sequence[TeamId]) -> list[tuple[TeamId, DigestRule]]:
+        """Return the digests of these workspaces; one that names no workspace belongs to the first."""
+        found = []
+        for entry in self.digests:
+            home, _, channel = entry.channel.rpartition("/")
+            team = TeamId(home) if home else next(iter(teams), None)
+            if team in teams and team is not None:
+                found.append((team, DigestRule(channel=channel, on=entry.on, zone=entry.zone)))
+        return found
 
     @property
     def task_policy(self) -> TaskPolicy:
@@ -459,6 +496,7 @@ def _known(place: Sequence[Any]) -> list[str]:
         "tracker": TrackerTable,
         "triage": TriageTable,
         "after": PostIncidentTable,
+        "digests": DigestTable,
         "nudges": NudgeRuleTable if len(place) > 2 else NudgesTable,
         "paging": PagingTable,
         "webhooks": WebhookTable,

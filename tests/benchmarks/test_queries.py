@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.listing import LOOKED_AT, Among, IncidentListing
+from tocsin.incidents.insights import Chosen
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
 
@@ -26,6 +27,7 @@ MOST_GROWN = 1.05
 CAMPAIGN = pytest.mark.campaign("pytest -m 'benchmark or timed or campaign' -s tests/benchmarks")
 ANA = PersonId("U0000000001")
 BEFORE_ALL = datetime(2025, 12, 31, tzinfo=UTC)
+YEAR = Chosen(date(2025, 1, 2), date(2026, 1, 1))
 
 LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "newest 20": lambda kept, _: kept.incidents(limit=20),
@@ -65,6 +67,7 @@ LOOKS: dict[str, Callable[[LocalBackend, int], Awaitable[Any]]] = {
     "a page of closed ones of somebody's": lambda kept, _: kept.listed(
         IncidentQuery(group="closed", person=ANA, incident_type_id="incident", visible_to=NOBODY, limit=20)
     ),
+    "a year of insights, once its days are counted": lambda kept, _: kept.insights.count(YEAR, True, None),
     "20 of somebody's own": lambda kept, _: kept.matching(IncidentFilter(involving=ANA), limit=20),
 }
 

@@ -117,6 +117,7 @@ async def test_beside_a_real_bots_settings_it_is_a_playground_and_no_hosted_back
         async with running_playground(tmp_path, **exported) as playground, let_in(playground) as browser:
             assert "#general" in (await browser.get("/client/C0GENERAL1")).text
             assert (await browser.get("/incidents")).status_code == 200
+            assert "No incidents in this range" in (await browser.get("/insights")).text
         assert not any(io.asked(method, "/") for method in ("GET", "POST"))
     assert not (tmp_path / "home" / "kept-by-the-real-bot").exists()
     assert not (tmp_path / "home" / "real.db").exists()
@@ -166,7 +167,8 @@ async def test_other_users_of_the_machine_get_nothing_of_the_workspace_or_its_in
     tmp_path: Path,
 ) -> None:
     async with running_playground(tmp_path) as playground, outsider(playground) as other:
-        for path in ("/", "/client/C0GENERAL1", "/live", "/incidents", "/incidents/INC-1", "/metrics"):
+        ours = ("/incidents", "/incidents/INC-1", "/insights", "/metrics")
+        for path in ("/", "/client/C0GENERAL1", "/live", *ours):
             refused = await other.get(path, headers={"accept": "application/json"})
             assert (refused.status_code, "the address that was printed" in refused.text) == (403, True), path
         assert (await other.post("/sign-out")).status_code == 403

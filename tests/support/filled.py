@@ -14,7 +14,13 @@ from support.declarations import Ticking
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.connection import Parameters, Query, Row, SqlConnection
 from tocsin.backends.local.listing import IncidentListing
-from tocsin.backends.local.postgresql import SEARCHABLE, SESSION, PostgresqlConnection, indexed_words
+from tocsin.backends.local.postgresql import (
+    IMPORTING,
+    SEARCHABLE,
+    SESSION,
+    PostgresqlConnection,
+    indexed_words,
+)
 from tocsin.config import IncidentConfig
 from tocsin.incidents.model import PersonId, TeamId
 from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
@@ -77,6 +83,7 @@ def fill(db: SqlConnection, size: int) -> None:
         if isinstance(db, PostgresqlConnection):
             db.execute("SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '512MB'")
             db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            db.execute(f"SET LOCAL {IMPORTING} = 'on'")
         for one in (statement, _ROLES, _TIMELINE):
             db.execute(one)
         if isinstance(db, PostgresqlConnection):

@@ -103,6 +103,7 @@ async def served(
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
         alerts=reading(alerts),
+        insights=backend.insights,
         versions=IncidentVersions(backend.version, backend.find),
         webhooks=WebhookLog(log.newest, log.find, log.send_again, own_origins(port))
         if subscriptions

@@ -452,7 +452,7 @@ def _to_do(one: FollowUp) -> dict[str, Any]:
 def csv_row(cells: Iterable[str]) -> str:
     """Render one row; no spreadsheet takes a cell for a formula (OWASP, CSV Injection)."""
     out = io.StringIO(newline="")
-    csv.writer(out).writerow([_inert(cell) for cell in cells])
+    csv.writer(out).writerow([inert(cell) for cell in cells])
     return out.getvalue()
 
 
@@ -461,7 +461,7 @@ def _table(rows: Iterable[list[str]], *, header: bool = True) -> str:
     return "".join([csv_row(CSV_COLUMNS) if header else "", *map(csv_row, rows)])
 
 
-def _inert(cell: str) -> str:
+def inert(cell: str) -> str:
     """Put an apostrophe before a cell whose first visible character begins a formula.
 
     Spreadsheets skip invisible characters, and take a sign in any width for the same (OWASP, CSV Injection).

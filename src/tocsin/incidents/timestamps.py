@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -253,10 +253,11 @@ def metrics_of(incident: Incident) -> tuple[tuple[str, timedelta], ...]:
 def measure(rules: Iterable[DurationRule], values: Iterable[TimestampValue]) -> tuple[DurationMetric, ...]:
     """Measure each duration (incident.io, Incidents V2: `duration_metrics`)."""
     known = {one.incident_timestamp.id: one.value for one in values}
-    return tuple(_measured(rule, known) for rule in rules)
+    return tuple(measured(rule, known) for rule in rules)
 
 
-def _measured(rule: DurationRule, known: dict[str, datetime]) -> DurationMetric:
+def measured(rule: DurationRule, known: Mapping[str, datetime]) -> DurationMetric:
+    """Measure one duration between timestamps that are known by their ids."""
     start = next((known[one] for one in rule.start if one in known), None)
     end = next((known[one] for one in rule.end if one in known), None)
     if start is None or end is None:

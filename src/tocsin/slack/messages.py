@@ -11,6 +11,7 @@ from typing import Any
 from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.incidents.digest import WeeklyDigest
 from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, FollowUp, Incident, MessageTs, Person, PersonId
 from tocsin.incidents.nudges import Nudge
@@ -23,6 +24,7 @@ from tocsin.slack.rate_limiter import Priority
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.card import bookmark_title, bookmarks, card, card_text, purpose, topic
 from tocsin.slack.views.declare import refused_message
+from tocsin.slack.views.digest import digest_message
 from tocsin.slack.views.followups import checklist_message, follow_up_message
 from tocsin.slack.views.notifications import (
     kept_message,
@@ -363,6 +365,19 @@ class Messages:
 
     async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
         await self._posts.post(channel, escape(sentence), about=NOTHING, key=key, again=again)
+
+    async def post_digest(
+        self,
+        channel: ChannelId,
+        digest: WeeklyDigest,
+        about: Sequence[Incident],
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        text, blocks = digest_message(digest)
+        gated = Disclosure(tuple(about), InChannel(channel)) if about else NOTHING
+        await self._posts.post(channel, text, blocks, about=gated, key=key, again=again)
 
     async def say_here(
         self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False

@@ -23,6 +23,7 @@ from tocsin import __version__
 from tocsin.incidents import export
 from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
+from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import PersonId, declarer, display_name
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.tracker import issue_label
@@ -33,10 +34,12 @@ from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
 from tocsin.web.incident_list import IncidentList
 from tocsin.web.incident_page import IncidentPage, clock_time
+from tocsin.web.insights import InsightPages
 from tocsin.web.live import IncidentVersions, LiveUpdates
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.plots import shown
 from tocsin.web.rich_text import rich_text, safe_link
 from tocsin.web.webhooks import LINKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
@@ -76,6 +79,7 @@ def web_app(
     routes: Sequence[BaseRoute] = (),
     alerts: AlertReader = NO_ALERTS,
     webhooks: WebhookLog | None = None,
+    insights: InsightSource | None = None,
     versions: IncidentVersions | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
@@ -95,7 +99,7 @@ def web_app(
             Route("/", _home),
             Route("/incidents", pages.require_access(IncidentList(pages).incidents)),
             *_incident_routes(pages, alerts, versions),
-            Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
+            *_overview_routes(pages, alerts, insights),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             *(WebhookPages(pages, webhooks).routes() if webhooks else []),
@@ -114,6 +118,14 @@ def _operator_routes(pages: Pages, ready: Ready, registry: CollectorRegistry | N
         Route("/healthz", _healthz),
         Route("/readyz", _readyz(ready, pages.access)),
         *([Route("/metrics", _metrics(registry, pages))] if registry else []),
+    ]
+
+
+def _overview_routes(pages: Pages, alerts: AlertReader, insights: InsightSource | None) -> list[Route]:
+    """Return the pages of figures and of alerts."""
+    return [
+        *(InsightPages(pages, insights).routes() if insights else []),
+        Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
     ]
 
 
@@ -153,6 +165,7 @@ def _templates() -> Jinja2Templates:
         duration=duration,
         lasted=export.lasted,
         set_times=set_times,
+        shown_cell=shown,
         in_utc=pages.in_utc,
         clock_time=clock_time,
         rich_text=rich_text,

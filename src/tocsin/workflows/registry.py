@@ -15,6 +15,8 @@ from tocsin.workflows.announce import VERB as ANNOUNCE
 from tocsin.workflows.announce import Announcer, RulesOf
 from tocsin.workflows.archive import ChannelArchiver
 from tocsin.workflows.change import ChangeEffects, ChangeIncident
+from tocsin.workflows.digest import VERB as DIGEST
+from tocsin.workflows.digest import Digests
 from tocsin.workflows.export import Exports
 from tocsin.workflows.follow import CatchUps, Followers
 from tocsin.workflows.followups import FollowUps
@@ -70,6 +72,7 @@ class IncidentWorkflows:
             self.archiving.keep_watch,
             self.nudger.keep_watch,
             self.paging.keep_watch,
+            self.rules.digests.keep_watch,
         )
 
     def workflows(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
@@ -95,15 +98,17 @@ class IncidentWorkflows:
             ANNOUNCE: self.rules.announcer.workflow,
             ADD_TASKS: self.rules.add_tasks.workflow,
             TEST: self.self_test.workflow,
+            DIGEST: self.rules.digests.workflow,
         }
 
 
 @dataclass(frozen=True)
 class RuleEffects:
-    """Everything that rules do when an incident changes: announcements, and tasks."""
+    """Everything that rules do: announcements and tasks when an incident changes, and digests by the week."""
 
     announcer: Announcer
     add_tasks: AddTasks
+    digests: Digests
 
     async def begin(self, before: Incident, incident: Incident, by: Person | None = None) -> None:
         """Start the workflows that a change calls for; a repeat starts none. Raises Unavailable."""
@@ -133,6 +138,7 @@ class ReadyWorkflows:
     follow_ups: FollowUps
     paging: Paging
     self_test: SelfTest
+    digests: Digests
 
 
 def build_workflows(
@@ -156,7 +162,7 @@ def build_workflows(
     following = SlackSync(backend, state, workspace, open_now.put, ended, leads, names)
     remind = ReminderScheduler(backend, state, workspace, clock, ready.nudger)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
-    rules = RuleEffects(announcer, ready.add_tasks)
+    rules = RuleEffects(announcer, ready.add_tasks, ready.digests)
     moving = MakePrivate(backend, engine, state, workspace, names)
     effects = ChangeEffects(backend, engine, state, workspace, following, remind, moving, policy)
     return IncidentWorkflows(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from tocsin.incidents.digest import WeeklyDigest
 from tocsin.incidents.model import (
     Card,
     ChannelId,
@@ -137,6 +138,17 @@ class SlackMessages(Protocol):
 
     async def say(self, channel: ChannelId, sentence: str, *, key: str, again: bool = False) -> None:
         """Post a plain sentence that shows nothing of an incident."""
+
+    async def post_digest(
+        self,
+        channel: ChannelId,
+        digest: WeeklyDigest,
+        about: Sequence[Incident],
+        *,
+        key: str,
+        again: bool = False,
+    ) -> None:
+        """Post the weekly digest. Raises Withheld unless the channel's readers may read all it is about."""
 
     async def say_here(
         self, channel: ChannelId, incident: Incident, text: str, *, key: str, again: bool = False

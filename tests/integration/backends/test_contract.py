@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
+from tocsin.backends.local import LocalBackend
 from tocsin.incidents.errors import Refused
+from tocsin.incidents.insight_tables import busiest, figures
+from tocsin.incidents.insights import Chosen, added
 from tocsin.incidents.model import (
     AlertSummary,
     Automation,
@@ -22,6 +25,7 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import NOBODY, IncidentChange, IncidentFilter, IncidentQuery
 from tocsin.incidents.validation import clean_text, is_visible
+from tocsin.workflows.insights import ListedInsights
 from tocsin.workflows.ports import Channel, IncidentBackend
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
@@ -265,6 +269,30 @@ async def test_incidents_survive_a_restart_and_the_key_still_holds(reopen) -> No
     assert await after.create(full_declaration("kept")) == made
     assert (await after.create(declaration("next"))).reference == "INC-2"
     await after.close()
+
+
+async def test_figures_count_what_was_declared_and_private_incidents_for_the_operator_alone(
+    backend: IncidentBackend,
+) -> None:
+    await backend.create(full_declaration())
+    offers_private = (await backend.form()).offers_private
+    if offers_private:
+        await backend.create(declaration("private", visibility="private"))
+    await backend.create(declaration("test", mode="test"))
+    source = backend.insights if isinstance(backend, LocalBackend) else ListedInsights(backend).source
+    chosen = Chosen(DAWN.date() - timedelta(days=6), DAWN.date())
+    for sees_private, declared in ((False, 1), (True, 1 + offers_private)):
+        counted = await source.count(chosen, sees_private, None)
+        people = busiest(added(counted.days.values(), chosen), counted.names)
+        names = await source.names(people)
+        found = figures(counted, chosen, names, DAWN.date())
+        assert (found.counted, found.open, dict(found.apart)) == (declared, declared, {"Test": 1})
+        rows = {table.id: table.rows for table in found.tables}
+        assert [row[1:] for row in rows["people"]] == [("Incident Lead", 1, timedelta())]
+        assert rows["by-time"][-1][-1] == declared
+        (areas,) = [rows[name] for name in rows if name.endswith("affected_area")]
+        assert len(areas) == 2
+        assert (counted.missing, counted.newest) == (0, None)
 
 
 HOSTILE = st.text(min_size=1, max_size=80) | st.sampled_from(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from support.filled import BEN, FEW, LISTS, LOOKS, MANY, STRANGER, counted, fill
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.insights import AT_ONCE, MOST_OF_A_DAY
 from tocsin.config import IncidentConfig
+from tocsin.incidents.insights import Chosen, CountedDays
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import IncidentChange, IncidentFilter
 
@@ -58,6 +61,26 @@ async def test_a_look_costs_postgresql_as_much_among_few_as_among_many(
     if isinstance(few_found, list):
         assert len(few_found) == len(many_found), "the pages are as full"
     assert grown(name, few, many, MANY) == []
+
+
+async def test_figures_cost_as_much_among_many_once_their_days_are_counted_and_a_bounded_count_before(
+    filled: Filled,
+) -> None:
+    """Here all were declared on one day, of which the newest are counted."""
+    year = Chosen(date(2025, 1, 2), date(2026, 1, 1))
+
+    def look(backend: LocalBackend, _: int) -> Awaitable[CountedDays]:
+        return backend.insights.count(year, True, None)
+
+    (first_few, _), (first_many, _) = [
+        await counted(backend, size, look) for backend, size in ((filled.few, FEW), (filled.many, MANY))
+    ]
+    assert "Seq Scan" not in first_many.node_types
+    assert first_many.rows <= 2 * (MOST_OF_A_DAY + AT_ONCE) / FEW * first_few.rows
+    few, few_found = await counted(filled.few, FEW, look)
+    many, many_found = await counted(filled.many, MANY, look)
+    assert grown("a year of insights", few, many, MANY) == []
+    assert (few_found.missing, many_found.missing) == (0, 0)
 
 
 async def test_a_hidden_incident_costs_postgresql_as_much_as_one_that_is_not_there(filled: Filled) -> None:

@@ -171,12 +171,19 @@ WEBHOOKS = {
     "backends.local.deliveries:Deliveries.tidy": ENDPOINTS,
 }
 
+DIGESTED = "only where rules ask for a digest; tests/integration/workflows/test_digest_restart.py stops one"
+DIGESTS = {
+    "workflows.digest": DIGESTED,
+    "slack.messages:Messages.post_digest": DIGESTED,
+}
+
 LOCAL = {
     "backends.local.importing": IMPORTED,
     "backends.local.hosted": IMPORTED,
     "backends.local.catalogue": CATALOGUE,
     "backends.local.postgresql": SHARED,
     "backends.local.reading": READING,
+    "backends.local.insights": READING,
     "backends.local.backend:LocalBackend.version": READING,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
@@ -199,6 +206,7 @@ LOCAL = {
     "workflows.publish:DeclarationPublisher._announce_in": RULES,
     "workflows.channel_setup:ChannelSetup._bring_group_in": RULES,
     "workflows.announce": RULES,
+    **DIGESTS,
     "workflows.publish:DeclarationPublisher._edit_cards": MINUTES,
     "workflows.publish:DeclarationPublisher._open_after_all": MINUTES,
     "workflows.fallback_channel": HOSTED,
@@ -249,6 +257,7 @@ LOCAL = {
 }
 NUDGED = {
     "workflows.announce": RULES,
+    **DIGESTS,
     "workflows.nudges": "only where rules nudge; over the local backend a scenario has them",
 }
 INCIDENT_IO = {

@@ -210,7 +210,7 @@ class Canaries:
         self._heard(None, answer.text, "page")
 
     async def _read_pages(self) -> None:
-        path = self.rng.choice(["/incidents", *FILTERED, "/metrics", "/readyz"])
+        path = self.rng.choice(["/incidents", *FILTERED, "/insights", "/metrics", "/readyz"])
         self._heard(None, (await self._http.get(path)).text, path)
 
     # what is a leak

@@ -428,7 +428,8 @@ class People:
             self.looked.shown([look.shown, look.error], "details", self._id(who))
 
     async def _read_pages(self, who: str) -> None:
-        paths = [f"/incidents/{self._one().reference}", "/incidents", *FILTERED, "/metrics", "/readyz"]
+        paths = [f"/incidents/{self._one().reference}", "/incidents", *FILTERED]
+        paths += ["/insights", "/metrics", "/readyz"]
         path = self.rng.choice(paths)
         asked = self.looked.now()
         # It is read at some moment between these two.

@@ -16,6 +16,7 @@ from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.deliveries import Deliveries
+from tocsin.backends.local.insights import LocalInsights
 from tocsin.backends.local.list_page import read_list_page
 from tocsin.backends.local.outbox import EventBodies, Outbox
 from tocsin.backends.local.postgresql import PostgresqlDatabase
@@ -23,6 +24,7 @@ from tocsin.backends.local.queries import incident_row, written, written_after
 from tocsin.backends.local.reading import LocalReader
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.config import IncidentConfig
+from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import (
     AlertSummary,
     Attachment,
@@ -127,6 +129,11 @@ class LocalBackend:
     def reader(self) -> LocalReader:
         """The reads of the API."""
         return LocalReader(self.database, self._read)
+
+    @property
+    def insights(self) -> InsightSource:
+        """Counts of incidents by day."""
+        return LocalInsights(self.database, self._config.duration_rules).source
 
     def set_directory(self, find_person: FindPerson) -> None:
         """Do nothing: people are kept as they were told of."""

@@ -48,6 +48,13 @@ class SqlConnection(ABC):
         """
 
     @abstractmethod
+    def keeps_changes_out(self) -> bool:
+        """Return True if no change is committed from now on until the end of this transaction.
+
+        Then everything that was committed before is seen by the statements that follow.
+        """
+
+    @abstractmethod
     def indexed_by(self, index: str) -> str:
         """Return the clause after a table's name that makes the query walk along this index."""
 

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from tocsin.backends.local.choices import agree_on_what_is_open
 from tocsin.backends.local.connection import Row
 from tocsin.backends.local.create import NUMBERING
-from tocsin.backends.local.postgresql import SEARCHABLE, PostgresqlConnection, indexed_words
+from tocsin.backends.local.postgresql import IMPORTING, SEARCHABLE, PostgresqlConnection, indexed_words
 from tocsin.backends.local.queries import readable, written
 from tocsin.backends.local.sqlite import translate_errors
 from tocsin.incidents.errors import Refused
@@ -142,6 +142,7 @@ def import_incidents(
         importing = _Import(db, file, written(now), ruled)
         with db.transaction(NUMBERING):
             db.lock("choices")
+            db.execute(f"SET LOCAL {IMPORTING} = 'on'")
             if not importing.is_done():
                 importing.bring_choices()
                 importing.bring_people()
@@ -286,6 +287,7 @@ class _Import:
     def finish(self) -> None:
         """Close and reopen incidents as the configuration has their status; set what counts on."""
         agree_on_what_is_open(self._db, self._now)
+        self._db.execute("DELETE FROM insight_days WHERE is_public >= 0")
         for table, column in _IDENTITIES.items():
             self._db.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'),"

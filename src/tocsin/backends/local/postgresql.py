@@ -25,6 +25,9 @@ from tocsin.backends.local.schema import (
     AUTOMATIONS,
     BY_KEYS,
     CALLS,
+    COUNTED_COLUMNS,
+    COUNTED_PARTS,
+    INSIGHTS,
     LISTS,
     MEMBER,
     MEMBERS,
@@ -134,6 +137,68 @@ _MEMBERS = (
     """CREATE TRIGGER incident_people_left AFTER DELETE ON incident_memberships FOR EACH ROW
         EXECUTE FUNCTION incident_people_left()""",
 )
+IMPORTING = "tocsin.importing"
+"""Setting that is `on` in the transaction of an import, which forgets all counts of days itself."""
+
+_COUNTING = "insight days"
+"""Scope of the lock that a change shares while it commits, and that a count of days has alone."""
+
+
+def _counted_anew() -> tuple[str, ...]:
+    """Return the triggers that delete the counts of a day whose incidents change.
+
+    They run at the commit, after everything else, so that they wait for nothing that waits for them. A count
+    that the change has crossed is deleted, or was not stored (see `keeps_changes_out`).
+    """
+    begin = "LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN"
+    wait = f"PERFORM pg_advisory_xact_lock_shared({_lock_number(_COUNTING)});"
+
+    def forget(row: str) -> str:
+        return (
+            f"DELETE FROM insight_days WHERE is_public = ({row}.visibility = 'public')::int"
+            f" AND day = left({row}.created_at, 10);"
+        )
+
+    def trigger(table: str, event: str, function: str, only: str = "") -> str:
+        when = f"COALESCE(current_setting('{IMPORTING}', true), '') <> 'on'{only}"
+        name = f"insight_days_{table}_{event.split()[0].lower()}"
+        return (
+            f"CREATE CONSTRAINT TRIGGER {name} AFTER {event} ON {table} DEFERRABLE INITIALLY DEFERRED"
+            f" FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {function}()"
+        )
+
+    functions = {
+        "insight_days_added": forget("new"),
+        "insight_days_changed": f"{forget('old')} {forget('new')}",
+        "insight_days_gone": forget("old"),
+        "insight_days_statuses": "DELETE FROM insight_days WHERE is_public >= 0;",
+        "insight_days_parts": """DELETE FROM insight_days d USING incidents i
+            WHERE i.id IN (new.incident_id, old.incident_id)
+            AND d.is_public = (i.visibility = 'public')::int AND d.day = left(i.created_at, 10);""",
+    }
+    return (
+        *(
+            f"CREATE FUNCTION {name}() RETURNS trigger {begin} {wait} {body} RETURN NULL; END $$"
+            for name, body in functions.items()
+        ),
+        trigger("incidents", "INSERT", "insight_days_added"),
+        trigger("incidents", f"UPDATE OF {COUNTED_COLUMNS}", "insight_days_changed"),
+        trigger("incidents", "DELETE", "insight_days_gone"),
+        trigger(
+            "incident_statuses",
+            "UPDATE OF category",
+            "insight_days_statuses",
+            " AND old.category <> new.category",
+        ),
+        *(trigger(table, "INSERT OR UPDATE OR DELETE", "insight_days_parts") for table in COUNTED_PARTS),
+    )
+
+
+def _lock_number(scope: str) -> int:
+    digest = hashlib.sha256(f"tocsin incidents {scope}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
 _MIGRATIONS = {
     "first_tables": (
         *TABLES,
@@ -154,6 +219,11 @@ _MIGRATIONS = {
     "webhooks": WEBHOOKS,
     "people_by_name": PEOPLE_BY_NAME,
     "assigned": ASSIGNED,
+    "insight_days": (
+        INSIGHTS,
+        "CREATE INDEX incidents_by_creation ON incidents (is_public, created_at)",
+        *_counted_anew(),
+    ),
 }
 
 
@@ -221,6 +291,11 @@ class PostgresqlConnection(SqlConnection):
                 self.execute("ROLLBACK")
             raise
 
+    def keeps_changes_out(self) -> bool:
+        """Return False if a change is being committed just now; it is not waited for."""
+        asked = f"SELECT pg_try_advisory_xact_lock({_lock_number(_COUNTING)})"
+        return bool(self.execute(asked).fetchone()[0])
+
     def indexed_by(self, index: str) -> str:
         return ""
 
@@ -274,11 +349,6 @@ class PostgresqlConnection(SqlConnection):
 def _with_psycopg_marks(sql: str) -> str:
     marked = re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
     return marked.replace("?", "%s")
-
-
-def _lock_number(scope: str) -> int:
-    digest = hashlib.sha256(f"tocsin incidents {scope}".encode()).digest()
-    return int.from_bytes(digest[:8], signed=True)
 
 
 # Words, as an array of their beginnings for each incident: `checkout` is found by `c`, `ch`, `che` …

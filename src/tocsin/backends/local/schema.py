@@ -427,6 +427,64 @@ def assigned(db: Database) -> None:
         db.execute(statement)
 
 
+INSIGHTS = """CREATE TABLE insight_days (
+    is_public INTEGER NOT NULL, day TEXT NOT NULL,
+    counted_as TEXT NOT NULL, is_cut INTEGER NOT NULL, counts TEXT NOT NULL,
+    PRIMARY KEY (is_public, day))"""
+"""Sums over the incidents that were declared on a day. A change to one of these deletes the row in its own
+transaction, so that the day is counted anew at the next look."""
+
+COUNTED_COLUMNS = """created_at, closed_at, severity_id, incident_status_id, incident_type_id, visibility,
+        mode, slack_team_id"""
+"""Columns of an incident of which a day's counts are made."""
+
+COUNTED_PARTS = (
+    "incident_role_assignments",
+    "custom_field_entries",
+    "incident_timestamp_values",
+    "follow_ups",
+)
+"""Tables of which they are made besides."""
+
+
+def _counted_anew() -> tuple[str, ...]:
+    """Return the triggers that delete the counts of a day whose incidents change."""
+
+    def forget(row: str) -> str:
+        return (
+            f"DELETE FROM insight_days WHERE is_public = ({row}.visibility = 'public')"
+            f" AND day = substr({row}.created_at, 1, 10);"
+        )
+
+    def forget_by(row: str) -> str:
+        found = "SELECT visibility = 'public', substr(created_at, 1, 10) FROM incidents"
+        return f"DELETE FROM insight_days WHERE (is_public, day) IN ({found} WHERE id = {row}.incident_id);"
+
+    made, gone = forget("new"), forget("old")
+    events = {
+        "incidents_added": f"INSERT ON incidents BEGIN {made}",
+        "incidents_changed": f"UPDATE OF {COUNTED_COLUMNS} ON incidents BEGIN {gone} {made}",
+        "incidents_gone": f"DELETE ON incidents BEGIN {gone}",
+        "statuses": "UPDATE OF category ON incident_statuses WHEN old.category <> new.category BEGIN"
+        " DELETE FROM insight_days;",
+    }
+    for table in COUNTED_PARTS:
+        events[f"{table}_added"] = f"INSERT ON {table} BEGIN {forget_by('new')}"
+        events[f"{table}_changed"] = f"UPDATE ON {table} BEGIN {forget_by('old')} {forget_by('new')}"
+        events[f"{table}_gone"] = f"DELETE ON {table} BEGIN {forget_by('old')}"
+    return tuple(f"CREATE TRIGGER insight_days_{name} AFTER {event} END" for name, event in events.items())
+
+
+@migrations()
+def insight_days(db: Database) -> None:
+    for statement in (
+        INSIGHTS,
+        "CREATE INDEX incidents_by_creation ON incidents ((visibility = 'public'), created_at)",
+        *_counted_anew(),
+    ):
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

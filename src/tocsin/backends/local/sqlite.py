@@ -83,6 +83,10 @@ class SqliteConnection(SqlConnection):
                 self.conn.execute("ROLLBACK")
             raise
 
+    def keeps_changes_out(self) -> bool:
+        """Return True: a transaction has the write lock of the whole file."""
+        return True
+
     def indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}"
 

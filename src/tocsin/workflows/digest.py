@@ -1,0 +1,154 @@
+"""Weekly digests: the leader starts a durable workflow for each that is due, which posts it once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from tocsin.incidents.digest import LATE, MOST_LISTED, DigestRule, WeeklyDigest, digest_of, week_until
+from tocsin.incidents.errors import Withheld
+from tocsin.incidents.insights import Chosen, CountedDays, InsightSource, Teams
+from tocsin.incidents.model import ChannelId, FrozenModel, Incident, TeamId
+from tocsin.incidents.requests import NOBODY, IncidentFilter
+from tocsin.workflows.command import act_for
+from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, WorkflowEngine
+from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, best_effort, sentences
+from tocsin.workflows.slack_client import WorkspaceOf
+
+VERB = "digest"
+KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000020")
+LOOK_SECONDS = 30.0
+
+MOST_LOOKS = 50
+"""Looks at a range whose days are still to be counted, after which a digest says what is known."""
+
+A_YEAR = timedelta(days=365)
+
+DigestRules = Callable[[], Sequence[tuple[TeamId, DigestRule]]]
+"""Returns the digests of each workspace, as configured now."""
+TeamsSeen = Callable[[TeamId], Teams]
+"""Returns the workspaces whose incidents the members of one may see; None for all."""
+
+
+class DigestCommand(FrozenModel):
+    """A digest that is due in a channel."""
+
+    team: TeamId
+    channel: ChannelId
+    due: datetime
+
+    @property
+    def key(self) -> str:
+        """Key of the workflow: there is one for each channel and due time."""
+        return str(uuid5(KEYS, f"{self.team}/{self.channel}/{self.due.isoformat()}"))
+
+
+class Digests:
+    """Durable workflow of each digest, and the loop that starts it. One instance serves the process."""
+
+    def __init__(
+        self,
+        backend: IncidentBackend,
+        engine: WorkflowEngine,
+        workspace: WorkspaceOf,
+        source: InsightSource,
+        rules: DigestRules,
+        teams_seen: TeamsSeen,
+        alerts: Alerts,
+        clock: Clock,
+        insights: str,
+    ) -> None:
+        """`insights` is the address of the page *Insights*, "" if other people cannot reach it."""
+        self._backend = backend
+        self._engine = engine
+        self._steps = Steps(engine)
+        self._workspace = workspace
+        self._source = source
+        self._rules = rules
+        self._teams_seen = teams_seen
+        self._alerts = alerts
+        self._clock = clock
+        self._insights = insights
+        self._started: dict[tuple[str, str], datetime] = {}
+        """When the digest that was started last was due, by workspace and channel."""
+
+    async def keep_watch(self) -> None:
+        """Start due digests, forever. A failure is tried again in the next round."""
+        while True:
+            async with best_effort("start the digests that are due"):
+                await self.start_due()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def start_due(self) -> None:
+        """Start each digest that is due, unless it was started before or is too late."""
+        now = self._clock()
+        for team, rule in self._rules():
+            due = rule.last_due(now)
+            if now - due > LATE or self._started.get((team, rule.channel)) == due:
+                continue
+            command = DigestCommand(team=team, channel=ChannelId(rule.channel), due=due)
+            await self._engine.start(VERB, command.key, command.model_dump(mode="json"))
+            self._started[team, rule.channel] = due
+
+    async def workflow(self, raw: dict[str, Any]) -> Any:
+        """Run the durable workflow; a recorded step is not repeated after a crash."""
+        command = DigestCommand.model_validate(raw)
+        # What an earlier process may have posted is searched for from then on.
+        act_for(None, command.due)
+        posted = await self._steps.run_once(
+            "post the digest",
+            self._post,
+            command,
+            on_failure=f"The weekly digest could not be posted in <#{command.channel}>",
+            attempts=ALL_DAY,
+        )
+        about = f"digest {command.team}/{command.channel}"
+        if isinstance(posted, StepFailure):
+            self._alerts.raise_alert(
+                about, f"{sentences([posted])[0]}. Look at [[digests]] in TOCSIN_CONFIG."
+            )
+        else:
+            self._alerts.resolve(about)
+        return {"kind": "digest"}
+
+    async def _post(self, command: DigestCommand, again: bool) -> None:
+        """Post the digest as things are now, unless it is too late."""
+        if self._clock() - command.due > LATE:
+            return
+        messages = self._workspace(command.team).messages
+        for is_last in (False, True):
+            digest, about = await self.compose(command)
+            try:
+                await messages.post_digest(command.channel, digest, about, key=command.key, again=again)
+            except Withheld:
+                # One of its incidents has just become private: then the second has other figures.
+                if is_last:
+                    raise
+            else:
+                return
+
+    async def compose(self, command: DigestCommand) -> tuple[WeeklyDigest, Sequence[Incident]]:
+        """Return the digest, and the incidents by which the gate decides who may read it."""
+        teams, chosen = self._teams_seen(command.team), week_until(command.due)
+        week = await self._counted(chosen, teams)
+        year = await self._counted(Chosen(chosen.last - A_YEAR, _today(command)), teams)
+        seen = IncidentFilter(visible_to=NOBODY, teams=None if teams is None else frozenset(teams))
+        wanted = seen.model_copy(update={"is_open": True})
+        found = await self._backend.matching(wanted, limit=2 * MOST_LISTED)
+        open_now = tuple(one for one in found if one.mode == "standard" and not one.incident_status.is_triage)
+        about = open_now or await self._backend.matching(seen, limit=1)
+        return digest_of(week, year, chosen, open_now, self._insights), about
+
+    async def _counted(self, chosen: Chosen, teams: Teams) -> CountedDays:
+        for _ in range(MOST_LOOKS):
+            counted = await self._source.count(chosen, False, teams)
+            if not counted.missing:
+                break
+        return counted
+
+
+def _today(command: DigestCommand) -> date:
+    return week_until(command.due).last + timedelta(days=1)
