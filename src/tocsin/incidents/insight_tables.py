@@ -224,7 +224,7 @@ def _by_option(total: Counts, names: Names) -> Iterator[Table]:
 def _by_hour(total: Counts) -> Table:
     found = under(total, "hour")
     rows = [(f"{hour:02}:00", found[(str(hour),)]) for hour in range(24)]
-    note = "By the hour of the declaration, in UTC; what was declared in retrospect is left out."
+    note = "By the hour of the declaration, in UTC; retrospective incidents are left out."
     return Table("hours", "Hours of the day", ("Hour", "Incidents"), tuple(rows), "columns", note)
 
 
@@ -233,7 +233,7 @@ def _by_weekday(days: Mapping[date, Day], chosen: Chosen) -> Table:
     for day, cells in days.items():
         found[day.weekday()] += under(added([cells], chosen), "hour").total()
     rows = [(name, found[number]) for number, name in enumerate(_DAYS)]
-    note = "By the day of the declaration, in UTC; what was declared in retrospect is left out."
+    note = "By the day of the declaration, in UTC; retrospective incidents are left out."
     return Table("weekdays", "Days of the week", ("Day", "Incidents"), tuple(rows), "bars", note)
 
 

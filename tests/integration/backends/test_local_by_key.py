@@ -107,16 +107,16 @@ async def test_a_thing_is_attached_once_found_by_what_it_is_and_taken_away(backe
         permalink="https://jira.example.com/OPS-7",
         title="OPS-7",
     )
-    known = await backend.attach(asked, CI)
-    assert await backend.attach(asked, CI) == known
-    also = await backend.attach(asked.model_copy(update={"incident_id": other.id}), CI)
-    assert await backend.attachments(None, ("jira_issue", "OPS-7")) == [known, also]
-    assert await backend.attachments(other.id) == [also]
+    known = await backend.attachments.attach(asked, CI)
+    assert await backend.attachments.attach(asked, CI) == known
+    also = await backend.attachments.attach(asked.model_copy(update={"incident_id": other.id}), CI)
+    assert await backend.attachments.listed(None, ("jira_issue", "OPS-7")) == [known, also]
+    assert await backend.attachments.listed(other.id) == [also]
     await backend.change(one.id, IncidentChange(key="hide", by=CI, at=LATER, visibility="private"))
-    assert await backend.attachments(None, ("jira_issue", "OPS-7"), private=False) == [also]
+    assert await backend.attachments.listed(None, ("jira_issue", "OPS-7"), private=False) == [also]
     for _ in range(2):
-        await backend.detach(known.id, CI)
-    assert await backend.find_attachment(known.id) is None
+        await backend.attachments.detach(known.id, CI)
+    assert await backend.attachments.find(known.id) is None
     verbs = [entry.verb for entry in await backend.timeline(one.id)]
     assert (verbs.count("attached"), verbs.count("took away the attachment")) == (1, 1)
 

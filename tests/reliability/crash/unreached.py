@@ -83,10 +83,10 @@ CLIENTS = (
 NOT_SERVED = "the API is served only over the local backend"
 
 BY_KEY = {
-    "backends.local.attachments:detach": CLIENTS,
-    "backends.local.backend:LocalBackend.attachments": CLIENTS,
-    "backends.local.backend:LocalBackend.detach": CLIENTS,
-    "backends.local.backend:LocalBackend.find_attachment": CLIENTS,
+    "backends.local.attachments:Attachments.detach": CLIENTS,
+    "backends.local.attachments:Attachments.find": CLIENTS,
+    "backends.local.attachments:Attachments.listed": CLIENTS,
+    "backends.local.attachments:_detach": CLIENTS,
     "backends.local.reading:LocalReader.choices": CLIENTS,
     "backends.local.reading:LocalReader.page": CLIENTS,
     "backends.local.reading:LocalReader.people": CLIENTS,

@@ -7,21 +7,24 @@ from datetime import datetime
 
 from tocsin.backends.local import create
 from tocsin.backends.local.connection import SqlConnection
+from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import incident_row, written
+from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.incidents.model import Attachment, Person, TimelineEntry
+from tocsin.workflows.ports import Clock
 
 _COLUMNS = "a.id, a.incident_id, a.resource_type, a.external_id, a.permalink, a.title"
 _OF_RESOURCE = "a.resource_type = ? AND a.external_id = ?"
 
 
-def attach(db: SqlConnection, asked: Attachment, by: Person, now: datetime) -> Attachment:
+def _attach(db: SqlConnection, asked: Attachment, by: Person, now: datetime) -> Attachment:
     """Attach a resource and return it with its id; one that is attached already stays as it is.
 
     Raises Refused if there is no such incident.
     """
     with db.transaction(asked.incident_id):
         incident_row(db, asked.incident_id)
-        known = attachments(db, asked.incident_id, (asked.resource_type, asked.external_id))
+        known = _listed(db, asked.incident_id, (asked.resource_type, asked.external_id))
         if known:
             return known[0]
         attached = asked.model_copy(update={"id": create.ulid(now)})
@@ -36,9 +39,9 @@ def attach(db: SqlConnection, asked: Attachment, by: Person, now: datetime) -> A
         return attached
 
 
-def detach(db: SqlConnection, attachment_id: str, by: Person, now: datetime) -> None:
+def _detach(db: SqlConnection, attachment_id: str, by: Person, now: datetime) -> None:
     """Take an attachment away; does nothing if it is gone."""
-    known = find(db, attachment_id)
+    known = _find(db, attachment_id)
     if known is None:
         return
     with db.transaction(known.incident_id):
@@ -47,13 +50,13 @@ def detach(db: SqlConnection, attachment_id: str, by: Person, now: datetime) -> 
         create.add_to_timeline(db, known.incident_id, entry, f"{attachment_id}:detached")
 
 
-def find(db: SqlConnection, attachment_id: str) -> Attachment | None:
+def _find(db: SqlConnection, attachment_id: str) -> Attachment | None:
     """Return the attachment with this id; None if there is none."""
     rows = db.query(f"SELECT {_COLUMNS} FROM incident_attachments a WHERE a.id = ?", [attachment_id])
     return next((Attachment.model_validate(row) for row in rows), None)
 
 
-def attachments(
+def _listed(
     db: SqlConnection,
     incident_id: str | None,
     resource: tuple[str, str] | None = None,
@@ -79,3 +82,31 @@ def attachments(
         values,
     )
     return [Attachment.model_validate(row) for row in rows]
+
+
+class Attachments:
+    """Attachments of the incidents in a database. Every method raises Unavailable."""
+
+    def __init__(self, database: IncidentFile | PostgresqlDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def attach(self, asked: Attachment, by: Person) -> Attachment:
+        """Attach a resource to its incident, once; return it with its id. Raises Refused without one."""
+        now = self._clock()
+        return await self._database.run(lambda db: _attach(db, asked, by, now))
+
+    async def detach(self, attachment_id: str, by: Person) -> None:
+        """Take an attachment away; does nothing if it is gone."""
+        now = self._clock()
+        await self._database.run(lambda db: _detach(db, attachment_id, by, now))
+
+    async def find(self, attachment_id: str) -> Attachment | None:
+        """Return the attachment with this id; None if there is none."""
+        return await self._database.run(lambda db: _find(db, attachment_id))
+
+    async def listed(
+        self, incident_id: str | None, resource: tuple[str, str] | None = None, *, private: bool = True
+    ) -> Sequence[Attachment]:
+        """Return attachments, oldest first: those of an incident, or those to a resource."""
+        return await self._database.run(lambda db: _listed(db, incident_id, resource, private=private))

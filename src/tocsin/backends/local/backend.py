@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.backends.local import attachments, changes, create, queries, updates
+from tocsin.backends.local import changes, create, queries, updates
+from tocsin.backends.local.attachments import Attachments
 from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
@@ -27,7 +28,6 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.insights import InsightSource
 from tocsin.incidents.model import (
     AlertSummary,
-    Attachment,
     FieldOption,
     FollowUp,
     Form,
@@ -75,6 +75,7 @@ class LocalBackend:
         self._config = config
         self._form = config.form()
         self.catalogue = Catalogue(database, config, clock)
+        self.attachments = Attachments(database, clock)
         self._public_url = public_url
         self._clock = clock
         self._reading = asyncio.Lock()
@@ -304,28 +305,6 @@ class LocalBackend:
     async def version(self, incident_id: str) -> str | None:
         """Return a text that is another one when the incident has changed; None if there is none."""
         return await self.database.run(lambda db: updates.version_of(db, incident_id))
-
-    async def attach(self, asked: Attachment, by: Person) -> Attachment:
-        """Attach a resource to its incident, once; return it with its id."""
-        now = self._clock()
-        return await self.database.run(lambda db: attachments.attach(db, asked, by, now))
-
-    async def detach(self, attachment_id: str, by: Person) -> None:
-        """Take an attachment away; does nothing if it is gone."""
-        now = self._clock()
-        await self.database.run(lambda db: attachments.detach(db, attachment_id, by, now))
-
-    async def find_attachment(self, attachment_id: str) -> Attachment | None:
-        """Return the attachment with this id; None if there is none."""
-        return await self.database.run(lambda db: attachments.find(db, attachment_id))
-
-    async def attachments(
-        self, incident_id: str | None, resource: tuple[str, str] | None = None, *, private: bool = True
-    ) -> Sequence[Attachment]:
-        """Return attachments, oldest first: those of an incident, or those to a resource."""
-        return await self.database.run(
-            lambda db: attachments.attachments(db, incident_id, resource, private=private)
-        )
 
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return await self.database.run(lambda db: queries.timeline(db, incident_id))

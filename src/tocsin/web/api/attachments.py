@@ -98,7 +98,7 @@ async def list_attachments(call: ApiCall) -> IncidentAttachmentsListResultV1:
     incident_id = None
     if query.incident_id:
         incident_id = (await visible_incident(call, query.incident_id)).id
-    known = await call.backend.attachments(incident_id, resource, private=call.key.may("private"))
+    known = await call.backend.attachments.listed(incident_id, resource, private=call.key.may("private"))
     return IncidentAttachmentsListResultV1(incident_attachments=[_shown(one) for one in known])
 
 
@@ -106,15 +106,15 @@ async def create_attachment(call: ApiCall) -> IncidentAttachmentsCreateResultV1:
     """Attach something to an incident; what is attached already stays as it is."""
     body = call.body_as(IncidentAttachmentsCreatePayloadV1)
     incident = await visible_incident(call, body.incident_id)
-    attached = await call.backend.attach(_asked(incident.id, body.resource), call.key.person)
+    attached = await call.backend.attachments.attach(_asked(incident.id, body.resource), call.key.person)
     return IncidentAttachmentsCreateResultV1(incident_attachment=_shown(attached))
 
 
 async def delete_attachment(call: ApiCall) -> None:
     """Take an attachment away."""
-    known = found(await call.backend.find_attachment(call.id))
+    known = found(await call.backend.attachments.find(call.id))
     await visible_incident(call, known.incident_id)
-    await call.backend.detach(known.id, call.key.person)
+    await call.backend.attachments.detach(known.id, call.key.person)
 
 
 def _asked(incident_id: str, resource: ResourcePayload) -> Attachment:
