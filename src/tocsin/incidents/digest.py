@@ -10,7 +10,6 @@ from tocsin.incidents.insights import (
     CLOSE,
     COUNTED,
     OPEN,
-    OVERDUE,
     Chosen,
     CountedDays,
     added,
@@ -18,6 +17,7 @@ from tocsin.incidents.insights import (
     under,
 )
 from tocsin.incidents.model import FrozenModel, Incident
+from tocsin.incidents.tasks import OVERDUE
 
 LATE = timedelta(hours=6)
 """Time after which a digest that could not be posted is left out."""

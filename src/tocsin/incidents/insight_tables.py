@@ -14,7 +14,6 @@ from tocsin.incidents.insights import (
     COUNTED,
     DONE,
     OPEN,
-    OVERDUE,
     WITHIN,
     Chosen,
     CountedDays,
@@ -25,6 +24,7 @@ from tocsin.incidents.insights import (
     quantile,
     under,
 )
+from tocsin.incidents.tasks import OVERDUE
 
 TableCell = str | int | timedelta | None
 TableRow = tuple[TableCell, ...]

@@ -15,9 +15,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Incident, Person, TeamId, display_name
 
-OVERDUE = timedelta(days=30)
-"""Age of a follow-up that is still open, from which on it is overdue."""
-
 FORMAT = 1
 """Version of what is counted of an incident; counts of another version are made anew."""
 

@@ -8,8 +8,8 @@ from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
 from tocsin.incidents.details import duration
 from tocsin.incidents.digest import WeeklyDigest
-from tocsin.incidents.insights import OVERDUE
 from tocsin.incidents.model import Incident
+from tocsin.incidents.tasks import OVERDUE
 from tocsin.slack.views.blocks import escape, link, paragraph, shorten
 from tocsin.slack.views.notifications import Message
 
