@@ -177,8 +177,6 @@ class EntityComments:
             raise Refused("invalid_arguments", *wrong)
         if any(one.get("can_delete") for one in comments) and not shown.delete_action_id:
             raise Refused("missing_delete_action_id")
-        for one in comments:
-            self._require_sender(one)
         look.comments, look.cursor = comments, shown.cursor
         look.can_post, look.delete_action_id = shown.can_post, shown.delete_action_id
         look.error = shown.error or {}

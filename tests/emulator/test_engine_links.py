@@ -222,7 +222,6 @@ async def test_comments_are_offered_only_where_the_app_counts_them(
         ("invalid_arguments", {"comments": [comment(1, sender={"user_id": "U1", "name": "Ana"})]}),
         ("invalid_arguments", {"comments": [], "error": {"status": "gone"}}),
         ("invalid_arguments", {}),
-        ("invalid_sender_schema", {"comments": [comment(1, sender={"user_id": "U0NOBODY"})]}),
         ("missing_delete_action_id", {"comments": [comment(1, can_delete=True)]}),
         ("user_auth_url_missing", {"user_auth_required": True}),
     ],
@@ -260,6 +259,7 @@ async def test_a_user_posts_edits_and_deletes_comments_as_far_as_the_app_lets_th
     for error, part in (
         ("missing_comment_data", {"id": "c3"}),
         ("invalid_sender_schema", comment(3, sender={})),
+        ("invalid_sender_schema", comment(3, sender={"user_id": "U0NOBODY"})),
         ("invalid_action", comment(3, thread_root_id="c1")),
     ):
         with refused(error):

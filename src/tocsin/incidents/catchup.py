@@ -18,7 +18,7 @@ TEXT_LIMIT = 200
 
 UPDATES, CHANGES, TO_DO, NOTES = "Updates", "Changes", "To do", "Notes"
 
-_UPDATE_VERBS = frozenset({*UPDATE_VERBS.values(), "updated"})
+UPDATE_WORDS = frozenset({*UPDATE_VERBS.values(), "updated"})
 """Verbs of an update: ours, and that of incident.io's own updates."""
 
 _TO_DO_VERBS = ("added a ", "added an ", "completed the ")
@@ -57,7 +57,7 @@ def _state(incident: Incident) -> str:
 
 
 def _group(entry: TimelineEntry) -> str:
-    if entry.verb in _UPDATE_VERBS:
+    if entry.verb in UPDATE_WORDS:
         return UPDATES
     if entry.verb == Verb.NOTE.timeline:
         return NOTES
