@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from slack_bolt.context.ack.async_ack import AsyncAck
@@ -51,7 +52,7 @@ async def _show_details(
 ) -> None:
     counted = None
     if incident is not None:
-        async with best_effort("count the comments"):
+        async with best_effort("count the comments"), asyncio.timeout(CHECK_SECONDS):
             counted = count_comments(await context.find.timeline(incident.id))
     await context.workspace.present(trigger, incident, callback.user, counted)
 
@@ -122,7 +123,7 @@ async def _read_comment(
     submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> Invocation:
     view, person = submission.view, submission.by.slack_user_id
-    reference = reference_of(view.external_ref, [view.entity_url], context)
+    reference = reference_of(view.external_ref, [view.entity_url or ""], context)
     if reference is None:
         raise Refused(NOT_SEEN)
     incident = await find_incident(context, reference, person)
