@@ -276,6 +276,8 @@ def _is_command(words: Sequence[str]) -> bool:
             options = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
             page = words[n] if command.name == "docs" and words[n].islower() else manual.PAGES[0]
             return page in manual.PAGES and {rest for rest in words[n:] if rest.startswith("--")} <= options
+        if word.startswith("--"):
+            return any(word in one.opts for one in command.params)
         if word not in inner:
             return False
         command = inner[word]

@@ -54,6 +54,7 @@ from tocsin.web.api.server import ApiServer
 from tocsin.web.api.table import ENDPOINTS
 from tocsin.web.app import web_app
 from tocsin.web.auth import Sessions, SessionUser, SignIn
+from tocsin.web.live import IncidentVersions, cached_versions
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.oauth import InstallPages, OAuthStates, OpenId
 from tocsin.web.webhooks import WebhookLog
@@ -68,7 +69,7 @@ from tocsin.workflows.nudges import Nudger, NudgeStore, SnoozeNudges
 from tocsin.workflows.paging import PageDispatcher, Paging
 from tocsin.workflows.ports import loop_time
 from tocsin.workflows.publish import DeclarationPublisher
-from tocsin.workflows.queries import CurrentIncidents
+from tocsin.workflows.queries import CurrentIncidents, OpenIncidentsCache
 from tocsin.workflows.registry import IncidentWorkflows, ReadyWorkflows, WorkflowPorts, build_workflows
 from tocsin.workflows.self_test import SelfTest
 from tocsin.workflows.tasks import AddTasks
@@ -155,6 +156,7 @@ class App:
                 *_build_api(parts, self.key_requests, self.alerting.reader).routes(),
             ],
             webhooks=_webhook_log(parts),
+            versions=_versions(parts, self.workflows.open_now),
         )
 
     def _install_pages(self, states: OAuthStates) -> InstallPages:
@@ -525,6 +527,13 @@ def _webhook_log(parts: Resources) -> WebhookLog | None:
     kept, settings = parts.webhooks.deliveries, parts.settings
     origins = own_origins(settings.tocsin_port, settings.tocsin_public_url)
     return WebhookLog(kept.newest, kept.find, kept.send_again, origins)
+
+
+def _versions(parts: Resources, open_now: OpenIncidentsCache) -> IncidentVersions:
+    """Return how open pages learn of changes: from the database, or from the cache of a hosted backend."""
+    if isinstance(parts.backend, LocalBackend):
+        return IncidentVersions(parts.backend.version, parts.backend.find)
+    return cached_versions(open_now.find)
 
 
 def _build_api(parts: Resources, requests: Callable[[], KeyRequests], alerts: AlertReader) -> ApiServer:

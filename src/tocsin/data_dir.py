@@ -24,7 +24,7 @@ from tocsin.backends.local.outbox import EventBodies
 from tocsin.config import IncidentConfig, IncidentConfigError
 from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.webhooks import Subscription
-from tocsin.rules import CONFIG_KEYS
+from tocsin.rules import CONFIG_KEYS, open_config
 from tocsin.settings import SHORTEST_SECRET, ConfigurationError, Settings, read_config
 from tocsin.storage.barrier import root_message
 from tocsin.storage.database import Database
@@ -194,6 +194,18 @@ def _config_problems() -> Iterator[None]:
         yield
     except IncidentConfigError as error:
         raise ConfigurationError("\n".join(f"TOCSIN_CONFIG: {said}" for said in error.problems)) from None
+
+
+def config_problems(settings: Settings) -> list[str]:
+    """Return a line for each problem of the configuration file, without the setting's name."""
+    wrong: dict[str, None] = {}
+    for look in (open_incident_config, open_config):
+        try:
+            look(settings)
+        except ConfigurationError as error:
+            wrong |= dict.fromkeys(str(error).splitlines())
+    lines = (line.removeprefix("TOCSIN_CONFIG").lstrip(": ") for line in wrong)
+    return [line if line.endswith((".", "?")) else f"{line}." for line in lines]
 
 
 def journal_url(settings: Settings, folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,8 +13,17 @@ from pathlib import Path
 from aiohttp import ClientSession
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin import __version__
 from tocsin.alert_tables import examine_sources
-from tocsin.data_dir import folder_of, journal_url, now, open_backend, open_incident_config, secret
+from tocsin.data_dir import (
+    config_problems,
+    folder_of,
+    journal_url,
+    now,
+    open_backend,
+    open_incident_config,
+    secret,
+)
 from tocsin.incidents.errors import SlackRefused, TocsinError, Unavailable
 from tocsin.incidents.model import Form
 from tocsin.paging import examine
@@ -55,6 +65,8 @@ class Check:
 
 async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
     """Run all checks one after the other; no result contains a secret."""
+    python = f"Python {platform.python_version()}, {platform.system()}"
+    yield Check("Tocsin", True, f"version {__version__}, {python}.")
     try:
         settings = read_settings()
     except ConfigurationError as error:
@@ -79,15 +91,8 @@ async def checks(clock: Callable[[], datetime] = now) -> AsyncIterator[Check]:
 def _configuration(settings: Settings) -> list[Check]:
     if settings.tocsin_config is None:
         return [Check("TOCSIN_CONFIG", True, "not set; the default severities, roles and fields are used.")]
-    wrong: dict[str, None] = {}
-    for look in (open_incident_config, open_config):
-        try:
-            look(settings)
-        except ConfigurationError as error:
-            wrong |= dict.fromkeys(str(error).splitlines())
-    lines = [line.removeprefix("TOCSIN_CONFIG").lstrip(": ") for line in wrong]
-    if lines:
-        return [Check("TOCSIN_CONFIG", False, line.rstrip(".") + ".", "Correct the file.") for line in lines]
+    if lines := config_problems(settings):
+        return [Check("TOCSIN_CONFIG", False, line, "Correct the file.") for line in lines]
     return [Check("TOCSIN_CONFIG", True, f"{settings.tocsin_config} is valid.")]
 
 

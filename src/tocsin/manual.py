@@ -23,7 +23,7 @@ PAGES = (
         "incident_io",
         "devrev",
     ),
-    *("operate", "files", "replicas", "proven", "build"),
+    *("operate", "files", "replicas", "upgrading", "changelog", "proven", "build"),
 )
 """In the order of a reader who begins with Tocsin and ends by changing it."""
 
@@ -37,6 +37,11 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)#]+)[^)]*\)")
 def read_page(name: str) -> str:
     """The Markdown text of one of PAGES."""
     return (files("tocsin") / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def read_example() -> str:
+    """The example of the configuration file, in TOML, with every table and key."""
+    return (files("tocsin") / "docs" / "tocsin.example.toml").read_text(encoding="utf-8")
 
 
 def reader_of(text: str) -> str:

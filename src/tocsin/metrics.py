@@ -7,6 +7,8 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from tocsin import __version__
+
 ANSWERS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0)
 """Buckets up to three seconds, the time that Slack waits for an acknowledgement."""
 
@@ -19,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._gauge("tocsin_build_info", "Version of Tocsin.", ["version"]).labels(__version__).set(1)
         self._pending = self._gauge(
             "tocsin_pending_declarations", "Declarations that are saved and not finished.", []
         )

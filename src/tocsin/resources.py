@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from tocsin import USER_AGENT
 from tocsin.alert_tables import open_sources
 from tocsin.backends import tls_context
 from tocsin.backends.local import LocalBackend
@@ -76,7 +77,7 @@ async def _open_sns_client(config: Config) -> AsyncIterator[httpx.AsyncClient | 
         yield None
         return
     async with httpx.AsyncClient(
-        headers={"User-Agent": "Tocsin"}, verify=tls_context(), trust_env=False, follow_redirects=False
+        headers={"User-Agent": USER_AGENT}, verify=tls_context(), trust_env=False, follow_redirects=False
     ) as client:
         yield client
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from test_package import pythons
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "manifests" / "container"
 CONTAINERFILE = (FOLDER / "Containerfile").read_text().replace("\\\n", " ").splitlines()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = pythons()
 
 
 def pinned(name: str) -> dict[str, tuple[Requirement, list[str]]]:

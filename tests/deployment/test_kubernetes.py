@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from tocsin import __version__
 from tocsin.server import GRACE_SECONDS, OUR_PATHS
 from tocsin.settings import Settings
 from tocsin.start import FINISH_SECONDS
@@ -21,7 +21,6 @@ from tocsin.web.middleware import own_hosts
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "manifests" / "kubernetes"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SOCKET_MODE, HTTP = FOLDER / "socket-mode", FOLDER / "http"
 
 
@@ -166,7 +165,7 @@ def test_the_bot_answers_to_the_host_name_that_the_ingress_passes_on() -> None:
 
 def test_the_image_is_of_this_version() -> None:
     (image,) = parsed(SOCKET_MODE / "kustomization.yaml")["images"]
-    assert (image["name"], image["newTag"]) == (BOT["image"], VERSION)
+    assert (image["name"], image["newTag"]) == (BOT["image"], __version__)
 
 
 @pytest.mark.process
@@ -180,5 +179,5 @@ def test_kustomize_puts_the_parts_together(folder: Path, many: int, tmp_path: Pa
     assert {part["metadata"].get("namespace", "tocsin") for part in parts} == {"tocsin"}
     (bot,) = [part for part in parts if part["kind"] == "Deployment"]
     text = json.dumps(bot)
-    assert f'"image": "tocsin:{VERSION}"' in text
+    assert f'"image": "tocsin:{__version__}"' in text
     assert ("TOCSIN_PUBLIC_URL" in text) == (folder == HTTP)

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from tocsin import __version__
 from tocsin.backends.local.postgresql import THREADS
 from tocsin.server import GRACE_SECONDS
 from tocsin.settings import Settings
@@ -26,7 +26,6 @@ from tocsin.web.middleware import own_hosts
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 REPLICAS = MANIFESTS / "kubernetes" / "replicas"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 STOP_SECONDS = 3 * (FINISH_SECONDS + GRACE_SECONDS)
 TO_DATABASE = postgresql.CONNECTIONS + postgresql.MORE_CONNECTIONS + THREADS
 """Most connections of one replica to its database."""
@@ -160,7 +159,7 @@ def test_kustomize_makes_of_it_pods_without_a_volume_and_otherwise_as_one_pod_is
     assert {name: bot[name] for name in same} == {name: alone[name] for name in same}
     names = {one["name"] for one in bot["env"]}
     assert names == {"HOME", "TOCSIN_HOST", "TOCSIN_PORT", "TOCSIN_PUBLIC_URL", "TOCSIN_DATABASE_URL"}
-    assert bot["image"] == f"tocsin:{VERSION}"
+    assert bot["image"] == f"tocsin:{__version__}"
 
 
 # Docker Compose
@@ -216,7 +215,7 @@ def test_a_composed_replica_may_do_little_is_asked_whether_it_is_ready_and_has_t
 
 
 def test_the_composed_image_is_built_here_and_of_this_version() -> None:
-    assert COMPOSED["image"] == f"tocsin:{VERSION}"
+    assert COMPOSED["image"] == f"tocsin:{__version__}"
     build = COMPOSED["build"]
     assert (ROOT / build["context"] / build["dockerfile"]).is_file()
     (command,) = re.findall(

@@ -154,6 +154,27 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
 
 
 @contextmanager
+def running_standby(primary: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """A server with everything that the other has; each commit there waits until it is here, too."""
+    standby = _folder(primary.programs)
+    copied = [primary.programs / "pg_basebackup", "-D", standby.folder / "data", "-h", primary.folder]
+    user = _as_other_than_root()
+    subprocess.run(
+        [*copied, "-U", "tocsin", "-R", "-c", "fast", "--no-sync"],
+        check=True,
+        capture_output=True,
+        **user,  # type: ignore[call-overload]
+    )
+    with open(standby.folder / "gate", "r+b", buffering=0):
+        standby.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        yield standby
+    assert standby.process is not None
+    standby.process.wait(LIMIT)
+
+
+@contextmanager
 def shared_postgresql(root: Path) -> Iterator[PostgresqlServer]:
     """The one server of all processes that name this folder; it ends with the last of them."""
     known = root / "postgresql"
@@ -181,9 +202,8 @@ def _entered(known: Path) -> int | None:
     return None
 
 
-def _created() -> PostgresqlServer:
-    """A server that has its files, and does not run yet."""
-    programs = required_programs()
+def _folder(programs: Path) -> PostgresqlServer:
+    """A server without files, in a folder of its own."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=memory))
     os.mkfifo(folder / "gate", 0o600)
@@ -191,10 +211,26 @@ def _created() -> PostgresqlServer:
     if user:
         for path in (folder, folder / "gate"):
             os.chown(path, user["user"], user["group"])
-    made = [programs / "initdb", "-D", folder / "data", "-U", "tocsin", "-A", "trust", "-E", "UTF8"]
+    return PostgresqlServer(programs, folder)
+
+
+def _created() -> PostgresqlServer:
+    """A server that has its files, and does not run yet."""
+    server, user = _folder(required_programs()), _as_other_than_root()
+    made = [
+        server.programs / "initdb",
+        "-D",
+        server.folder / "data",
+        "-U",
+        "tocsin",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
     command = [*made, "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
     subprocess.run(command, check=True, capture_output=True, **user)  # type: ignore[call-overload]
-    return PostgresqlServer(programs, folder)
+    return server
 
 
 def _as_other_than_root() -> dict[str, int]:

@@ -21,6 +21,7 @@ from tocsin.incidents.webhooks import Subscription
 from tocsin.server import listen, serving
 from tocsin.web.api.webhook_bodies import BODIES
 from tocsin.web.app import web_app
+from tocsin.web.live import IncidentVersions
 from tocsin.web.middleware import own_hosts, own_origins
 from tocsin.web.webhooks import WebhookLog
 
@@ -97,6 +98,7 @@ async def served(
         slack_url=lambda team: slack_url,
         clock=Ticking(DAWN + timedelta(hours=1)),
         alerts=reading(alerts),
+        versions=IncidentVersions(backend.version, backend.find),
         webhooks=WebhookLog(log.newest, log.find, log.send_again, own_origins(port))
         if subscriptions
         else None,

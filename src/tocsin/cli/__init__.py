@@ -8,12 +8,13 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
-from tocsin import logs
+from tocsin import __version__, logs
 from tocsin.cli.incidents import incidents_cli
 from tocsin.cli.keys import keys_cli
 from tocsin.cli.reading import FAILED, MISUSED
@@ -25,7 +26,6 @@ __all__ = ["FAILED", "MISUSED", "cli", "main"]
 # Commands import their parts when they run, so that help and usage errors appear at once.
 
 cli = typer.Typer(
-    help="Tocsin opens and manages incidents in Slack. `tocsin docs` prints the manual.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,6 +48,22 @@ def main() -> None:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(MISUSED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Tocsin opens and manages incidents in Slack. `tocsin docs` prints the manual."""
 
 
 @cli.command()
@@ -141,6 +157,35 @@ def manifest(
     tracker = issues.host if issues is not None else None
     declared = routes.manifest(http, name=name, org=org, steps=steps, pages=pages, tracker=tracker)
     print(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=100), end="")
+
+
+@cli.command()
+def config(
+    file: Annotated[Path | None, typer.Argument(help="The file to check; TOCSIN_CONFIG if left out.")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print one with every table and key.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say what is wrong in the file.")] = False,
+) -> None:
+    """Print an example of the configuration file, or check yours: a line for each error."""
+    if example == check:
+        raise typer.BadParameter("choose one of --example and --check")
+    if check:
+        _check_config(file)
+        return
+    from tocsin import manual
+
+    print(manual.read_example(), end="")
+
+
+def _check_config(file: Path | None) -> None:
+    """Raise ConfigurationError with a line for each problem of the file."""
+    from tocsin.data_dir import config_problems
+
+    settings = read_settings(tocsin_config=file)
+    if settings.tocsin_config is None:
+        raise ConfigurationError("TOCSIN_CONFIG is not set: name the file, as in tocsin config --check FILE.")
+    if problems := config_problems(settings):
+        raise ConfigurationError("\n".join(problems))
+    print(f"{settings.tocsin_config} is valid.")
 
 
 @cli.command()

@@ -186,6 +186,8 @@ def _pagerduty(body: Body) -> Iterator[AlertEvent]:
     if data.get("type") != "incident" or status not in {"triggered", "acknowledged", "resolved"}:
         return
     service, priority = _object(data.get("service")), _object(data.get("priority"))
+    # A reopened incident fires again, with the time of its first beginning.
+    is_reopened = event.get("event_type") == "incident.reopened"
     yield event_of(
         title=_text(data.get("title")),
         status="resolved" if status == "resolved" else "firing",
@@ -199,7 +201,7 @@ def _pagerduty(body: Body) -> Iterator[AlertEvent]:
             "incident_id": _text(data.get("id")),
         },
         group=_text(data.get("id")),
-        started_at=_moment(data.get("created_at")),
+        started_at=None if is_reopened else _moment(data.get("created_at")),
     )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tocsin.incidents.model import Incident, PersonId, TimelineEntry, display_name
-from tocsin.incidents.permissions import Verb
-from tocsin.incidents.transitions import UPDATE_VERBS
+from tocsin.incidents.model import Form, Incident, PersonId, TimelineEntry, display_name
+from tocsin.incidents.timeline import Kind, TimelineItem, items_of
 from tocsin.incidents.validation import ago
 
 MOST_ENTRIES = 4
@@ -18,10 +17,8 @@ TEXT_LIMIT = 200
 
 UPDATES, CHANGES, TO_DO, NOTES = "Updates", "Changes", "To do", "Notes"
 
-UPDATE_WORDS = frozenset({*UPDATE_VERBS.values(), "updated"})
-"""Verbs of an update: ours, and that of incident.io's own updates."""
-
-_TO_DO_VERBS = ("added a ", "added an ", "completed the ")
+_GROUPS: dict[Kind, str] = {"update": UPDATES, "task": TO_DO, "note": NOTES}
+"""Groups of the kinds of entries; all others are changes."""
 
 
 def catch_up(
@@ -30,19 +27,21 @@ def catch_up(
     person: PersonId | None,
     since: datetime | None,
     now: datetime,
+    form: Form | None = None,
 ) -> str:
     """Return what others did after `since`, grouped and short; everything if the person never looked.
 
     The person's own entries are left out: they know of them.
     """
-    others = [entry for entry in timeline if entry.by is None or entry.by.slack_user_id != person]
-    new = [entry for entry in others if since is None or entry.at > since]
+    told = items_of(incident, timeline, form)
+    others = [item for item in told if item.by is None or item.by.slack_user_id != person]
+    new = [item for item in others if since is None or item.at > since]
     looked = f"since you caught up {ago(since, now)}" if since else "since it was declared"
     if not new:
         return f"Nothing new in {incident.reference} {looked}. It is {_state(incident)}."
     lines = [f"{incident.reference} {_short(incident.name)} is {_state(incident)}. What is new {looked}:"]
     for group in (UPDATES, CHANGES, TO_DO, NOTES):
-        entries = [entry for entry in new if _group(entry) == group]
+        entries = [item for item in new if _GROUPS.get(item.kind, CHANGES) == group]
         if entries:
             earlier = len(entries) - MOST_ENTRIES
             lines.append(f"{group} ({earlier} earlier not shown)" if earlier > 0 else group)
@@ -56,17 +55,9 @@ def _state(incident: Incident) -> str:
     return f"{incident.incident_status.name}{severity}, {f'led by {lead}' if lead else 'without a lead'}"
 
 
-def _group(entry: TimelineEntry) -> str:
-    if entry.verb in UPDATE_WORDS:
-        return UPDATES
-    if entry.verb == Verb.NOTE.timeline:
-        return NOTES
-    return TO_DO if entry.verb.startswith(_TO_DO_VERBS) else CHANGES
-
-
-def _line(entry: TimelineEntry, now: datetime) -> str:
-    said = " ".join(filter(None, [display_name(entry.by), entry.verb, _short(entry.text)]))
-    return f"{said}, {ago(entry.at, now)}"
+def _line(item: TimelineItem, now: datetime) -> str:
+    said = " ".join(filter(None, [item.actor, item.verb, _short(item.text)]))
+    return f"{said}, {ago(item.at, now)}"
 
 
 def _short(text: str) -> str:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from tocsin.incidents.catchup import UPDATE_WORDS
 from tocsin.incidents.model import FrozenModel, Person, TimelineEntry
 from tocsin.incidents.permissions import Verb
+from tocsin.incidents.timeline import kind_of
 
 COMMENTS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000003")
 _NOTED = Verb.NOTE.timeline
-_VERBS = UPDATE_WORDS | {_NOTED, "commented"}
-"""Verbs of what people wrote; DevRev's own comments have the last."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile(r"(-?[0-9]{1,15})/([0-9a-f-]{36})", re.ASCII)
@@ -36,12 +34,12 @@ class CommentPage(FrozenModel):
 
 def comments_of(timeline: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     """Return what people wrote, newest first; updates without words are left out."""
-    written = [entry for entry in timeline if entry.text.strip() and _is_comment(entry.verb)]
+    written = [entry for entry in timeline if entry.text.strip() and _is_comment(entry)]
     return sorted(written, key=_place, reverse=True)
 
 
-def _is_comment(verb: str) -> bool:
-    return verb in _VERBS or verb.endswith(f" {_NOTED}")
+def _is_comment(entry: TimelineEntry) -> bool:
+    return kind_of(entry) in {"note", "update"} or entry.verb.endswith(f" {_NOTED}")
 
 
 def count_comments(timeline: Sequence[TimelineEntry]) -> CommentCount:

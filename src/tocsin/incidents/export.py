@@ -17,6 +17,7 @@ from tocsin.incidents.model import (
     DurationMetric,
     FieldEntry,
     FollowUp,
+    Form,
     FrozenModel,
     Incident,
     Person,
@@ -25,6 +26,7 @@ from tocsin.incidents.model import (
     declarer,
     display_name,
 )
+from tocsin.incidents.timeline import items_of
 from tocsin.incidents.timestamps import metrics_of, set_times
 from tocsin.incidents.transitions import STATUS_VERBS, UPDATE_VERBS
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text, is_visible, join_names
@@ -298,6 +300,8 @@ class IncidentReport(FrozenModel):
     incident: Incident
     timeline: tuple[TimelineEntry, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
+    form: Form | None = None
+    """Choices that the timeline may name; without it, a status that it names has no category."""
 
     @property
     def durations(self) -> Durations:
@@ -378,7 +382,7 @@ def as_document(report: IncidentReport) -> str:
     for heading, text in (
         ("Summary", summary_lines(incident)),
         ("Actions and follow-ups", to_do_lines(report.follow_ups)),
-        ("Timeline", timeline_lines(report.timeline)),
+        ("Timeline", timeline_lines(report)),
     ):
         if text:
             lines += ["", f"## {heading}", "", text]
@@ -404,13 +408,10 @@ def to_do_lines(follow_ups: Iterable[FollowUp]) -> str:
     return "\n".join(_check(one) for one in follow_ups)
 
 
-def timeline_lines(timeline: Iterable[TimelineEntry]) -> str:
-    """Render the timeline as a Markdown list."""
-    return "\n".join(f"- {moment(entry.at)} {as_written(_said(entry))}" for entry in timeline)
-
-
-def _said(entry: TimelineEntry) -> str:
-    return " ".join(filter(None, [display_name(entry.by), entry.verb, entry.text]))
+def timeline_lines(report: IncidentReport) -> str:
+    """Render the timeline as a Markdown list, in words."""
+    items = items_of(report.incident, report.timeline, report.form)
+    return "\n".join(f"- {moment(item.at)} {as_written(item.sentence)}" for item in items)
 
 
 def _check(one: FollowUp) -> str:

@@ -87,7 +87,7 @@ def render_document(template: str, report: IncidentReport) -> str:
         "name": as_written(incident.name),
         "facts": listed_facts(report),
         "summary": summary_lines(incident),
-        "timeline": timeline_lines(report.timeline),
+        "timeline": timeline_lines(report),
         "follow_ups": to_do_lines(report.follow_ups),
         "people": as_written(join_names(report.people)),
     }

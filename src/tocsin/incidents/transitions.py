@@ -231,7 +231,7 @@ def _wrong_people(change: IncidentChange, incident: Incident) -> dict[str, str]:
     members = {member.slack_user_id for member in incident.members}
     holders = {incident.creator.slack_user_id, *(holder.slack_user_id for holder in incident.role_holders)}
     for person in change.removed:
-        name = _name_of(change, person)
+        name = name_of(change, person)
         if person in holders:
             return {
                 "removed": f"{name} reported {incident.reference} or has a role in it, and sees it for that."
@@ -241,7 +241,8 @@ def _wrong_people(change: IncidentChange, incident: Incident) -> dict[str, str]:
     return {}
 
 
-def _name_of(change: IncidentChange, person: PersonId) -> str:
+def name_of(change: IncidentChange, person: PersonId) -> str:
+    """Return the name of a person whom a change names."""
     known = next((one for one in change.assignees if one.slack_user_id == person), None)
     return display_name(known or Person(slack_user_id=person))
 
@@ -308,7 +309,7 @@ def diff(before: Incident, after: Incident, change: IncidentChange) -> tuple[str
 def _diff_people(change: IncidentChange) -> Iterator[str]:
     for people, word in ((change.invited, "invited"), (change.removed, "taken out")):
         if people:
-            names = join_names(_name_of(change, person) for person in people)
+            names = join_names(name_of(change, person) for person in people)
             yield f"{names} {'is' if len(people) == 1 else 'are'} {word}"
 
 

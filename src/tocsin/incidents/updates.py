@@ -9,7 +9,8 @@ from tocsin.incidents.details import workload
 from tocsin.incidents.export import durations_of, in_sentences, lasted
 from tocsin.incidents.model import FollowUp, FrozenModel, Incident, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import changed_times, diff
+from tocsin.incidents.timeline import deeds
+from tocsin.incidents.transitions import changed_times
 
 
 class Summary(FrozenModel):
@@ -37,6 +38,7 @@ class ChangeNotification(FrozenModel):
     by: Person
     at: datetime
     differences: tuple[str, ...] = ()
+    """Texts on what was done, such as *reopened it as Fixing*."""
     times: tuple[tuple[str, datetime | None], ...] = ()
     """Timestamps that were set, by name, which each reader sees in their own zone; None if cleared."""
     message: str = ""
@@ -71,7 +73,7 @@ def notification_of(
         incident=incident,
         by=change.by,
         at=change.at,
-        differences=diff(before, incident, change),
+        differences=deeds(before, incident, change),
         times=changed_times(before, incident, change),
         message=change.message,
         merged_into=change.merged_into,

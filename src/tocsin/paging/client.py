@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tocsin import USER_AGENT
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.incidents.validation import clean_text
@@ -32,7 +33,7 @@ class PagingClient:
         self._url = url.rstrip("/")
         self._secret = secret
         self._http = httpx.AsyncClient(
-            headers={"Accept": "application/json", "User-Agent": "Tocsin", **(headers or {})},
+            headers={"Accept": "application/json", "User-Agent": USER_AGENT, **(headers or {})},
             timeout=httpx.Timeout(TIMEOUT_SECONDS),
             verify=tls_context(),
             trust_env=False,

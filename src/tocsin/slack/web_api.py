@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin import USER_AGENT
 from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, Unavailable, Withheld
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.rate_limiter import Priority, RateLimiter
@@ -111,7 +112,14 @@ def web_client(session: aiohttp.ClientSession, *, token: str | None, base_url: s
     # Without a level of its own, the SDK takes its logger to be at DEBUG, and formats each request and
     # response in full before they are dropped.
     (quiet := logging.getLogger("slack_sdk.web.async_client")).setLevel(logging.WARNING)
-    client = AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[], logger=quiet)
+    client = AsyncWebClient(
+        token=token,
+        base_url=base,
+        session=session,
+        retry_handlers=[],
+        logger=quiet,
+        user_agent_prefix=USER_AGENT,
+    )
     # The SDK takes a proxy from the environment if it is given none (AsyncBaseClient, `proxy`).
     client.proxy = None
     return client

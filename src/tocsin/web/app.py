@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from tocsin import __version__
 from tocsin.incidents import export
 from tocsin.incidents.alert_reader import NO_ALERTS, AlertReader
 from tocsin.incidents.details import called, duration, further_details_of, seen_by
@@ -30,9 +31,12 @@ from tocsin.web import pages
 from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
+from tocsin.web.incident_page import IncidentPage, clock_time
+from tocsin.web.live import IncidentVersions, LiveUpdates
 from tocsin.web.middleware import HEADERS, SecurityMiddleware
 from tocsin.web.oauth import InstallPages
 from tocsin.web.pages import Endpoint, Pages
+from tocsin.web.rich_text import rich_text, safe_link
 from tocsin.web.webhooks import LINKS, WebhookLog, WebhookPages
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
@@ -71,6 +75,7 @@ def web_app(
     routes: Sequence[BaseRoute] = (),
     alerts: AlertReader = NO_ALERTS,
     webhooks: WebhookLog | None = None,
+    versions: IncidentVersions | None = None,
 ) -> Starlette:
     """Build the application for `hosts` (values of the Host header).
 
@@ -78,30 +83,47 @@ def web_app(
     `ready` returns the reasons for which the process cannot serve now, and `slack_url` the address of a known
     workspace. `introduce` looks up people's names before a page shows them. `sign_in` lets people in with
     Slack, `events` handles its requests. `routes` are served beside these; `any_host` are paths for any host.
+    With `versions` the page of an open incident shows changes by itself.
     """
     sessions, refusal = (sign_in.sessions, sign_in.check_membership) if sign_in else (None, None)
     access, links = Access(api_token, public, sessions, refusal, peer_teams), LINKS if webhooks else ()
-    alerted = alerts.listed, alerts.names
-    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, *alerted, links)
+    pages = Pages(backend, access, _templates(), clock, slack_url, introduce, sign_in, links)
     return Starlette(
         routes=[
             *([Route("/slack/events", events, methods=["POST"])] if events else []),
             Route("/", _home),
             Route("/incidents", pages.require_access(pages.incidents)),
-            Route("/incidents/{reference}", pages.require_access(pages.incident)),
+            *_incident_routes(pages, alerts, versions),
             Route("/alerts", pages.require_access(AlertPages(pages, alerts).alerts)),
             *(sign_in.routes(pages.not_signed_in) if sign_in else []),
             *(install.routes(pages.installed) if install else []),
             *(WebhookPages(pages, webhooks).routes() if webhooks else []),
-            Route("/healthz", _healthz),
-            Route("/readyz", _readyz(ready, access)),
-            *([Route("/metrics", _metrics(registry, pages))] if registry else []),
+            *_operator_routes(pages, ready, registry),
             Mount("/static/incidents", StaticFiles(directory=_HERE / "static"), name="static"),
             *routes,
         ],
         middleware=[Middleware(SecurityMiddleware, hosts=hosts, any_host=any_host)],
         exception_handlers={HTTPException: _refused(pages), 500: _broken},
     )
+
+
+def _operator_routes(pages: Pages, ready: Ready, registry: CollectorRegistry | None) -> list[Route]:
+    """Return the probes and, with a registry, the metrics."""
+    return [
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz(ready, pages.access)),
+        *([Route("/metrics", _metrics(registry, pages))] if registry else []),
+    ]
+
+
+def _incident_routes(pages: Pages, alerts: AlertReader, versions: IncidentVersions | None) -> list[Route]:
+    """Return the page of an incident and, with `versions`, the events that keep it up to date."""
+    page, enter = IncidentPage(pages, alerts, versions), pages.require_access
+    live = LiveUpdates(pages, page.find, versions) if versions else None
+    return [
+        Route("/incidents/{reference}", enter(page.show)),
+        *([Route("/incidents/{reference}/events", enter(live.events))] if live else []),
+    ]
 
 
 @cache
@@ -114,6 +136,7 @@ def _templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        version=__version__,
         age=export.age,
         ago=ago,
         named=display_name,
@@ -129,10 +152,9 @@ def _templates() -> Jinja2Templates:
         duration=duration,
         set_times=set_times,
         in_utc=pages.in_utc,
-        with_links=pages.with_links,
-        with_code=pages.with_code,
-        passages=pages.passages,
-        safe_link=pages.safe_link,
+        clock_time=clock_time,
+        rich_text=rich_text,
+        safe_link=safe_link,
         channel_link=pages.channel_link,
         severity_tone=pages.severity_tone,
         status_tone=pages.status_tone,

@@ -29,6 +29,9 @@ MOST_CONNECTIONS: Final = 512
 
 AT_WORK: Final = 3
 
+END_AT_SHUTDOWN: Final = "tocsin.end_at_shutdown"
+"""Key that an application sets in the scope of a request whose response has no end of its own."""
+
 _LOOSE = re.compile(rb"(?<!\r)\n|\n[ \t]")
 """A line that ends without a carriage return, or continues in the next one (RFC 9112, 2.2 and 5.2)."""
 
@@ -82,9 +85,16 @@ class LimitedProtocol(H11Protocol):
 
     @property
     def rank(self) -> int:
-        """Return the cost of closing this connection: 0 while idle, most while a request is being handled."""
+        """Return the cost of closing this connection: 0 while idle, most while a request is being handled.
+
+        A response without an end costs little: the browser asks for it again.
+        """
         still_sends = self.conn.their_state is h11.SEND_BODY
-        return 0 if self.waits else 1 if still_sends else 2 if self._write_timer is not None else AT_WORK
+        if self.waits:
+            return 0
+        if still_sends or END_AT_SHUTDOWN in self.cycle.scope:
+            return 1
+        return 2 if self._write_timer is not None else AT_WORK
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -106,6 +116,12 @@ class LimitedProtocol(H11Protocol):
             self._start_head_timer()
         else:
             self._stop_head_timer()
+
+    def shutdown(self) -> None:
+        """Begin to end the connection, as the server stops: at once if its response has no end of its own."""
+        super().shutdown()
+        if not self.waits and END_AT_SHUTDOWN in self.cycle.scope:
+            self.transport.close()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._stop_head_timer()

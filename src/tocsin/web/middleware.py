@@ -76,6 +76,8 @@ def is_own(request: Request, origins: Collection[str]) -> bool:
 class SecurityMiddleware:
     """Middleware that refuses requests for other hosts (DNS rebinding) and adds the security headers.
 
+    A response that has one of these headers keeps its own.
+
     Responds 400 without exactly one Host header, and 421 for a host that is not ours.
     """
 
@@ -93,7 +95,9 @@ class SecurityMiddleware:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *RAW_HEADERS]
+                own = message.get("headers", ())
+                set_already = {name for name, _ in own}
+                message["headers"] = [*own, *(one for one in RAW_HEADERS if one[0] not in set_already)]
             await send(message)
 
         given = Headers(scope=scope).getlist("host")

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from tocsin import USER_AGENT
 from tocsin.incidents.errors import Refused, SlackRefused, TocsinError, Unavailable
 from tocsin.workflows.ports import Clock
 
@@ -67,7 +68,9 @@ class OpenId:
         reached.
         """
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            async with httpx.AsyncClient(
+                headers={"User-Agent": USER_AGENT}, timeout=TIMEOUT_SECONDS, trust_env=False
+            ) as http:
                 token = await self._token(http, code, redirect_uri)
                 claims = await self._claims(http, token)
         except (httpx.HTTPError, ValueError) as error:

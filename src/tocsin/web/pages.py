@@ -1,25 +1,24 @@
-"""Pages of incidents, and the filters of their templates."""
+"""The frame of all pages: access, answers, and the filters of their templates; and the list of incidents."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.templating import Jinja2Templates
 
-from tocsin.incidents.alerts import Alert
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders, nameless
 from tocsin.incidents.model import Form, Incident, PersonId, Severity, Status, TimelineEntry
 from tocsin.web.auth import Access, SignIn, Viewer
+from tocsin.web.rich_text import safe_link
 from tocsin.workflows.ports import Clock, IncidentBackend, Introduce
 
 # The pages, as HTML for people and JSON for programs.
@@ -47,10 +46,6 @@ class Link:
 INTO_SLACK = Link("Sign in with Slack", f"?{SIGN_IN}", slack=True)
 
 
-async def _no_alerts(incident_id: str) -> Sequence[Alert]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Pages:
     """Endpoints of the pages, one method for each route."""
@@ -62,10 +57,6 @@ class Pages:
     slack_url: Callable[[str], str | None]
     introduce: Introduce
     sign_in: SignIn | None = None
-    alerts_of: Callable[[str], Awaitable[Sequence[Alert]]] = _no_alerts
-    """Returns an incident's alerts, newest first."""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """Names of the sources of alerts by id."""
     others: tuple[Link, ...] = ()
     """Links of the bar to pages for those who may look inside."""
 
@@ -87,7 +78,7 @@ class Pages:
         after = request.query_params.get("after") or None
         try:
             listed, more = await self._page(viewer, after)
-            if await self._introduced(listed):
+            if await self.introduced(listed):
                 listed, more = await self._page(viewer, after)
             form = await self.backend.form()
         except TocsinError as error:
@@ -107,34 +98,6 @@ class Pages:
             "next_page": last,
         }
         return self.html(request, "incidents.html", found)
-
-    async def incident(self, request: Request, viewer: Viewer) -> Response:
-        try:
-            wanted = viewer.filter.model_copy(update={"reference": request.path_params["reference"]})
-            incident = next(iter(await self.backend.matching(wanted, limit=1)), None)
-            if incident is None or not viewer.may_see(incident):
-                return self.not_found(request)
-            timeline = await self.backend.timeline(incident.id)
-            if await self._introduced([incident], timeline):
-                incident = await self.backend.find(incident.id) or incident
-                timeline = await self.backend.timeline(incident.id)
-            form = await self.backend.form()
-            follow_ups = () if wants_json(request) else await self.backend.follow_ups(incident.id)
-            alerts = () if wants_json(request) else await self.alerts_of(incident.id)
-        except TocsinError as error:
-            return self.unavailable(request, error)
-        if wants_json(request):
-            return self.answer(JSONResponse({"incident": as_record(incident, timeline)}))
-        found = {
-            "incident": incident,
-            "timeline": timeline,
-            "follow_ups": follow_ups,
-            "alerts": alerts,
-            "alert_sources": self.sources,
-            "form": form,
-            "slack_url": self.slack_url(incident.slack_team_id),
-        }
-        return self.html(request, "incident.html", found)
 
     def not_found(self, request: Request) -> Response:
         """Respond 404, with the same bytes for an unknown incident as for a private one."""
@@ -193,9 +156,7 @@ class Pages:
         found = {"heading": heading or HTTPStatus(status).phrase, "sentence": sentence, "links": links}
         return self.html(request, "plain.html", found, status)
 
-    async def _introduced(
-        self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()
-    ) -> bool:
+    async def introduced(self, incidents: Sequence[Incident], timeline: Sequence[TimelineEntry] = ()) -> bool:
         """Look up unknown names; True if more of these people have names now."""
         unknown: dict[str, list[PersonId]] = {}
         for incident in incidents:
@@ -272,83 +233,9 @@ def _weights(headers: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-# Template filters: safe links, times, colours.
+# Template filters: links to channels, times, colours.
 
-_LINK = re.compile(r"https?://[^\s<>\"'|`]+", re.IGNORECASE)
-_CODE = re.compile(r"`([^`\n]+)`")
-FENCE = "```"
-DEEPEST_QUOTE = 3
 _OVER = frozenset({"closed", "declined", "merged", "canceled"})
-
-
-def safe_link(url: str | None) -> str | None:
-    """Return the address if it is an http or https one with a host, else None."""
-    try:
-        parts = urlsplit(url or "")
-    except ValueError:
-        return None
-    return url if parts.scheme.lower() in {"http", "https"} and parts.hostname else None
-
-
-def with_links(text: str) -> Iterator[tuple[str, str | None]]:
-    """Split text at its addresses; yield each piece, with the address if it is one."""
-    done = 0
-    for match in _LINK.finditer(text):
-        shown = match[0].rstrip(".,;:!?)]}*_~")
-        if safe_link(shown) is None:
-            continue
-        yield text[done : match.start()], None
-        yield shown, shown
-        done = match.start() + len(shown)
-    yield text[done:], None
-
-
-class Passage(NamedTuple):
-    """A passage of Slack text: `text` or `code` as it is, or a `quote` of other passages."""
-
-    kind: Literal["text", "code", "quote"]
-    text: str = ""
-    inside: tuple[Passage, ...] = ()
-
-
-def passages(text: str, deep: int = 0) -> list[Passage]:
-    """Split text into passages: lines after `>` are a quotation, lines between fences are code.
-
-    A single line is always text: `> 5 s` is a figure.
-    """
-    if not deep and "\n" not in text:
-        return [Passage("text", text)]
-    found: list[Passage] = []
-    lines = text.split("\n")
-    while lines:
-        kind = _kind(lines[0], deep)
-        if kind == "code":
-            lines = lines[1:]
-            length = next((n for n, line in enumerate(lines) if line.strip() == FENCE), len(lines))
-            found.append(Passage(kind, "\n".join(lines[:length])))
-            lines = lines[length + 1 :]
-            continue
-        length = next((n for n, line in enumerate(lines) if _kind(line, deep) != kind), len(lines))
-        taken, lines = lines[:length], lines[length:]
-        if kind == "quote":
-            said = "\n".join(re.sub(r"^> ?", "", line) for line in taken)
-            found.append(Passage(kind, inside=tuple(passages(said, deep + 1))))
-        else:
-            found.append(Passage(kind, "\n".join(taken)))
-    return found
-
-
-def _kind(line: str, deep: int) -> Literal["text", "code", "quote"]:
-    if line.strip() == FENCE:
-        return "code"
-    return "quote" if deep < DEEPEST_QUOTE and line.startswith(">") else "text"
-
-
-def with_code(text: str) -> Iterator[tuple[str, bool]]:
-    """Split text at backticks; yield each piece, and True if it stood between them."""
-    for number, piece in enumerate(_CODE.split(text)):
-        if piece:
-            yield piece, number % 2 == 1
 
 
 def channel_link(incident: Incident, slack_url: str | None) -> str | None:

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import httpx
 
+from tocsin import USER_AGENT
 from tocsin.backends import tls_context
 from tocsin.incidents.validation import clean_text
 
@@ -122,7 +123,7 @@ class EndpointClient:
         sent = {
             "Host": self._address.netloc.decode("ascii"),
             "Content-Type": "application/json",
-            "User-Agent": "Tocsin",
+            "User-Agent": USER_AGENT,
             "Accept-Encoding": "identity",
             **headers,
         }

@@ -90,10 +90,12 @@ class Exports(DurableCommand[ExportCommand]):
 
 async def fetch_report(backend: IncidentBackend, incident: Incident) -> IncidentReport:
     """Return the incident with its timeline, actions and follow-ups. Raises Unavailable and Refused."""
-    timeline, follow_ups = await asyncio.gather(
-        backend.timeline(incident.id), backend.follow_ups(incident.id)
+    timeline, follow_ups, form = await asyncio.gather(
+        backend.timeline(incident.id), backend.follow_ups(incident.id), backend.form()
     )
-    return IncidentReport(incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups))
+    return IncidentReport(
+        incident=incident, timeline=tuple(timeline), follow_ups=tuple(follow_ups), form=form
+    )
 
 
 async def fetch_report_with_names(

@@ -167,12 +167,12 @@ class CatchUps(DurableCommand[AskedCommand]):
         person = command.by.slack_user_id or PersonId("")
         since = _since(await self._state.fingerprints(found.id), person, command)
         try:
-            timeline = await self._backend.timeline(found.id)
+            timeline, form = await self._backend.timeline(found.id), await self._backend.form()
         except Refused as refusal:
             return NotChanged(sentence=refusal.sentence)
         now = CaughtUp(at=command.at, key=command.key, before=since)
         await self._state.save_fingerprint(found.id, person, CAUGHT_UP, now.model_dump_json())
-        return Changed(incident=found, said=catch_up(found, timeline, person, since, command.at))
+        return Changed(incident=found, said=catch_up(found, timeline, person, since, command.at, form))
 
     async def after(self, command: AskedCommand, done: Changed) -> None:
         """Do nothing: the answer is for the person alone."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,8 +15,6 @@ from support.browser import PATIENCE, let_in
 from support.playground import Playground, running_playground
 from support.responder import Responder
 
-KEPT = Path(__file__).with_name("screenshots")
-README_SHOWS = ("declare", "declared")
 PICTURES = pytest.StashKey[Path]()
 
 Window = Callable[..., Awaitable[Responder]]
@@ -82,13 +78,11 @@ async def ana(playground: Playground, window: Window) -> Responder:
 
 @pytest.fixture
 def picture(pictures: Path) -> Callable[[Responder, str], Awaitable[None]]:
-    """Keep a screenshot as an artefact; with TOCSIN_KEEP_SCREENSHOTS=1 README's pictures are renewed too."""
+    """Keep a screenshot as an artefact."""
 
     async def picture(screen: Responder, name: str) -> None:
         path = pictures / f"{name}.png"
         await screen.page.mouse.move(0, 0)
         await screen.page.screenshot(path=path, animations="disabled", caret="hide")
-        if os.environ.get("TOCSIN_KEEP_SCREENSHOTS") == "1" and name in README_SHOWS:
-            shutil.copyfile(path, KEPT / path.name)
 
     return picture

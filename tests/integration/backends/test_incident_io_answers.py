@@ -11,6 +11,7 @@ from support.incident_io.account import Account
 
 from tocsin.incidents.model import CatalogEntry, FieldValue
 from tocsin.incidents.requests import IncidentChange
+from tocsin.incidents.timeline import items_of
 
 
 def form(form_type: str, **required: str) -> dict[str, Any]:
@@ -64,3 +65,26 @@ async def test_an_edit_sends_the_changed_fields_alone_and_unsets_what_was_emptie
         said = [item["description"] for item in server.account.items]
         assert any("Customer or ticket: TKT-7" in text for text in said)
         assert "Customer or ticket: emptied" in said
+
+
+async def test_updates_tell_each_new_status_each_new_severity_and_what_was_said(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (backend, _, _clock):
+        incident, form = await backend.create(declaration()), await backend.form()
+        live = [status for status in form.statuses if status.category == "live"]
+        severity = next(
+            one for one in form.severities if incident.severity and one.id != incident.severity.id
+        )
+        for key, change in (
+            ("a", {"incident_status_id": live[1].id}),
+            ("b", {"message": "Still at it."}),
+            ("c", {"severity_id": severity.id}),
+        ):
+            asked = IncidentChange(key=key, by=BEN, at=DAWN, **change)  # type: ignore[arg-type]
+            incident = await backend.change(incident.id, asked)
+        timeline = await backend.timeline(incident.id)
+        said = [(entry.verb, entry.text) for entry in timeline]
+        assert said.count(("set the status to", live[1].name)) == 1
+        assert ("set the severity to", severity.name) in said
+        assert sum(verb == "gave an update:" and "Still at it." in text for verb, text in said) == 1
+        words = [item.verb for item in items_of(incident, timeline, form)]
+        assert "wrote an update:" in words

@@ -68,7 +68,7 @@ async def test_two_people_who_change_different_fields_do_not_undo_one_another(bo
         "Affected area": ["API", "Payments"],
         "Customers affected": ["1200"],
     }
-    assert "Affected area is API and Payments" in words(cards(bot, here)[-2])
+    assert "set Affected area to API and Payments" in words(cards(bot, here)[-2])
     assert [entry.verb for entry in await bot.backend.timeline(incident.id)][-2:] == [
         *("set Affected area to", "set Customers affected to"),
     ]

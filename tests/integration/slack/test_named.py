@@ -122,9 +122,9 @@ async def test_nobody_reads_an_id_though_nobody_of_those_who_have_a_part_ever_ac
     for person in QUIET[1:]:
         assert person.real_name in read
     told = " ".join(words(message) for message in cards(bot, incident.slack_channel_id))
-    assert "Incident Lead is Pia Sand (was Nora Lind)" in told
+    assert "gave Pia Sand the role Incident Lead (was Nora Lind)" in told
     files = " ".join(file.content for file in bot.workspace.state.files.values())
-    assert "set Incident Lead to Pia Sand" in files.replace("\\", "")
+    assert "gave Pia Sand the role Incident Lead" in files.replace("\\", "")
     assert "grow the disk with @oncall in #general" in files.replace("\\", "")
 
 
@@ -140,7 +140,7 @@ async def test_while_slack_says_nothing_they_are_somebody_and_named_once_it_is_k
     assert 'Led by <span dir="auto">somebody' in read
     bot.workspace.faults.clear()
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident action <@{late.id}> look")
-    assert "set Incident Lead to Rae Moss" in await printed(bot, await newest(bot))
+    assert "gave Rae Moss the role Incident Lead" in await printed(bot, await newest(bot))
     assert 'Led by <span dir="auto">Rae Moss' in await pages(bot, incident)
 
 

@@ -111,8 +111,12 @@ async def test_an_event_of_an_earlier_episode_that_comes_late_is_counted_only(
     await told(store, "a", status="resolved", started_at=second)
     await told(store, "a", started_at=DAWN)
     assert [(one.status, one.times) for one in await store.alerts()] == [("resolved", 5), ("resolved", 2)]
+    # So is what PagerDuty reopens: what it tells of it afterwards has the time of the first beginning.
     await told(store, "a")
     assert [one.status for one in await store.alerts()] == ["firing", "resolved", "resolved"]
+    await told(store, "a", started_at=DAWN)
+    await told(store, "a", status="resolved", started_at=DAWN)
+    assert [one.status for one in await store.alerts()] == ["resolved", "resolved", "resolved"]
 
 
 async def test_an_alert_whose_end_was_not_told_is_resolved_only_by_its_next_episode(

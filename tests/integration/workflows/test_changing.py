@@ -85,7 +85,7 @@ async def test_the_same_rename_typed_twice_in_one_moment_is_told_once(bot: Runni
     await settled(bot)
     assert {type(outcome) for outcome in outcomes} == {Changed, NotChanged}
     said = [words(card) for card in cards(bot, incident.slack_channel_id)]
-    assert sum("is called Payments fail" in one for one in said) == 1
+    assert sum("renamed it to Payments fail" in one for one in said) == 1
 
 
 async def test_the_channel_reads_who_changed_what_and_what_they_said(bot: RunningBot) -> None:
@@ -93,7 +93,7 @@ async def test_the_channel_reads_who_changed_what_and_what_they_said(bot: Runnin
     await changed(bot, incident, "ben", incident_status_id="fixing", message="Rolling <!channel> back.")
     news = words(cards(bot, incident.slack_channel_id)[-1])
     assert f"<@{bot.slack.person('ben')}>" in news
-    assert "status is Fixing (was Investigating)" in news
+    assert "set the status from Investigating to Fixing" in news
     assert "Rolling <!channel> back." in news
     assert "Rolling &lt;!channel&gt; back." in cards(bot, incident.slack_channel_id)[-1].text
     announced = cards(bot, bot.slack.channel("incidents"))
@@ -224,7 +224,7 @@ async def test_what_is_part_of_a_private_incident_does_not_name_it(bot: RunningB
     timeline = [f"{entry.verb} {entry.text}" for entry in await bot.backend.timeline(public.id)]
     assert "merged it into a private incident" in timeline
     said = " ".join(words(message) for message in cards(bot, public.slack_channel_id))
-    assert "it is part of a private incident" in said
+    assert "merged it into a private incident" in said
     assert secret.reference not in said
 
 

@@ -177,6 +177,7 @@ LOCAL = {
     "backends.local.catalogue": CATALOGUE,
     "backends.local.postgresql": SHARED,
     "backends.local.reading": READING,
+    "backends.local.backend:LocalBackend.version": READING,
     "workflows.change:ChangeEffects._take_back_the_rest": MINUTES,
     "workflows.alerts:OperatorAlerts._keep": OPERATOR,
     "workflows.alerts:OperatorAlerts._say": OPERATOR,

@@ -25,9 +25,10 @@ def found_in(name: str) -> set[str]:
 def test_every_test_of_a_fault_is_in_the_matrix() -> None:
     named = {shown for cell in MATRIX for shown in cell.shown_by}
     there = {
-        f"faults/{path.name}::{name}"
+        f"reliability/faults/{path.name}::{name}"
         for path in sorted(Path(__file__).parent.glob("test_*.py"))
-        for name in found_in(f"faults/{path.name}")
+        for name in found_in(f"reliability/faults/{path.name}")
         if name.startswith("test_") and path != Path(__file__)
     }
+    assert there
     assert there - named == set()

@@ -10,14 +10,14 @@ from reliability.history.deeds import Deed
 from reliability.history.evidence import Evidence, Json, Kept
 from reliability.history.managed import is_sure
 from reliability.history.violation import Invariant
-from tocsin.incidents.catchup import UPDATE_WORDS
+from tocsin.incidents.transitions import UPDATE_VERBS
 
 Broken = tuple[Invariant, str]
 WRITTEN = ("What happened in ", ":page_facing_up:")
 """What a message begins with that has the document, or leads to it."""
 KEPT = "keeps this channel"
 LEAVING = "This channel is archived"
-COMMENTED = UPDATE_WORDS | {"noted:"}
+COMMENTED = {*UPDATE_VERBS.values(), "noted:"}
 
 
 def taken_away(seen: Evidence) -> Iterator[Broken]:

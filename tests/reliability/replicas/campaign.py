@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,9 +41,10 @@ ASLEEP_SECONDS = 12.0
 """Longer than the others wait before they take a silent replica for dead."""
 API_TOKEN = "a-token-of-the-operator"
 AGAIN_SECONDS = 0.5
-"""Until a program asks again for what was not answered."""
+"""Until a person or a program asks again for what was not taken."""
 BY_ALERT = 8
 """Incidents that alerts begin: fewer than one rule may have open at once (ten)."""
+FIRING = re.compile(r"^(\d+) firing: ", re.MULTILINE)
 CONFIG = f"""
 [[alert_sources]]
 id = "monitoring"
@@ -122,6 +124,8 @@ class Campaign:
         await self._fleet.quiet()
         self.report.declared, self.report.changed = len(self._declarations), len(self._changes)
         self.report.violations += [*self._lost_or_doubled(), *self._changes_lost_or_doubled()]
+        if self._has_programs:
+            self.report.violations += self._alerts_lost_or_doubled()
         return self.report
 
     def _chosen(self) -> list[int]:
@@ -169,6 +173,8 @@ class Campaign:
             # Who declares very often is asked first.
             wish.is_done = is_answered and not asks_whether_sure(view)
             wish.answer = f"{outcome.error} {outcome.errors}"
+            if outcome.errors:
+                await asyncio.sleep(AGAIN_SECONDS)
             if outcome.error == "view_not_found":
                 # A form that was asked for twice has come late, in the place of this one.
                 view = await self._form(name, wish)
@@ -232,6 +238,8 @@ class Campaign:
             refused = any("please try again" in body.lower() for _, _, body in self._fleet.answers[before:])
             wish.is_done = outcome.ok and not refused
             wish.answer = f"{outcome.error} {self._fleet.answers[before:]}"
+            if not wish.is_done:
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _update_by_key(self, wish: _Wish) -> None:
         about = self._random.choice(self._done())
@@ -330,9 +338,9 @@ class Campaign:
         for wish in self._changes:
             if not wish.is_done:
                 yield f"{wish.text} was not taken after {wish.tries} tries: {wish.answer}"
-            elif wish.way == "alert":
-                yield from self._alerts_lost_or_doubled(wish)
-            elif not 1 <= noted[wish.text] <= (wish.tries if wish.way == "slack" else 1):
+            elif wish.way != "alert" and not 1 <= noted[wish.text] <= (
+                wish.tries if wish.way == "slack" else 1
+            ):
                 begun = self._fleet.rows(
                     "SELECT status, application_version, executor_id, error FROM dbos.workflow_status"
                     " WHERE workflow_uuid IN"
@@ -342,14 +350,16 @@ class Campaign:
                 said = f"{wish.text} was noted {noted[wish.text]} times in {wish.tries} tries"
                 yield f"{said}: {begun} {wish.answer}"
 
-    def _alerts_lost_or_doubled(self, wish: _Wish) -> Iterator[str]:
-        kept = self._fleet.rows("SELECT 1 FROM tocsin_alerts WHERE title = %s", wish.text)
-        told = self._fleet.rows(
-            "SELECT 1 FROM incident_timeline_items WHERE verb = 'sent alerts:' AND text ~ %s",
-            rf"{wish.text}\M",
-        )
-        if (len(kept), len(told)) != (1, 1):
-            yield f"{wish.text} is {len(kept)} alerts, of which timelines tell {len(told)} times"
+    def _alerts_lost_or_doubled(self) -> Iterator[str]:
+        """Each alert is one row; timelines count all of them, and name the first of each batch."""
+        sent = {wish.text for wish in (*self._declarations, *self._changes) if wish.way == "alert"}
+        kept = Counter(str(title) for (title,) in self._fleet.rows("SELECT title FROM tocsin_alerts"))
+        if kept != Counter(sent):
+            yield f"alerts: {kept - Counter(sent)} too many, {Counter(sent) - kept} too few"
+        told = self._fleet.rows("SELECT text FROM incident_timeline_items WHERE verb = 'sent alerts:'")
+        counted = sum(int(number) for (text,) in told for number in FIRING.findall(text))
+        if counted != len(sent):
+            yield f"{len(sent)} alerts were sent, and timelines tell of {counted}"
 
     def _cards(self, channel_id: str) -> Counter[str]:
         """How many cards each wish has in this channel."""

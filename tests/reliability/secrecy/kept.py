@@ -38,6 +38,8 @@ class Kept:
     """Somebody posted a link to it, so that its reference is known; of the rest it says nothing."""
     hidden_by: set[str] = field(default_factory=set)
     """Who asked for it to be private: they are let into its new channel."""
+    begun_again: bool = False
+    """Alerts of its group began another, public incident once it was over: its open word is no secret."""
 
     @property
     def private(self) -> bool:
@@ -93,9 +95,11 @@ class Register:
         return kept
 
     def named_in(self, said: str) -> Iterator[tuple[str, Kept]]:
-        """Each word in a text, as `open` or `secret`, with its incident."""
+        """Each word in a text that may be a secret, as `open` or `secret`, with its incident."""
         for kind, number in set(WORDS.findall(said)):
-            yield kind, self.kept[int(number)]
+            kept = self.kept[int(number)]
+            if kind == "secret" or not kept.begun_again:
+                yield kind, kept
 
     def called_in(self, said: str) -> Iterator[Kept]:
         """Each incident whose reference is in a text."""
@@ -130,6 +134,9 @@ class Register:
     def _met(self, incident: Incident) -> Kept | None:
         """The incident is seen for the first time, under the name that it was declared with."""
         kept = next((kept for _, kept in self.named_in(incident.name)), None)
+        if kept is not None and kept.id:
+            kept.begun_again = True
+            return None
         if kept is not None:
             kept.id, kept.reference = incident.id, incident.reference
             kept.permalink = incident.permalink or ""

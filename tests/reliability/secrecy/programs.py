@@ -28,6 +28,9 @@ do = "declare"
 severity = "Major"
 """
 
+MOST_GROUPS = 8
+"""Groups of alerts: fewer than one rule may have incidents open for (ten), beyond which they are joined."""
+
 LISTS = (
     *("/v2/incidents", "/v1/incidents", "/v2/incident_updates", "/v2/actions", "/v2/follow_ups"),
     *("/v3/actions", "/v3/follow_ups", "/v2/alerts", "/v2/incident_alerts", "/v2/users"),
@@ -147,15 +150,18 @@ class Programs:
         await self._write("trusted" if private else self._who(), "/v2/incidents", body)
 
     async def _alert(self) -> None:
-        """An alert that begins an incident, or one more for an incident that may be private by now."""
-        more = self._rng.random() < 0.7 and bool(self._alerted)
+        """An alert that begins an incident, or one more for an incident that may be private or over by now.
+
+        It has the word of what is public: monitoring does not know what became of its alert.
+        """
+        more = len(self._alerted) == MOST_GROUPS or (self._rng.random() < 0.7 and bool(self._alerted))
         if more:
-            kept = self._rng.choice(self._alerted[-3:])
+            kept = self._rng.choice(self._alerted)
         else:
             kept = self._looked.register.add("", private=False)
             self._alerted.append(kept)
         status = self._rng.choice(["firing", "firing", "resolved"]) if more else "firing"
-        title = f"Trouble with {kept.word} {self._rng.randrange(3)}"
+        title = f"Trouble with {kept.open_word} {self._rng.randrange(3)}"
         body = fired(title, status=status, metadata={"incident": str(kept.number)})
         headers = {"Authorization": f"Bearer {TOKEN}"}
         answer = await self._http.post(path_of("monitoring"), json=body, headers=headers)

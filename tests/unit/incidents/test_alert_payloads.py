@@ -189,3 +189,10 @@ def test_a_body_of_any_shape_is_read_or_refused_in_a_sentence(kind: AlertSourceK
     with contextlib.suppress(Refused):
         events = read_alerts(kind, odd)
     assert all(event.title and len(event.deduplication_key) <= 500 for event in events)
+
+
+def test_a_reopened_incident_of_pagerduty_fires_anew() -> None:
+    body = body_of("pagerduty")
+    assert [event.started_at is None for event in read_alerts("pagerduty", body)] == [False]
+    body["event"]["event_type"] = "incident.reopened"
+    assert [event.started_at for event in read_alerts("pagerduty", body)] == [None]

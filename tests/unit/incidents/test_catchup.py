@@ -39,7 +39,7 @@ def test_who_never_looked_is_told_everything_that_others_did_by_kind() -> None:
     assert first.endswith("What is new since it was declared:")
     assert lines == [
         "Updates",
-        f"• {BEN.name} gave an update: The cache is cold., 50 minutes ago",
+        f"• {BEN.name} wrote an update: The cache is cold., 50 minutes ago",
         "Changes",
         f"• {BEN.name} declared Checkout is slow (Major), 1 hour ago",
         f"• {BEN.name} set the status to Fixing, 40 minutes ago",

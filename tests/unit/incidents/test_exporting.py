@@ -121,7 +121,7 @@ def test_markdown_tells_facts_summary_what_is_to_be_done_and_the_timeline() -> N
         "# not a heading\n- not a list <b>",
         "[ ] Action: grow the pool",
         "[x] Follow-up: write to customers (Ben Okafor)",
-        "2026-03-01T03:10:00Z Ben Okafor gave an update: A lock in the database.",
+        "2026-03-01T03:10:00Z Ben Okafor wrote an update: A lock in the database.",
     ):
         assert said in seen, said
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin import USER_AGENT
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, Refused, Unavailable
 from tocsin.logs import trace
@@ -70,6 +71,7 @@ class DevRevClient:
                 "Authorization": f"Bearer {token}",
                 "Accept": "application/json",
                 "Content-Type": "application/json",
+                "User-Agent": USER_AGENT,
             },
             timeout=httpx.Timeout(seconds, connect=min(seconds, 5.0)),
             verify=tls_context(),

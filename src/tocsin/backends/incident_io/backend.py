@@ -157,7 +157,7 @@ class IncidentIo:
             at=incident.created_at, by=by, verb="declared", text=f"{incident.name}{severity}"
         )
         try:
-            return [first, *await queries.happened(self._client, incident.id)]
+            return [first, *await queries.happened(self._client, incident.id, incident.created_at)]
         except ApiError as rejected:
             raise Refused(str(rejected)) from rejected
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from tocsin import USER_AGENT
 from tocsin.backends import tls_context
 from tocsin.incidents.errors import OutcomeUnknown, TocsinError, Unavailable
 from tocsin.incidents.model import FrozenModel
@@ -278,7 +279,11 @@ class Client:
         self._seconds = seconds
         self._http = httpx.AsyncClient(
             base_url=url,
-            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
+            headers={
+                "Authorization": f"Bearer {key}",
+                "Accept": "application/json",
+                "User-Agent": USER_AGENT,
+            },
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
             verify=tls_context(),
             trust_env=False,

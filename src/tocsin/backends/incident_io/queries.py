@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tocsin.backends.incident_io.api_models import IncidentResponse, TimelineResponse, UpdateResponse
@@ -12,6 +12,7 @@ from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
+from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentFilter
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -96,12 +97,11 @@ def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:
     return query
 
 
-async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
+async def happened(client: Client, incident_id: str, declared_at: datetime) -> list[TimelineEntry]:
     """Return updates and timeline items, oldest first."""
     query = (("incident_id", incident_id),)
-    found: list[TimelineEntry] = []
-    async for item in pages(client, "/v2/incident_updates", "incident_updates", query, most=1000):
-        found.append(_update(UpdateResponse.model_validate(item)))
+    updates = pages(client, "/v2/incident_updates", "incident_updates", query, most=1000)
+    found = list(_told([UpdateResponse.model_validate(item) async for item in updates], declared_at))
     async for item in pages(
         client, "/v2/incident_timeline_items", "incident_timeline_items", query, most=1000
     ):
@@ -117,18 +117,30 @@ async def happened(client: Client, incident_id: str) -> list[TimelineEntry]:
     return sorted(found, key=lambda entry: entry.at)
 
 
-def _update(update: UpdateResponse) -> TimelineEntry:
-    said = [
-        update.new_incident_status.name if update.new_incident_status else "",
-        update.new_severity.name if update.new_severity else "",
-        update.message,
-    ]
-    return TimelineEntry(
-        at=update.created_at or DAWN,
-        by=actor_of(update.updater),
-        verb="updated",
-        text=" · ".join(filter(None, said)),
-    )
+DECLARING = timedelta(minutes=1)
+"""Time after its declaration within which the first update of an incident tells how it was declared."""
+
+
+def _told(updates: Iterable[UpdateResponse], declared_at: datetime) -> Iterator[TimelineEntry]:
+    """Yield an entry for each new status, each new severity and each message, oldest first.
+
+    An update has the status and the severity that the incident had then, also if neither was new.
+    """
+    held = dict[str, str]()
+    for update in sorted(updates, key=lambda one: one.created_at or DAWN):
+        at, by = update.created_at or DAWN, actor_of(update.updater)
+        if not held and timedelta() <= at - declared_at <= DECLARING:
+            at = declared_at
+        status, severity = update.new_incident_status, update.new_severity
+        for verb, name in (
+            (Verb.STATUS.timeline, status.name if status else ""),
+            (Verb.SEVERITY.timeline, severity.name if severity else ""),
+        ):
+            if name and held.get(verb) != name:
+                held[verb] = name
+                yield TimelineEntry(at=at, by=by, verb=verb, text=name)
+        if update.message:
+            yield TimelineEntry(at=at, by=by, verb=Verb.UPDATE.timeline, text=update.message)
 
 
 def written(at: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tocsin.backends.local import attachments, changes, create, queries
+from tocsin.backends.local import attachments, changes, create, queries, updates
 from tocsin.backends.local.catalogue import Catalogue
 from tocsin.backends.local.choices import read_form, update_choices
 from tocsin.backends.local.connection import SqlConnection
@@ -271,6 +271,10 @@ class LocalBackend:
         query = changes.OF_INCIDENT
         found = await self.database.run(lambda db: changes.listed(db, query, incident_id))
         return [one for one in found if one.status != changes.DELETED]
+
+    async def version(self, incident_id: str) -> str | None:
+        """Return a text that is another one when the incident has changed; None if there is none."""
+        return await self.database.run(lambda db: updates.version_of(db, incident_id))
 
     async def attach(self, asked: Attachment, by: Person) -> Attachment:
         """Attach a resource to its incident, once; return it with its id."""

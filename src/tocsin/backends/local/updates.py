@@ -7,6 +7,7 @@ Incident Updates V2).
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
@@ -49,6 +50,22 @@ WHERE {conditions} ORDER BY u.id DESC LIMIT ?
 """
 
 UNKNOWN_CURSOR = "There is no update with this id to go on after."
+
+
+_VERSION = """
+SELECT i.updated_at, i.alerts, i.slack_channel_name,
+    (SELECT COUNT(*) FROM incident_timeline_items t WHERE t.incident_id = i.id) AS entries,
+    (SELECT MAX(t.id) FROM incident_timeline_items t WHERE t.incident_id = i.id) AS last_entry,
+    (SELECT COUNT(*) FROM follow_ups f WHERE f.incident_id = i.id) AS tasks,
+    (SELECT MAX(f.updated_at) FROM follow_ups f WHERE f.incident_id = i.id) AS task_updated_at
+FROM incidents i WHERE i.id = ?
+"""
+
+
+def version_of(db: SqlConnection, incident_id: str) -> str | None:
+    """Return a hash that is another one when the incident, its timeline or its tasks have changed."""
+    row = next(iter(db.query(_VERSION, [incident_id])), None)
+    return sha256(repr(sorted(row.items())).encode()).hexdigest()[:16] if row is not None else None
 
 
 def add_update(db: SqlConnection, incident_id: str, change: IncidentChange, now: datetime) -> None:

@@ -141,13 +141,13 @@ async def _show_one(context: WorkspaceContext, payload: Payload, incident: Incid
     )
     about, can_page = shown_to(payload.by.slack_user_id, incident), bool(context.workflows.paging.targets)
     if isinstance(payload, BlockAction) and not payload.response_url:
-        modal = show_modal(incident, timeline, checklist, can_page=can_page)
+        modal = show_modal(incident, timeline, checklist, can_page=can_page, form=context.forms.now)
         if payload.view is not None and payload.view.type == "modal":
             await context.workspace.push_modal(payload.trigger_id or "", modal, about)
         else:
             await context.workspace.open_modal(payload.trigger_id or "", modal, about)
         return
-    blocks = show_blocks(incident, timeline, checklist, can_page=can_page)
+    blocks = show_blocks(incident, timeline, checklist, can_page=can_page, form=context.forms.now)
     await reply(context, payload, show_text(incident), about, blocks)
 
 

@@ -17,8 +17,9 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import FrozenModel, Incident, TimelineEntry
+from tocsin.incidents.model import Form, FrozenModel, Incident, TimelineEntry
 from tocsin.incidents.tasks import Checklist
+from tocsin.incidents.timeline import TimelineItem, items_of
 from tocsin.incidents.validation import ago
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
@@ -150,8 +151,11 @@ def list_modal(listing: Listing, now: datetime) -> View:
 LAST = 10
 """Entries of the timeline that are shown; the incident's page has all of them."""
 
-ENTRY = 220
-"""Characters of one entry; ten entries with their dates fit into a section's 3000."""
+VERB = 120
+"""Characters of its verb, which may have a person's name or an earlier value in it."""
+
+ENTRY = 180
+"""Characters of its text; ten entries with their dates fit into two sections of 3000."""
 
 
 def show_blocks(
@@ -160,6 +164,7 @@ def show_blocks(
     checklist: Checklist,
     *,
     can_page: bool = False,
+    form: Form | None = None,
 ) -> list[Block]:
     """Build the incident in full; with *Page* if there are targets that can be paged."""
     undone = tuple(item for item in checklist.items if not item.is_done)
@@ -174,15 +179,17 @@ def show_blocks(
         *runbook_blocks(checklist.runbooks),
         *follow_up_blocks(checklist.model_copy(update={"items": undone}), shown=SHOWN_IN_FULL),
         DividerBlock(),
-        *timeline_blocks(incident, timeline),
+        *timeline_blocks(incident, timeline, form),
     ]
 
 
-def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> list[Block]:
+def timeline_blocks(
+    incident: Incident, timeline: Sequence[TimelineEntry], form: Form | None = None
+) -> list[Block]:
     """Build the latest entries of the timeline, newest last."""
     if not timeline:
         return [paragraph("Nothing has happened yet.")]
-    lines = [_line(entry) for entry in timeline[-LAST:]]
+    lines = [_line(item) for item in items_of(incident, timeline, form)[-LAST:]]
     more = len(timeline) - LAST
     if more > 0:
         whole = link(incident.permalink, f"{more} earlier")
@@ -190,10 +197,10 @@ def timeline_blocks(incident: Incident, timeline: Sequence[TimelineEntry]) -> li
     return [paragraph(text) for text in sections_of(["*What happened*", *lines])]
 
 
-def _line(entry: TimelineEntry) -> str:
-    by = f"{person(entry.by)} " if entry.by else ""
-    text = f" {escape(shorten(' '.join(entry.text.split()), ENTRY))}" if entry.text else ""
-    return f"{date_token(entry.at)}  {by}{escape(shorten(entry.verb, 80))}{text}"
+def _line(item: TimelineItem) -> str:
+    by = f"{person(item.by) if item.by else item.actor} ".lstrip()
+    text = f" {escape(shorten(' '.join(item.text.split()), ENTRY))}" if item.text else ""
+    return f"{date_token(item.at)}  {by}{escape(shorten(item.verb, VERB))}{text}"
 
 
 def show_text(incident: Incident) -> str:
@@ -206,9 +213,10 @@ def show_modal(
     checklist: Checklist,
     *,
     can_page: bool = False,
+    form: Form | None = None,
 ) -> View:
     """Build the incident in full as a modal, for when there is no message to show it in."""
-    blocks = show_blocks(incident, timeline, checklist, can_page=can_page)
+    blocks = show_blocks(incident, timeline, checklist, can_page=can_page, form=form)
     title = plain(shorten(incident.reference, TITLE_LIMIT))
     return View(type="modal", title=title, close=plain("Done"), blocks=blocks)
 

@@ -17,6 +17,7 @@ from slack_sdk.models.blocks import (
 
 from tocsin.incidents.details import duration
 from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
+from tocsin.incidents.transitions import MERGED_INTO
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import is_link
 from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, shorten
@@ -102,13 +103,13 @@ def _line(news: ChangeNotification) -> str:
         sign = ":white_check_mark:"
     changes = [escape(shorten(one, NEWS_LIMIT)) for one in news.differences]
     changes += [
-        f"{escape(name)}: {date_token(at)}" if at else f"{escape(name)} is not set any more"
+        f"set {escape(name)} to {date_token(at)}" if at else f"cleared {escape(name)}"
         for name, at in news.times
     ]
     if news.merged_into:
-        changes.append(f"it is part of {escape(news.merged_into)}")
-    what = "; ".join(changes) or "an update"
-    return f"{sign} *{reference}* · {person(news.by)}: {what}"
+        changes.append(f"{MERGED_INTO} {escape(news.merged_into)}")
+    what = "; ".join(changes) or "wrote an update"
+    return f"{sign} *{reference}* · {person(news.by)} {what}"
 
 
 def _summary(incident: Incident, summary: Summary) -> str:

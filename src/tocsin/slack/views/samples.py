@@ -132,7 +132,7 @@ def messages(form: Form, help_lines: tuple[tuple[str, str], ...]) -> Iterator[tu
         incident=incident,
         by=SOMEBODY,
         at=AT,
-        differences=("Status: Fixing",),
+        differences=("set the status to Fixing",),
         message=_filled(1000),
         next_update_at=AT,
         summary=summary,
