@@ -205,7 +205,10 @@ LISTENERS: list[tuple[str, Callable[..., Any], tuple[type[Any], ...]]] = [
     ),
     ("the command with a notice", open_declare, (*GIVEN[SlashCommand], str)),
     *((f"shortcut {name}", route.listener, GIVEN[Shortcut]) for name, route in routes.SHORTCUTS.items()),
-    *((f"view {name}", listener, GIVEN[ViewSubmission]) for name, listener in routes.VIEWS.items()),
+    *(
+        (f"view {name}", listener, GIVEN[ViewSubmission])
+        for name, listener in {**routes.VIEWS, **routes.COMMENT_VIEWS}.items()
+    ),
     *(
         (f"press {name}", route, GIVEN[BlockAction])
         for name, route in routes.ACTIONS.items()

@@ -25,10 +25,11 @@ SUBSCRIPTIONS = {
 
 _SENT = """
     app_home_opened app_mention app_uninstalled assistant_thread_context_changed assistant_thread_started
-    channel_archive channel_created channel_left channel_rename channel_unarchive entity_details_requested
-    file_shared function_executed group_archive group_left group_rename group_unarchive link_shared
-    member_joined_channel member_left_channel message.channels message.groups message.im message.mpim
-    pin_added pin_removed reaction_added reaction_removed tokens_revoked url_verification
+    channel_archive channel_created channel_left channel_rename channel_unarchive
+    entity_comments_requested entity_details_requested file_shared function_executed group_archive
+    group_left group_rename group_unarchive link_shared member_joined_channel member_left_channel
+    message.channels message.groups message.im message.mpim pin_added pin_removed reaction_added
+    reaction_removed tokens_revoked url_verification
     """
 SENT_EVENTS = frozenset(_SENT.split())
 """All events that a workspace ever sends."""

@@ -77,7 +77,8 @@ _TIERS = {
         apps.connections.open bots.info chat.delete chat.unfurl chat.update conversations.history
         conversations.info conversations.invite conversations.join conversations.kick conversations.leave
         conversations.open conversations.replies reactions.add reactions.get team.info
-        users.conversations users.lookupByEmail entity.presentDetails functions.completeError
+        users.conversations users.lookupByEmail entity.acknowledgeCommentAction entity.presentComments
+        entity.presentDetails functions.completeError
         functions.completeSuccess canvases.delete files.delete""",
     4: """assistant.threads.setSuggestedPrompts assistant.threads.setTitle chat.appendStream
         chat.postEphemeral conversations.members files.completeUploadExternal files.getUploadURLExternal

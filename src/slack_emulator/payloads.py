@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slack_emulator.models import Channel, InstalledApp, Json, Message, Person, View
 from slack_emulator.serializers import enterprise_of, message_json, view_json
-from slack_emulator.state import State
+from slack_emulator.state import State, new_id
 from slack_emulator.unfurls import EntityView
 
 TEAMLESS = frozenset({"shortcut", "view_submission", "view_closed", "block_actions_in_view"})
@@ -149,11 +149,20 @@ class Payloads:
         return body
 
     def entity_action(
-        self, app: InstalledApp, person: Person, look: EntityView, actions: list[Json], trigger_id: str
+        self,
+        app: InstalledApp,
+        person: Person,
+        look: EntityView,
+        actions: list[Json],
+        trigger_id: str,
+        where: str = "entity_detail",
     ) -> Json:
-        """Return the payload of a button in a Work Object's details (Slack, Work Objects: actions)."""
+        """Return the payload of a button in a Work Object's details or, as `entity_comment`, in its comments.
+
+        Source: Slack, Work Objects: actions, comments.
+        """
         container: Json = {
-            "type": "entity_detail",
+            "type": where,
             "entity_url": look.url,
             "external_ref": look.external_ref,
             "app_unfurl_url": look.app_unfurl_url,
@@ -199,6 +208,45 @@ class Payloads:
             "trigger_id": trigger_id,
             "view": view_json(self._state, view, app),
             "response_urls": response_urls,
+        }
+
+    def entity_submission(
+        self,
+        app: InstalledApp,
+        person: Person,
+        look: EntityView,
+        callback_id: str,
+        comment_id: str,
+        rich_text: Json,
+        trigger_id: str,
+    ) -> Json:
+        """Return the payload of a comment that was posted or edited (Slack, Work Objects: comments)."""
+        typed = {"type": "rich_text_input", "rich_text_value": rich_text}
+        view: Json = {
+            "id": new_id("V"),
+            "team_id": person.team_id or self._state.team.id,
+            "type": "entity_comment",
+            "blocks": [],
+            "private_metadata": "",
+            "callback_id": callback_id,
+            "state": {"values": {"comment_input_block": {"comment_input_action": typed}}},
+            "hash": "",
+            "external_id": comment_id,
+            "app_id": app.app_id,
+            "app_installed_team_id": app.org or self._state.team.id,
+            "bot_id": app.bot_id,
+            "entity_url": look.url,
+            "external_ref": look.external_ref,
+            "app_unfurl_url": look.app_unfurl_url,
+            "message_ts": look.message.ts,
+            "channel": look.message.channel,
+        }
+        if look.message.thread_ts is not None:
+            view["thread_ts"] = look.message.thread_ts
+        return self._interaction("view_submission", app, person, in_view=True) | {
+            "trigger_id": trigger_id,
+            "view": view,
+            "response_urls": [],
         }
 
     def closed(self, app: InstalledApp, person: Person, view: View, is_cleared: bool) -> Json:

@@ -116,6 +116,8 @@ _FIXED: dict[str, Alternatives] = {
             "auth.test",
             "blocks.validate",
             "chat.getPermalink",
+            "entity.acknowledgeCommentAction",
+            "entity.presentComments",
             "entity.presentDetails",
             "functions.completeError",
             "functions.completeSuccess",

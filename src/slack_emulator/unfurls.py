@@ -97,8 +97,10 @@ _ENTITY: dict[str, Any] = {
     "external_ref": _REF,
     "entity_payload": _PAYLOAD,
 }
-UNFURLED = Object({**_ENTITY, "app_unfurl_url": Url()})
-PRESENTED = Object(_ENTITY, {"app_unfurl_url": Url()})
+# Slack, Work Objects: comments. Without this field there is no comments tab.
+_COMMENTS = {"entity_comments": Object({"count": Integer(0)}, {"latest_timestamp": Integer(0)})}
+UNFURLED = Object({**_ENTITY, "app_unfurl_url": Url()}, _COMMENTS)
+PRESENTED = Object(_ENTITY, {"app_unfurl_url": Url(), **_COMMENTS})
 
 
 def links_in(text: str) -> list[str]:
@@ -330,7 +332,7 @@ class Unfurls:
             if metadata["external_ref"]["id"] != look.external_ref["id"]:
                 raise Refused("entity_metadata_does_not_match_trigger")
             look.shown = metadata
-        elif error is None or error.get("status") not in _TROUBLES:
+        elif error is None or error.get("status") not in TROUBLES:
             raise Refused("invalid_arguments")
         else:
             look.error = error
@@ -338,7 +340,8 @@ class Unfurls:
         self._state.feed.announce(Change("message_changed", person=look.person))
 
 
-_TROUBLES = ("restricted", "internal_error", "not_found", "custom", "custom_partial_view", "timeout")
+TROUBLES = ("restricted", "internal_error", "not_found", "custom", "custom_partial_view", "timeout")
+"""Statuses of the error that an app presents in place of details or comments."""
 
 
 def _block_attachment(shown: Json) -> Json:

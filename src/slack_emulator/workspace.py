@@ -11,6 +11,7 @@ from slack_emulator.assistant_threads import AssistantThreads
 from slack_emulator.channels import Bookmarks, Conversations
 from slack_emulator.clock import Clock, TurnableClock
 from slack_emulator.delivery import Delivery
+from slack_emulator.entity_comments import EntityComments
 from slack_emulator.events import Events, Tasks
 from slack_emulator.faults import Faults, Rates
 from slack_emulator.files import Files
@@ -81,6 +82,9 @@ class Workspace:
         shared = self.state, self.conversations, self.views, self.response_urls, self.delivery
         self.commands = Commands(*shared, self.payloads)
         self.interactions = Interactions(*shared, self.events, self.tasks, self.payloads)
+        self.entity_comments = EntityComments(
+            self.state, self.events, self.views, self.delivery, self.payloads
+        )
         self.actions = UserActions(
             self.state, self.messages, self.conversations, self.assistant_threads, self.commands
         )

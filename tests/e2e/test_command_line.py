@@ -399,7 +399,7 @@ async def test_the_doctor_opens_a_socket_and_has_every_form_looked_at_but_not_be
         alone = await terminal.run("doctor", **given)
         validated = [r for r in slack.workspace.requests if r.method == "blocks.validate"]
         assert (slack.workspace.sockets.greeted, slack.workspace.sockets.count(slack.app.app_id)) == (1, 0)
-        slack.workspace.faults.plan("blocks.validate", Fault(error="unknown_method"))
+        slack.workspace.faults.plan("blocks.validate", *(Fault(error="unknown_method") for _ in range(60)))
         async with running_bot(terminal.home / "kept", slack):
             beside = await terminal.run("doctor", **given)
             assert slack.workspace.sockets.greeted == 3

@@ -12,8 +12,10 @@ from support.clock import fitting_clock
 from support.manifests import DECLARED
 from support.slack import refused
 
+from slack_emulator.composer import rich_text_of
+from slack_emulator.entity_comments import CommentsView
 from slack_emulator.manifest import Manifest, manifest_errors
-from slack_emulator.models import Message
+from slack_emulator.models import Message, Refused
 from slack_emulator.testing import Slack, running_slack
 
 URL = "https://pager.example.com/incidents/1"
@@ -25,7 +27,11 @@ def declared() -> dict[str, Any]:
     whole["oauth_config"]["scopes"]["bot"] += ["links:read", "links:write"]
     whole["features"]["unfurl_domains"] = ["example.com"]
     whole["features"]["rich_previews"] = {"is_active": True, "entity_types": ["slack#/entities/incident"]}
-    whole["settings"]["event_subscriptions"]["bot_events"] += ["entity_details_requested", "link_shared"]
+    whole["settings"]["event_subscriptions"]["bot_events"] += [
+        "entity_comments_requested",
+        "entity_details_requested",
+        "link_shared",
+    ]
     return whole
 
 
@@ -167,6 +173,120 @@ async def test_a_button_of_a_work_object_is_pressed_where_its_details_are(
     container, (action,) = pressed.args["container"], pressed.args["actions"]
     assert (container["type"], container["external_ref"]) == ("entity_detail", {"id": "1"})
     assert (action["action_id"], action["value"], action["text"]["text"]) == ("b2", "1", "Button 2")
+
+
+# comments
+
+
+def comment(number: int, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": f"c{number}",
+        "sender": {"name": "Pager"},
+        "timestamp": number,
+        "comment": {"value": f"Comment {number}"},
+        **changed,
+    }
+
+
+async def commented(slack: Slack, client: AsyncWebClient, cursor: str = "") -> tuple[CommentsView, str]:
+    """Ben has opened the comments; the trigger with which the app answers."""
+    message = await posted(slack, URL)
+    shown = entity(entity_comments={"count": 2, "latest_timestamp": 2})
+    await client.chat_unfurl(channel=message.channel, ts=message.ts, metadata={"entities": [shown]})
+    look = slack.workspace.entity_comments.open(slack.user_id("ben"), message, URL, cursor)
+    (heard, *_) = await slack.workspace.begun("event.entity_comments_requested")
+    event = heard.args["event"]
+    assert (event["user"], event["external_ref"]) == (slack.user_id("ben"), {"id": "1"})
+    assert event.get("cursor", "") == cursor
+    return look, event["trigger_id"]
+
+
+async def test_comments_are_offered_only_where_the_app_counts_them(
+    slack: Slack, client: AsyncWebClient
+) -> None:
+    message = await posted(slack, URL)
+    at: dict[str, Any] = {"channel": message.channel, "ts": message.ts}
+    with refused("invalid_metadata"):
+        await client.chat_unfurl(**at, metadata={"entities": [entity(entity_comments={"count": "2"})]})
+    await client.chat_unfurl(**at, metadata={"entities": [entity()]})
+    with pytest.raises(Refused, match="comments_not_supported"):
+        slack.workspace.entity_comments.open(slack.user_id("ben"), message, URL)
+
+
+@pytest.mark.parametrize(
+    ("error", "wrong"),
+    [
+        ("invalid_arguments", {"comments": [{"id": "c1"}]}),
+        ("invalid_arguments", {"comments": [comment(1, comment={"value": "a", "format": "html"})]}),
+        ("invalid_arguments", {"comments": [comment(1, comment={"blocks": BLOCKS})]}),
+        ("invalid_arguments", {"comments": [comment(1, sender={"user_id": "U1", "name": "Ana"})]}),
+        ("invalid_arguments", {"comments": [], "error": {"status": "gone"}}),
+        ("invalid_arguments", {}),
+        ("missing_delete_action_id", {"comments": [comment(1, can_delete=True)]}),
+        ("user_auth_url_missing", {"user_auth_required": True}),
+    ],
+)
+async def test_comments_are_taken_only_as_slack_takes_them(
+    slack: Slack, client: AsyncWebClient, error: str, wrong: dict[str, Any]
+) -> None:
+    look, trigger = await commented(slack, client, cursor="older")
+    with refused(error):
+        await client.api_call("entity.presentComments", json={"trigger_id": trigger, **wrong})
+    with refused("invalid_trigger_id"):
+        await client.api_call("entity.presentComments", json={"trigger_id": "1.2", "comments": []})
+    assert not look.answered.is_set()
+
+
+async def test_a_user_posts_edits_and_deletes_comments_as_far_as_the_app_lets_them(
+    slack: Slack, client: AsyncWebClient
+) -> None:
+    look, trigger = await commented(slack, client)
+    here, (said,) = slack.workspace.entity_comments, rich_text_of("Looking")
+    assert (await here.post(look, said)).error == "invalid_action"
+    mine = comment(2, sender={"user_id": look.entity.person}, can_edit=True, can_delete=True)
+    shown = {"comments": [mine, comment(1)], "can_post_comment": True, "delete_action_id": "away"}
+    await client.api_call("entity.presentComments", json={"trigger_id": trigger, **shown})
+    assert [one["id"] for one in look.comments] == ["c2", "c1"]
+
+    await here.post(look, said)
+    (heard, *_) = await slack.workspace.begun("view_submission")
+    view = heard.args["view"]
+    assert (view["type"], view["callback_id"]) == ("entity_comment", "work-object-post-comment")
+    assert (view["external_ref"], view["external_id"]) == ({"id": "1"}, "")
+    typed = view["state"]["values"]["comment_input_block"]["comment_input_action"]
+    assert typed["rich_text_value"] == said
+    answer = {"trigger_id": heard.args["trigger_id"]}
+    for error, part in (
+        ("missing_comment_data", {"id": "c3"}),
+        ("invalid_sender_schema", comment(3, sender={})),
+        ("invalid_sender_schema", comment(3, sender={"user_id": "U0NOBODY"})),
+        ("invalid_action", comment(3, thread_root_id="c1")),
+    ):
+        with refused(error):
+            await client.api_call("entity.acknowledgeCommentAction", json={**answer, "comment": part})
+    await client.api_call("entity.acknowledgeCommentAction", json={**answer, "comment": comment(3)})
+    with refused("invalid_trigger_id"):
+        await client.api_call("entity.acknowledgeCommentAction", json=answer)
+    assert [one["id"] for one in look.comments] == ["c3", "c2", "c1"]
+
+    assert (await here.edit(look, "c1", said)).error == "invalid_action"
+    await here.edit(look, "c2", said)
+    heard = (await slack.workspace.begun("view_submission", 2))[-1]
+    assert (heard.args["view"]["callback_id"], heard.args["view"]["external_id"]) == (
+        "work-object-edit-comment",
+        "c2",
+    )
+    await client.api_call(
+        "entity.acknowledgeCommentAction", json={"trigger_id": heard.args["trigger_id"], "error": "Too late."}
+    )
+    assert (look.acted[-1].error, look.acted[-1].answered.is_set()) == ("Too late.", True)
+
+    await here.delete(look, "c2")
+    (pressed, *_) = await slack.workspace.begun("block_actions")
+    assert pressed.args["container"]["type"] == "entity_comment"
+    assert [(one["action_id"], one["value"]) for one in pressed.args["actions"]] == [("away", "c2")]
+    await client.api_call("entity.acknowledgeCommentAction", json={"trigger_id": pressed.args["trigger_id"]})
+    assert [one["id"] for one in look.comments] == ["c3", "c1"]
 
 
 async def test_an_app_that_may_not_show_work_objects_is_told_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from slack_emulator.entity_comments import Presented
 from slack_emulator.messages import app_message, names_linked, require_message
 from slack_emulator.models import Channel, Json, Message, Refused
 from slack_emulator.serializers import message_json
@@ -218,6 +219,23 @@ class PresentDetails(Arguments):
     error: Object | None = None
 
 
+class PresentComments(Arguments):
+    trigger_id: str
+    comments: Blocks | None = None
+    cursor: str = ""
+    can_post_comment: bool = False
+    delete_action_id: str = ""
+    user_auth_required: bool = False
+    user_auth_url: str = ""
+    error: Object | None = None
+
+
+class AcknowledgeCommentAction(Arguments):
+    trigger_id: str
+    comment: Object | None = None
+    error: str = ""
+
+
 def unfurl(call: Call, given: Unfurl) -> Json:
     """Attach previews to a message (Slack, chat.unfurl: either `unfurls` or `metadata`).
 
@@ -257,7 +275,27 @@ def present_details(call: Call, given: PresentDetails) -> Json:
     return {}
 
 
+def present_comments(call: Call, given: PresentComments) -> Json:
+    """Show a user a page of comments, or ask them to sign in to the app (Slack, entity.presentComments)."""
+    if given.user_auth_required and not given.user_auth_url:
+        raise Refused("user_auth_url_missing")
+    if given.comments is None and not given.user_auth_required:
+        raise Refused("invalid_arguments", "[ERROR] missing required field: comments")
+    shown = Presented(
+        given.comments, given.can_post_comment, given.cursor, given.delete_action_id, given.error
+    )
+    call.workspace.entity_comments.present(call.app, given.trigger_id, shown)
+    return {}
+
+
+def acknowledge_comment_action(call: Call, given: AcknowledgeCommentAction) -> Json:
+    call.workspace.entity_comments.acknowledge(call.app, given.trigger_id, given.comment, given.error)
+    return {}
+
+
 LINK_METHODS: dict[str, Method[Any]] = {
     "chat.unfurl": Method(Unfurl, unfurl),
+    "entity.acknowledgeCommentAction": Method(AcknowledgeCommentAction, acknowledge_comment_action),
+    "entity.presentComments": Method(PresentComments, present_comments),
     "entity.presentDetails": Method(PresentDetails, present_details),
 }

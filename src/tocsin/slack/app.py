@@ -290,7 +290,7 @@ async def _run_shortcut(
 async def _run_submission(
     ack: AsyncAck, submission: ViewSubmission, context: WorkspaceContext, tracker: AckTracker
 ) -> None:
-    listener = routes.VIEWS.get(submission.view.callback_id)
+    listener = routes.find_view(submission.view.callback_id)
     await (
         listener(ack, submission, context, tracker) if listener else _apologise(ack, submission, NOT_KNOWN)
     )

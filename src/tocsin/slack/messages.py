@@ -38,6 +38,7 @@ from tocsin.slack.views.people import access_message, decision_message
 from tocsin.slack.views.unfurl import FOLDED, folded_object, unfurl_blocks, work_object
 from tocsin.slack.web_api import UNREADABLE, Answer, WebApi, require
 from tocsin.workflows.command import Bounded, behalf
+from tocsin.workflows.slack_client import Preview
 
 # Posting exactly once: a message whose answer was lost is searched for by its metadata before a repeat.
 
@@ -523,14 +524,14 @@ class Messages:
         _, ts = await self._posts.post(channel, text, blocks, about=about, key=key, again=again)
         return ts
 
-    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Preview]) -> None:
         """Show previews below a message: as Work Objects if Slack supports them, else as cards.
 
         Raises SlackRefused if the message is gone or contains no such link.
         """
-        objects = [work_object(incident, url) for url, incident in shown.items()]
-        blocks = {url: {"blocks": unfurl_blocks(incident)} for url, incident in shown.items()}
-        about = Disclosure(tuple(shown.values()), InChannel(channel))
+        objects = [work_object(one.incident, url, one.comments) for url, one in shown.items()]
+        blocks = {url: {"blocks": unfurl_blocks(one.incident)} for url, one in shown.items()}
+        about = Disclosure(tuple(one.incident for one in shown.values()), InChannel(channel))
         await self._shown(channel, ts, objects, blocks, about)
 
     async def fold(self, channel: ChannelId, ts: MessageTs, url: str) -> None:

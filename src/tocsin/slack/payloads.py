@@ -69,6 +69,9 @@ class OpenView(FrozenModel):
     private_metadata: str = ""
     state: ViewState | None = None
     root_view_id: str | None = None
+    external_ref: dict[str, Any] | None = None
+    """Reference of the Work Object in whose comments something was written."""
+    entity_url: str | None = None
     team_id: TeamId | None = None
     app_installed_team_id: str | None = None
     """Workspace in which the app that opened the view is installed; the organization if it is org-wide."""

@@ -12,6 +12,7 @@ from tocsin.slack.listeners import (
     change_step,
     choose,
     close,
+    comments,
     declare,
     events,
     export,
@@ -99,6 +100,10 @@ VIEWS: dict[str, Listener] = {
     "page": page.submit_page,
     "choose": choose.submit_choose,
 }
+"""Listeners of our own forms, by callback id."""
+
+COMMENT_VIEWS: dict[str, Listener] = {comments.POSTED: comments.submit_comment}
+"""Listeners of the views in which people write comments, by the callback id that Slack gives them."""
 
 ACTIONS: dict[str, Listener | VerbSpec] = {
     "more_fields": declare.more_fields,
@@ -154,7 +159,8 @@ OPTIONS: dict[str, Listener] = {
 
 EVENTS: dict[str, Listener] = {
     "app_home_opened": home.show_home,
-    "entity_details_requested": events.show_details,
+    "entity_comments_requested": comments.show_comments,
+    "entity_details_requested": comments.show_details,
     "function_executed": workflow_step.run_step,
     "member_joined_channel": access.on_member_joined,
     "link_shared": events.unfurl_links,
@@ -191,6 +197,10 @@ def find_event(kind: str) -> Listener | None:
     return EVENTS.get(kind) or INSTALL_EVENTS.get(kind)
 
 
+def find_view(callback: str) -> Listener | None:
+    return VIEWS.get(callback) or COMMENT_VIEWS.get(callback)
+
+
 def help_here() -> tuple[tuple[str, str], ...]:
     """Return usage and description of each verb about one incident."""
     return tuple((spec.usage, spec.does) for spec in VERBS.values() if isinstance(spec, VerbSpec))
@@ -205,6 +215,7 @@ def help_anywhere() -> tuple[tuple[str, str], ...]:
         *verbs,
         *ways,
         *((step["title"], f"a step in Workflow Builder: {step['description']}") for step in STEPS.values()),
+        ("Comments", "in what a link to an incident shows: its notes and updates, and a place to write one"),
         ("Home", "in Tocsin's own tab: what is open, what is yours, and a button to declare"),
     )
 
@@ -257,7 +268,7 @@ def every_route() -> Iterator[str]:
     yield from (f"command {word or DECLARE}" for word in VERBS)
     tables: dict[str, Mapping[str, object]] = {
         "shortcut": SHORTCUTS,
-        "view": VIEWS,
+        "view": {**VIEWS, **COMMENT_VIEWS},
         "press": ACTIONS,
         "suggestion": OPTIONS,
         "event": {**EVENTS, **INSTALL_EVENTS},
@@ -284,7 +295,7 @@ def _found(
         case Shortcut():
             return "shortcut", payload.callback_id, payload.callback_id in SHORTCUTS
         case ViewSubmission():
-            return "view", payload.view.callback_id, payload.view.callback_id in VIEWS
+            return "view", payload.view.callback_id, find_view(payload.view.callback_id) is not None
         case BlockAction():
             return "press", payload.action_id, payload.action_id in ACTIONS
         case BlockSuggestion():

@@ -213,6 +213,16 @@ def name_of(method: Method) -> str:
     return method.__name__.replace("_", ".")
 
 
+def method_of(client: AsyncWebClient, name: str) -> Method:
+    """Return a method of Slack's that the SDK has no function for, by its name with dots."""
+
+    async def call(**arguments: Any) -> Any:
+        return await client.api_call(name, json=arguments)
+
+    call.__name__ = name.replace(".", "_")
+    return call
+
+
 def outcome_of(error: TocsinError) -> str:
     if isinstance(error, OutcomeUnknown):
         return "lost"

@@ -17,8 +17,9 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.incidents.comments import CommentCount, CommentPage
 from tocsin.incidents.errors import SlackRefused, Unavailable
-from tocsin.incidents.model import Incident, PersonId, TeamId
+from tocsin.incidents.model import Incident, PersonId, TeamId, TimelineEntry
 from tocsin.slack.channels import Channels
 from tocsin.slack.disclosure import NOTHING, Anybody, Disclosure, shown_to
 from tocsin.slack.files import Files
@@ -30,14 +31,15 @@ from tocsin.slack.users import HomeTeam, Users
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.declare import already_modal, declared_modal, error_modal
 from tocsin.slack.views.metadata import DeclareMetadata
-from tocsin.slack.views.unfurl import details
-from tocsin.slack.web_api import Method, WebApi, require
+from tocsin.slack.views.unfurl import comment, details
+from tocsin.slack.web_api import Method, WebApi, method_of, require
 
 log = structlog.get_logger()
 
 ENDED = frozenset({"execution_not_in_running_state", "function_execution_not_found"})
 """Errors for a step that was completed before or whose workflow was stopped (functions.completeSuccess)."""
 
+NO_COMMENTS = CommentPage()
 NOT_INSTALLED = "Tocsin is not installed in this workspace; an admin can install it again."
 
 
@@ -147,17 +149,60 @@ class SlackWorkspace:
             view=view.to_dict(),
         )
 
-    async def present(self, trigger_id: str, incident: Incident | None, person: PersonId | None) -> None:
+    async def present(
+        self,
+        trigger_id: str,
+        incident: Incident | None,
+        person: PersonId | None,
+        counted: CommentCount | None = None,
+    ) -> None:
         """Show a person the details of an incident; without one, an error (Slack, entity.presentDetails).
 
         A trigger works once, within 3 s.
         """
         shown: dict[str, Any] = (
-            {"metadata": details(incident)} if incident else {"error": {"status": "not_found"}}
+            {"metadata": details(incident, counted)} if incident else {"error": {"status": "not_found"}}
         )
         about = shown_to(person, incident) if incident else NOTHING
         present = self.client.entity_presentDetails
         await self.api.call_now(present, about=about, trigger_id=trigger_id, **shown)
+
+    async def present_comments(
+        self,
+        trigger_id: str,
+        person: PersonId | None,
+        incident: Incident | None,
+        page: CommentPage = NO_COMMENTS,
+        *,
+        can_post: bool = False,
+        trouble: str = "not_found",
+    ) -> None:
+        """Show a person a page of comments; without an incident, an error (Slack, entity.presentComments).
+
+        The reference names no shape of its `error`; it is taken to be that of entity.presentDetails.
+        """
+        link = incident.permalink if incident else None
+        shown: dict[str, Any] = {
+            "comments": [comment(entry, link) for entry in page.comments],
+            "can_post_comment": can_post,
+            **({"cursor": page.cursor} if page.cursor else {}),
+            **({} if incident else {"error": {"status": trouble}}),
+        }
+        about = shown_to(person, incident) if incident else NOTHING
+        present = method_of(self.client, "entity.presentComments")
+        await self.api.call_now(present, about=about, trigger_id=trigger_id, **shown)
+
+    async def acknowledge_comment(
+        self, trigger_id: str, person: PersonId | None, incident: Incident, entry: TimelineEntry
+    ) -> None:
+        """Show a person the comment that they posted (Slack, entity.acknowledgeCommentAction)."""
+        acknowledge = method_of(self.client, "entity.acknowledgeCommentAction")
+        said, about = comment(entry, incident.permalink), shown_to(person, incident)
+        await self.api.call_now(acknowledge, about=about, trigger_id=trigger_id, comment=said)
+
+    async def refuse_comment(self, trigger_id: str, sentence: str) -> None:
+        acknowledge = method_of(self.client, "entity.acknowledgeCommentAction")
+        await self.api.call_now(acknowledge, about=NOTHING, trigger_id=trigger_id, error=sentence)
 
     async def ping(self) -> None:
         await self.api.call(self.client.auth_test, Priority.ANSWER)

@@ -172,7 +172,7 @@ def build_workflows(
         access=AccessRequests(backend, engine, workspace),
         decisions=AccessDecisions(backend, engine, workspace, effects),
         follow_ups=ready.follow_ups,
-        notes=Notes(backend=backend, engine=engine, workspace=workspace),
+        notes=Notes(backend=backend, engine=engine, workspace=workspace, following=following),
         followers=Followers(backend, engine, state, workspace),
         catch_ups=CatchUps(backend, engine, state, workspace),
         exports=Exports(backend, engine, workspace, introduce),

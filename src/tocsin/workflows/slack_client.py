@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from tocsin.incidents.comments import CommentCount
 from tocsin.incidents.digest import WeeklyDigest
 from tocsin.incidents.model import (
     Card,
@@ -24,6 +26,15 @@ from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import ChangeNotification
 from tocsin.incidents.validation import CardDestination
 from tocsin.workflows.ports import Channel
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The content of a preview below a link: an incident, and the number of its comments."""
+
+    incident: Incident
+    comments: CommentCount | None = None
+    """None if the backend does not tell them; they cannot be opened then."""
 
 
 class SlackChannels(Protocol):
@@ -258,7 +269,7 @@ class SlackMessages(Protocol):
         """Post a message with a link to the post-incident document."""
         ...
 
-    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]) -> None:
+    async def unfurl(self, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Preview]) -> None:
         """Show a preview of each incident below the message, by the URL that was posted.
 
         Raises SlackRefused if the message is gone or contains no such link.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import structlog
 
 from tocsin.incidents.channel_names import ChannelNames
-from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, Unavailable, Withheld
+from tocsin.incidents.comments import count_comments
+from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Unavailable, Withheld
 from tocsin.incidents.model import Card, ChannelId, Incident, MessageTs, TeamId
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.workflows.alerts import OperatorAlerts
@@ -25,7 +26,7 @@ from tocsin.workflows.channels import (
 from tocsin.workflows.ports import Channel, IncidentBackend, SlackStateStore
 from tocsin.workflows.queries import OpenIncidentsCache
 from tocsin.workflows.retry import ALL_DAY, best_effort, retry
-from tocsin.workflows.slack_client import SlackClient, WorkspaceOf
+from tocsin.workflows.slack_client import Preview, SlackClient, WorkspaceOf
 from tocsin.workflows.used_channel import GIVEN_BACK, USED, earlier_topic
 
 # Link previews (Slack, chat.unfurl), which are updated like cards.
@@ -61,8 +62,9 @@ class Unfurl:
             return
         for url, incident in wanted.items():
             await self._state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        previews = {url: await preview(self._backend, incident) for url, incident in wanted.items()}
         try:
-            await _show(workspace, self._state, channel, ts, wanted)
+            await _show(workspace, self._state, channel, ts, previews)
         except Withheld as refusal:
             _not_shown(refusal)
             for url, incident in wanted.items():
@@ -73,8 +75,8 @@ class Unfurl:
             for url, incident in wanted.items():
                 await self._state.delete_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}")
             return
-        for url, incident in wanted.items():
-            await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", incident)
+        for url, shown_first in previews.items():
+            await self._keep_true(workspace, channel, f"{UNFURL}{ts} {url}", shown_first)
 
     async def _has_room(self, incident: Incident) -> bool:
         fingerprints = await self._state.fingerprints(incident.id)
@@ -84,31 +86,50 @@ class Unfurl:
         )
 
     async def _keep_true(
-        self, workspace: SlackClient, channel: ChannelId, thing: str, incident: Incident
+        self, workspace: SlackClient, channel: ChannelId, thing: str, shown: Preview
     ) -> None:
         """Update or remove the preview if the incident changed while it was being posted."""
-        now = await self._backend.find(incident.id)
-        if now is None or now.is_private:
-            await _take_back(workspace, self._state, incident, channel, thing)
+        found = await self._backend.find(shown.incident.id)
+        if found is None or found.is_private:
+            await _take_back(workspace, self._state, shown.incident, channel, thing)
             return
-        if workspace.messages.fingerprints(now)["card"] != workspace.messages.fingerprints(incident)["card"]:
+        now = await preview(self._backend, found)
+        if _face(workspace, now) != _face(workspace, shown):
             ts, url = unfurled(thing)
             await _show(workspace, self._state, channel, ts, {url: now})
-        await self._state.save_fingerprint(
-            now.id, channel, thing, workspace.messages.fingerprints(now)["card"]
-        )
+        await self._state.save_fingerprint(found.id, channel, thing, _face(workspace, now))
+
+
+async def preview(backend: IncidentBackend, incident: Incident) -> Preview:
+    """Return what a preview shows: the incident, and the number of its comments if the backend tells it."""
+    try:
+        return Preview(incident, count_comments(await backend.timeline(incident.id)))
+    except Refused:
+        return Preview(incident)
+
+
+def _face(workspace: SlackClient, shown: Preview) -> str:
+    """Return the hash of a preview, by which an outdated one is known."""
+    card, counted = workspace.messages.fingerprints(shown.incident)["card"], shown.comments
+    latest = counted.latest.timestamp() if counted and counted.latest else 0
+    return f"{card} {counted.count} {latest:.0f}" if counted else card
+
+
+def has_previews(known: Iterable[tuple[str, str]]) -> bool:
+    """True if one of these stored marks is of a link preview."""
+    return any(thing.startswith(UNFURL) for _, thing in known)
 
 
 def edits(
-    workspace: SlackClient, state: SlackStateStore, incident: Incident, known: Mapping[tuple[str, str], str]
+    workspace: SlackClient, state: SlackStateStore, shown: Preview, known: Mapping[tuple[str, str], str]
 ) -> list[Awaitable[None]]:
     """Return the edits that bring every outdated preview of the incident up to date."""
-    face = workspace.messages.fingerprints(incident)["card"]
+    face, incident = _face(workspace, shown), shown.incident
 
     async def edit(channel: ChannelId, thing: str) -> None:
         ts, url = unfurled(thing)
         try:
-            await _show(workspace, state, channel, ts, {url: incident})
+            await _show(workspace, state, channel, ts, {url: shown})
         except Withheld as refusal:
             _not_shown(refusal)
             await _take_back(workspace, state, incident, channel, thing)
@@ -119,7 +140,7 @@ def edits(
         else:
             await state.save_fingerprint(incident.id, channel, thing, face)
 
-    stale = [place for place, shown in known.items() if place[1].startswith(UNFURL) and shown != face]
+    stale = [place for place, was in known.items() if place[1].startswith(UNFURL) and was != face]
     return [edit(ChannelId(channel), thing) for channel, thing in stale]
 
 
@@ -128,7 +149,7 @@ async def _show(
     state: SlackStateStore,
     channel: ChannelId,
     ts: MessageTs,
-    shown: Mapping[str, Incident],
+    shown: Mapping[str, Preview],
 ) -> None:
     """Show the previews; if the answer is lost, mark the incidents so that the next poll syncs them.
 
@@ -146,11 +167,11 @@ async def _show(
 
 
 async def _may_be_shown(
-    state: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Incident]
+    state: SlackStateStore, channel: ChannelId, ts: MessageTs, shown: Mapping[str, Preview]
 ) -> None:
-    for url, incident in shown.items():
-        await state.save_fingerprint(incident.id, channel, f"{UNFURL}{ts} {url}", "")
-        await state.remember_watched(incident.id, UNKNOWN)
+    for url, one in shown.items():
+        await state.save_fingerprint(one.incident.id, channel, f"{UNFURL}{ts} {url}", "")
+        await state.remember_watched(one.incident.id, UNKNOWN)
 
 
 async def _take_back(
@@ -254,6 +275,11 @@ class SlackSync:
             if self._soon.get(incident_id) is soon:
                 self._soon.pop(incident_id)
 
+    async def sync_previews(self, incident_id: str) -> None:
+        """Sync the incident if a link to it shows it with the number of its comments. Raises Unavailable."""
+        if has_previews(await self._state.fingerprints(incident_id)):
+            await self.sync(incident_id)
+
     async def _together(self, incident_id: str) -> None:
         await asyncio.sleep(TOGETHER_SECONDS)
         # Later callers start a new sync: this one may have read the incident before their change.
@@ -291,8 +317,10 @@ class SlackSync:
         own = await fitting_channel(workspace, self._state, incident)
         cards = await self._state.cards(incident.id)
         seen = [(card, await self._as_seen(workspace, incident, card)) for card in cards]
+        is_linked = has_previews(known) and not incident.is_private
+        below = await preview(self._backend, incident) if is_linked else None
         # From here on nothing is awaited before the gather below, so that no coroutine is left unawaited.
-        changes = [] if incident.is_private else edits(workspace, self._state, incident, known)
+        changes = [] if below is None else edits(workspace, self._state, below, known)
         if incident.is_private:
             changes.append(self._withdraw(workspace, incident))
         for card, shown in seen:

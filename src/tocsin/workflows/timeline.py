@@ -17,8 +17,9 @@ from tocsin.workflows.command import (
     NotChanged,
 )
 from tocsin.workflows.ports import IncidentBackend, WorkflowEngine
-from tocsin.workflows.retry import retry_forever
+from tocsin.workflows.retry import SLACK_ATTEMPTS, best_effort, retry, retry_forever
 from tocsin.workflows.slack_client import WorkspaceOf
+from tocsin.workflows.sync import SlackSync
 
 VERB = "note"
 
@@ -67,9 +68,11 @@ class Notes(DurableCommand[NoteCommand]):
         backend: IncidentBackend,
         engine: WorkflowEngine,
         workspace: WorkspaceOf,
+        following: SlackSync,
     ) -> None:
         super().__init__(engine, workspace)
         self._backend = backend
+        self._following = following
 
     async def run(self, command: NoteCommand) -> AnyChange:
         return await self._steps.record(
@@ -99,4 +102,6 @@ class Notes(DurableCommand[NoteCommand]):
         return Changed(incident=incident, said=f"Added to the timeline of {incident.reference}.")
 
     async def after(self, command: NoteCommand, done: Changed) -> None:
-        """Do nothing: the timeline is shown on the incident's page and not in Slack."""
+        """Count the comments anew below links to the incident; nothing else in Slack shows the timeline."""
+        async with best_effort("count the comments below links"):
+            await retry(self._following.sync_previews, done.incident.id, attempts=SLACK_ATTEMPTS)

@@ -13,8 +13,11 @@ from support.readings import pressed, said, value, words
 from e2e.wire.journey import WRITTEN, Journey, text
 from e2e.wire.pressed import asked_about
 from e2e.wire.rows import row
+from slack_emulator.composer import rich_text_of
+from slack_emulator.entity_comments import CommentsView
 from slack_emulator.models import Message
 from tocsin.incidents.model import Incident
+from tocsin.slack.listeners.comments import POSTED
 from tocsin.slack.listeners.workflow_step import DECLARE
 
 # people
@@ -193,6 +196,37 @@ async def who_opens_what_is_shown_reads_more_of_it(way: Journey) -> None:
         await look.answered.wait()
     assert not look.error
     assert incident.name in str(look.shown)
+
+
+async def commented(way: Journey, incident: Incident) -> CommentsView:
+    """The incident's comments, as Ben reads them below a link."""
+    message, ben = await linked(way, incident), way.slack.person("ben")
+    look = way.slack.workspace.entity_comments.open(ben, message, str(incident.permalink))
+    async with asyncio.timeout(LIMIT):
+        await look.answered.wait()
+    return look
+
+
+@row("event entity_comments_requested")
+async def who_opens_the_comments_reads_what_was_noted(way: Journey) -> None:
+    incident = await way.opened("commented on")
+    assert "Noted" in await way.types("ana", f"note drained eu-1 {WRITTEN}", incident)
+    look = await commented(way, incident)
+    assert [one["comment"]["value"] for one in look.comments] == [f"drained eu-1 {WRITTEN}"]
+    assert look.comments[0]["sender"] == {"user_id": way.slack.person("ana")}
+
+
+@row(f"view {POSTED}")
+async def a_comment_that_is_posted_is_noted(way: Journey) -> None:
+    incident = await way.opened("written to")
+    look = await commented(way, incident)
+    (blocks,) = rich_text_of(f"drained eu-2 {WRITTEN}")
+    assert (await way.slack.workspace.entity_comments.post(look, blocks)).ok
+    async with asyncio.timeout(LIMIT):
+        await look.acted[-1].answered.wait()
+    assert look.acted[-1].error == ""
+    noted = [entry.text for entry in await way.timeline(incident) if entry.verb == "noted:"]
+    assert noted == [one["comment"]["value"] for one in look.comments] == [f"drained eu-2 {WRITTEN}"]
 
 
 # what only an app that workspaces install by themselves hears of

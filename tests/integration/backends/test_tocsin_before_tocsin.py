@@ -22,11 +22,13 @@ from support.slack import running_workspace
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Person
 from tocsin.backends.incident_io import IncidentIo
+from tocsin.incidents.api_keys import SCOPES
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import Declaration
 from tocsin.slack import routes
 from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
+from tocsin.storage.keys import SqlKeyStore
 from tocsin.workflows.ports import IncidentBackend
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -74,11 +76,13 @@ async def reopen(other: tuple[RunningBot, Beginning], tmp_path: Path) -> AsyncIt
     await bot.backend.remember_people([ANA, BEN])
     memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
     opened: list[IncidentIo] = []
+    # Each test has a key of its own, and so the requests of a minute.
+    key = await SqlKeyStore(bot.app.resources.database).create(tmp_path.name[:40], frozenset(SCOPES), DAWN)
 
     async def reopen() -> IncidentBackend:
         for earlier in opened:
             await earlier.close()
-        backend = IncidentIo(bot.url, bot.app.resources.api_token, store=memory, clock=Ticking())
+        backend = IncidentIo(bot.url, key, store=memory, clock=Ticking())
         opened.append(backend)
         return cast(IncidentBackend, Settled(backend, bot))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from support.errands import typed_verb
 from support.hosted import Stage, staged
 from support.incident_io.making import make
-from support.readings import cards, settled, words
+from support.patience import LIMIT
+from support.readings import cards, said, settled, words
+
+from slack_emulator.composer import rich_text_of
 
 RULES = '[[calls]]\nseverities = ["major"]\nurl = "https://bridge.example.com/1"\n'
 DOCUMENT = "https://docs.example.com/1"
@@ -56,3 +60,34 @@ async def test_the_call_that_a_rule_gives_is_incident_ios_too(stage: Stage) -> N
     assert "huddle" in await typed_verb(stage.bot, "ana", general, "/incident call INC-1 huddle")
     assert stage.io.account.incidents[-1]["call_url"].startswith("https://app.slack.com/huddle/T")
     assert "Join the call" in words(cards(stage.bot, general)[0])
+
+
+async def test_a_comment_below_a_link_is_in_incident_ios_timeline_and_is_read_with_its_author(
+    stage: Stage,
+) -> None:
+    assert (await stage.bot.submit("ana", await stage.filled())).ok
+    await stage.until(lambda: stage.io.account.incidents)
+    stage.open_channel("inc-1-checkout-is-slow", "ana")
+    await settled(stage.bot)
+    link, ben = f"{stage.bot.url}/incidents/INC-1", stage.bot.slack.person("ben")
+    message = await said(stage.bot, "ben", "general", f"see {link}")
+    shown = {
+        "url": link,
+        "external_ref": {"id": stage.io.account.incidents[-1]["id"]},
+        "entity_comments": {"count": 0},
+    }
+    below = {"app_unfurl_url": link, "app_id": stage.bot.slack.app.app_id, "entity": shown}
+    stage.bot.workspace.messages.attach(message, [below])
+    here = stage.bot.workspace.entity_comments
+    async with asyncio.timeout(LIMIT):
+        look = here.open(ben, message, link)
+        await look.answered.wait()
+        assert (look.error, look.can_post) == ({}, True)
+        assert (await here.post(look, *rich_text_of("drained eu-1"))).ok
+        await look.acted[-1].answered.wait()
+        assert look.acted[-1].error == ""
+        again = here.open(ben, message, link)
+        await again.answered.wait()
+    (posted,), (read,) = look.comments, again.comments
+    assert (read["id"], read["comment"]) == (posted["id"], {"value": "drained eu-1"})
+    assert read["sender"] == {"name": stage.bot.workspace.state.people[ben].real_name}

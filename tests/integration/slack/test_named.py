@@ -137,11 +137,11 @@ async def test_while_slack_says_nothing_they_are_somebody_and_named_once_it_is_k
     await settled(bot)
     read = await pages(bot, incident) + await printed(bot, await newest(bot))
     assert ids_in(read) + list(everything_said(bot)) == []
-    assert 'Led by <span dir="auto">somebody' in read
+    assert 'data-label="Lead"><span dir="auto">somebody' in read
     bot.workspace.faults.clear()
     await typed_verb(bot, "ana", incident.slack_channel_id, f"/incident action <@{late.id}> look")
     assert "gave Rae Moss the role Incident Lead" in await printed(bot, await newest(bot))
-    assert 'Led by <span dir="auto">Rae Moss' in await pages(bot, incident)
+    assert 'data-label="Lead"><span dir="auto">Rae Moss' in await pages(bot, incident)
 
 
 async def test_a_page_asks_slack_once_for_people_whom_nobody_named(bot: RunningBot) -> None:

@@ -13,6 +13,7 @@ from support.bot import chosen, picked
 from reliability.crash.lives import Life, first
 from reliability.crash.stage import LONGEST_ANSWER, MOST_TRIES, NOBODY_THERE, Gesture, Stage, seen
 from reliability.history.deeds import Deed, Told, Try
+from slack_emulator.composer import rich_text_of
 from slack_emulator.delivery import ACK_SECONDS
 from slack_emulator.messages import command_text
 from slack_emulator.models import Message, Outcome, View
@@ -171,6 +172,25 @@ class Case:
             outcome = await self.stage.while_it_lives(life, doing)
             said = await self._whispered(life, who, message.channel, before) if outcome.ok else ""
             tries.append(Try(said_of(said) if said else "cut off", token))
+        return await self._done(Deed("note", who, self.token, tuple(tries), **deed))
+
+    async def commented(self, person: str, link: Message, **deed: Any) -> Told:
+        """A comment posted below a link to the incident, until it is acknowledged."""
+        who, tries, here = self.stage.slack.person(person), list[Try](), self.stage.workspace.entity_comments
+        while len(tries) < MOST_TRIES and not _is_answered(tries):
+            life, token = await self.stage.lives.alive(), self.stage.word()
+            look = here.open(who, link, str(link.attachments[0]["app_unfurl_url"]))
+            await first(look.answered.wait(), life.dead.wait())
+            told: Told = "cut off"
+            if look.can_post:
+                doing = here.post(look, *rich_text_of(f"the replica too {token}"))
+                outcome = await self.stage.while_it_lives(life, doing)
+                act = look.acted[-1]
+                if outcome.ok:
+                    await first(act.answered.wait(), life.dead.wait())
+                if act.answered.is_set():
+                    told = said_of(act.error) if act.error else "done"
+            tries.append(Try(told, token))
         return await self._done(Deed("note", who, self.token, tuple(tries), **deed))
 
     async def marked(self, person: str, act: str, message: Message, token: str, **deed: Any) -> Told:

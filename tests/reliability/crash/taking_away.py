@@ -132,15 +132,18 @@ async def kept_after_all(stage: Stage) -> None:
 
 
 async def shown_below_a_link(stage: Stage) -> None:
-    """Links to it, in places that all read, follow it; one of them is deleted."""
+    """Links to it, in places that all read, follow it, and it is commented on there; one link is deleted."""
     case = await Case.by_command(stage)
     await joined_by(case, "ben")
-    await linked(case, "ben", "general")
+    link = await linked(case, "ben", "general")
     gone = await linked(case, "ana", "alerts")
     await case.typed("ana", "update", "on it {token}", worded=UPDATED)
     await case.typed("ana", "status", "fixing {token}", entries=(STATUS,), worded=UPDATED, **FIXING)
     await stage.workspace.delete(stage.slack.person("ana"), gone.channel, gone.ts)
     await case.typed("ben", "status", "monitoring {token}", entries=(STATUS,), worded=UPDATED, **MONITORING)
+    await stage.lives.quiet()
+    if link.attachments:
+        await case.commented("ana", link, worded="noted:")
 
 
 async def hidden_below_a_link(stage: Stage) -> None:

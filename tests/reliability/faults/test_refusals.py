@@ -97,7 +97,7 @@ async def test_a_channel_archived_while_it_is_being_furnished_is_told_once_with_
     goes_on.set()
     await settled(day.bot)
     assert day.told().count("somebody can unarchive it (is_archived)") == 1
-    for part in ("topic", "purpose", "bookmark", "headline"):
+    for part in ("topic", "purpose", "bookmark", "card"):
         assert part in day.told()
 
 

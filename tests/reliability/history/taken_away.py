@@ -10,12 +10,14 @@ from reliability.history.deeds import Deed
 from reliability.history.evidence import Evidence, Json, Kept
 from reliability.history.managed import is_sure
 from reliability.history.violation import Invariant
+from tocsin.incidents.transitions import UPDATE_VERBS
 
 Broken = tuple[Invariant, str]
 WRITTEN = ("What happened in ", ":page_facing_up:")
 """What a message begins with that has the document, or leads to it."""
 KEPT = "keeps this channel"
 LEAVING = "This channel is archived"
+COMMENTED = {*UPDATE_VERBS.values(), "noted:"}
 
 
 def taken_away(seen: Evidence) -> Iterator[Broken]:
@@ -126,6 +128,7 @@ def _links(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
         for row in seen.history.tables["incident_statuses"]
         if row["id"] == kept.row["incident_status_id"]
     )
+    written = sum(row["verb"] in COMMENTED and bool(row["text"]) for row in kept.timeline)
     for deed in deeds:
         for one in deed.tries if deed.verb == "link" else ():
             found = next((m for m in seen.history.messages if one.token in m["text"]), None)
@@ -139,6 +142,12 @@ def _links(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
                 for what in {str(kept.row["name"]), status}:
                     if what not in shown:
                         yield "I8", f"{kept.reference}: below a link it is not shown that it is {what}"
+                counted = [a["entity"]["entity_comments"]["count"] for a in found["attachments"]]
+                if counted != [written]:
+                    yield (
+                        "I8",
+                        f"{kept.reference}: below a link {counted} comments are counted, not {written}",
+                    )
 
 
 def _steps(seen: Evidence) -> Iterator[Broken]:

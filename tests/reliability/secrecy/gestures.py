@@ -20,6 +20,7 @@ from support.patience import LIMIT
 from reliability.secrecy.kept import Kept
 from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.troubles import FAULTY, LATE, STALE, TROUBLED
+from slack_emulator.composer import rich_text_of
 from slack_emulator.faults import Fault
 from slack_emulator.models import Channel, Json, Message, Outcome, Person, Refused, View
 from slack_emulator.views import elements_of, options_of
@@ -426,6 +427,17 @@ class People:
             look = self.bot.workspace.unfurls.open(self._id(who), message, url)
             await self._in_time("details", look.answered.wait())
             self.looked.shown([look.shown, look.error], "details", self._id(who))
+            await self._open_comments(who, message, url)
+
+    async def _open_comments(self, who: str, message: Message, url: str) -> None:
+        """The comments below a link, and one more of theirs."""
+        look = (here := self.bot.workspace.entity_comments).open(self._id(who), message, url)
+        await self._in_time("comments", look.answered.wait())
+        self.looked.shown([look.comments, look.error], "comments", self._id(who))
+        if look.can_post:
+            await self._in_time("a comment", here.post(look, *rich_text_of("Looking into it.")))
+            await self._in_time("its acknowledgement", look.acted[-1].answered.wait())
+            self.looked.shown(look.acted[-1].error, "comments", self._id(who))
 
     async def _read_pages(self, who: str) -> None:
         paths = [f"/incidents/{self._one().reference}", "/incidents", *FILTERED]

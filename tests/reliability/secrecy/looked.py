@@ -132,7 +132,7 @@ class Looked:
             self._look_at_delivery(request)
         elif request.direction == "call":
             method, args = request.method, request.args
-            if method.startswith("views.") or method == "entity.presentDetails":
+            if method.startswith("views.") or method.startswith("entity."):
                 self._look_at_view(request)
             elif method.startswith("functions."):
                 self.shown(args, method, ANYBODY, request.at)

@@ -22,7 +22,7 @@ FEW, SAMPLE = 80, 700
 SURFACES = {
     *("views.open", "views.update", "views.publish", "view_submission", "options", "whisper", "homes"),
     *("chat.postMessage", "chat.update", "conversations.setTopic", "bookmarks.add", "left"),
-    *("file", "chat.unfurl", "details", "page", "paged", "api", "webhook"),
+    *("file", "chat.unfurl", "details", "comments", "page", "paged", "api", "webhook"),
 }
 """What a run must have looked at to mean anything."""
 

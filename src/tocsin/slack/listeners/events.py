@@ -1,10 +1,9 @@
-"""Listeners of the events `link_shared`, `entity_details_requested` and `app_uninstalled`."""
+"""Listeners of the events `link_shared` and `app_uninstalled`, and the incident that a preview shows."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Incident, MessageTs
@@ -39,7 +38,7 @@ async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> No
     if not isinstance(channel, str) or not isinstance(ts, str):
         return
     shown: dict[str, Incident] = {}
-    for url, reference in _ours(event, context)[:MOST_LINKS]:
+    for url, reference in _ours(_urls(event.get("links")), context)[:MOST_LINKS]:
         incident = await _readable(callback, reference, context)
         if incident is not None and not incident.is_private:
             shown[url] = incident
@@ -50,18 +49,20 @@ async def unfurl_links(callback: EventCallback, context: WorkspaceContext) -> No
         )
 
 
-async def show_details(callback: EventCallback, context: WorkspaceContext) -> None:
-    """Show the details of the incident whose preview a person opened (Slack, entity_details_requested)."""
+async def opened_incident(callback: EventCallback, context: WorkspaceContext) -> Incident | None:
+    """Return the incident whose preview the event's user opened; None if they may not see it."""
     event = callback.event
-    trigger, ref = event.get("trigger_id"), event.get("external_ref")
-    if not isinstance(trigger, str):
-        return
-    known = ref.get("id") if isinstance(ref, dict) else None
-    named = [str(known)] if known else [reference for _, reference in _ours(event, context)]
-    incident = await _readable(callback, named[0], context) if named else None
-    context.tasks.begin(
-        "show what a link leads to", context.workspace.present(trigger, incident, callback.user)
-    )
+    links = event.get("links") or [event.get("link")]
+    reference = reference_of(event.get("external_ref"), _urls(links), context)
+    return await _readable(callback, reference, context) if reference else None
+
+
+def reference_of(external_ref: object, urls: list[str], context: WorkspaceContext) -> str | None:
+    """Return the id or reference of a Work Object of ours; Slack may leave out the `external_ref`."""
+    known = external_ref.get("id") if isinstance(external_ref, dict) else None
+    if known:
+        return str(known)
+    return next((reference for _, reference in _ours(urls, context)), None)
 
 
 async def _readable(callback: EventCallback, reference: str, context: WorkspaceContext) -> Incident | None:
@@ -73,13 +74,14 @@ async def _readable(callback: EventCallback, reference: str, context: WorkspaceC
     return None
 
 
-def _ours(event: dict[str, Any], context: WorkspaceContext) -> list[tuple[str, str]]:
-    """Return the event's links to our pages, each with the incident's reference."""
-    links = event.get("links") or [event.get("link")]
+def _urls(links: object) -> list[str]:
     found = [link.get("url") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
-    ours = [
-        url for url in found if isinstance(url, str) and context.pages and url.startswith(f"{context.pages}/")
-    ]
+    return [url for url in found if isinstance(url, str)]
+
+
+def _ours(urls: list[str], context: WorkspaceContext) -> list[tuple[str, str]]:
+    """Return the links to our pages, each with the incident's reference."""
+    ours = [url for url in urls if context.pages and url.startswith(f"{context.pages}/")]
     matches = [(url, _REFERENCE.fullmatch(url.removeprefix(context.pages))) for url in dict.fromkeys(ours)]
     return [(url, match[1]) for url, match in matches if match]
 

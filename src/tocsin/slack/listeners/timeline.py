@@ -43,13 +43,22 @@ async def _build_note(call: Invocation, problem: str, message: str = "") -> View
 
 
 async def _note(call: Invocation, text: str | None = None) -> AnyChange | None:
-    by, text = call.context.people.meet(call.payload.by), call.text if text is None else text
+    return await add_note(call, note_of(call, call.text if text is None else text))
+
+
+def note_of(call: Invocation, text: str) -> TimelineEntry:
+    by = call.context.people.meet(call.payload.by)
+    return TimelineEntry(at=call.context.clock(), by=by, verb=Verb.NOTE.timeline, text=text)
+
+
+async def add_note(call: Invocation, entry: TimelineEntry) -> AnyChange | None:
+    """Run the durable command that adds the entry; returns None if it is saved and still running."""
     command = NoteCommand(
         incident_id=call.incident.id,
         team=TeamId(call.payload.team_id),
         asked=call.key,
         entry_key=call.key,
-        entry=TimelineEntry(at=call.context.clock(), by=by, verb=Verb.NOTE.timeline, text=text),
+        entry=entry,
     )
     return await call.context.workflows.notes(command, call.tracker.acknowledged)
 

@@ -47,6 +47,8 @@ from tocsin.workflows.change import ChangeCommand
 from tocsin.workflows.command import AnyChange, Changed, NotChanged
 
 KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000002")
+COMMENT_VIEW = "entity_comment"
+"""Type of the view in which a comment is written (Slack, Work Objects: comments)."""
 SAVED = "Saved, not through yet. You will be told when it is."
 
 
@@ -346,8 +348,11 @@ async def change(
 
 
 def key_of(payload: Payload) -> str:
-    """Return the key of a payload: the same for each delivery of it and each press of an unchanged form."""
-    if isinstance(payload, ViewSubmission):
+    """Return the key of a payload: the same for each delivery of it and each press of an unchanged form.
+
+    A comment has no form: each press of its button is one comment more.
+    """
+    if isinstance(payload, ViewSubmission) and payload.view.type != COMMENT_VIEW:
         said = json.dumps(payload.view.values, sort_keys=True)
         return str(uuid5(KEYS, f"{payload.team_id}/{payload.view.id}/{said}"))
     return str(uuid5(KEYS, f"{payload.team_id}/{payload.trigger_id}"))

@@ -6,7 +6,8 @@ from typing import Any
 
 from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
 
-from tocsin.incidents.model import Incident, Person
+from tocsin.incidents.comments import CommentCount, comment_id, writer
+from tocsin.incidents.model import Incident, Person, TimelineEntry, display_name
 from tocsin.slack.views.blocks import paragraph, shorten
 from tocsin.slack.views.card import card
 from tocsin.slack.views.details import MOST_DETAILS, detail_fields
@@ -29,13 +30,15 @@ def unfurl_blocks(incident: Incident) -> list[dict[str, Any]]:
     ]
 
 
-def work_object(incident: Incident, url: str) -> dict[str, Any]:
+def work_object(incident: Incident, url: str, counted: CommentCount | None = None) -> dict[str, Any]:
     """Return the incident as a Work Object below the link with this URL.
 
     Source: Slack, Work Objects: entity metadata, the incident's fields. Texts in it are plain.
+    `counted` are its comments; they cannot be opened without it.
     """
     return {
         **_entity(incident.id, incident.permalink or url, _payload(incident)),
+        **_counted(counted),
         "app_unfurl_url": url,
     }
 
@@ -48,7 +51,7 @@ def folded_object(url: str) -> dict[str, Any]:
     }
 
 
-def details(incident: Incident) -> dict[str, Any]:
+def details(incident: Incident, counted: CommentCount | None = None) -> dict[str, Any]:
     """Return all fields, for a person who opens the Work Object (Slack, entity.presentDetails)."""
     payload = _payload(incident)
     fields, order = payload["fields"], payload["display_order"]
@@ -63,7 +66,34 @@ def details(incident: Incident) -> dict[str, Any]:
     payload["display_order"] = [*order, *(field["key"] for field in payload["custom_fields"])]
     if buttons := _actions(incident):
         payload["actions"] = {"primary_actions": buttons}
-    return _entity(incident.id, incident.permalink or "", payload)
+    return {**_entity(incident.id, incident.permalink or "", payload), **_counted(counted)}
+
+
+def _counted(counted: CommentCount | None) -> dict[str, Any]:
+    """Return the way to the comments, with their number (Slack, Work Objects: comments)."""
+    if counted is None:
+        return {}
+    latest = {"latest_timestamp": int(counted.latest.timestamp())} if counted.latest else {}
+    return {"entity_comments": {"count": counted.count, **latest}}
+
+
+def comment(entry: TimelineEntry, permalink: str | None) -> dict[str, Any]:
+    """Return a note or an update as a comment, as plain text; it is neither edited nor deleted in Slack.
+
+    Source: Slack, Work Objects: comments, the comment schema.
+    """
+    by = writer(entry)
+    known = by.slack_user_id
+    return {
+        "id": comment_id(entry),
+        "sender": {"user_id": known} if known else {"name": shorten(display_name(by), 255) or "Tocsin"},
+        "timestamp": max(int(entry.at.timestamp()), 0),
+        "comment": {"value": shorten(entry.text, TEXT_LIMIT)},
+        "can_edit": False,
+        "can_delete": False,
+        "can_reply": False,
+        **({"url": permalink} if permalink else {}),
+    }
 
 
 def _actions(incident: Incident) -> list[dict[str, Any]]:
