@@ -87,7 +87,7 @@ def _weeks_ago(weeks: str, today: date) -> date:
 
 def _typed(first: str, last: str, today: date) -> tuple[date, date]:
     end = min(_day(last), today) if last else today
-    begin = _day(first) if first else end - timedelta(weeks=int(USUAL))
+    begin = _day(first) if first else end - min(timedelta(weeks=int(USUAL)), end - date.min)
     if begin > today:
         raise Refused(f"{begin.isoformat()} is still to come.")
     if begin > end:

@@ -98,6 +98,9 @@ async def test_a_range_and_filters_that_cannot_be_are_told_of_in_a_sentence(show
         assert (await shown.page(f"/insights/types.csv?{query}")).status_code == 400
         refused = await shown.json(f"/insights?{query}")
         assert refused.json()["errors"][0]["code"] == "validation_error"
+    for query in ("to=0001-01-01", "from=0001-01-01&to=0001-01-01", "weeks=&to=0001-03-01"):
+        page = await shown.page(f"/insights?{query}")
+        assert (page.status_code, "No incidents in this range." in page.text) == (200, True), query
 
 
 async def test_filters_and_days_are_kept_in_every_link(shown: Site) -> None:
