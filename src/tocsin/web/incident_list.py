@@ -60,7 +60,7 @@ class IncidentList:
     pages: Pages
 
     async def incidents(self, request: Request, viewer: Viewer) -> Response:
-        given = list(request.query_params.items())
+        given = request.query_params.multi_items()
         try:
             form = await self.pages.backend.form()
             filters = read_filters(given, form, viewer, self.pages.backend.cannot_filter_by)

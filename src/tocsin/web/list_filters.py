@@ -41,6 +41,17 @@ _SENTENCE_WORDS = {
     CUSTOM: "custom fields",
 }
 _WORD = re.compile(r"[^\W_]")
+_ONE_OF = re.compile(rf"(?:({CATEGORY}|{STATUS}|{SEVERITY}|{TYPE})|custom_field\[([^\[\]]+)\])\[one_of\]")
+"""Another spelling of a filter, in links to incident.io's own list (incident.io, Backstage plugin)."""
+
+_OPERATOR = re.compile(r"\[\w*\]$")
+_GROUP_OF: Mapping[str, StatusGroup] = {
+    **dict.fromkeys(("active", "live", "post-incident", "learning", "paused"), "open"),
+    "triage": "triage",
+    **dict.fromkeys(("closed", "declined", "merged", "canceled"), "closed"),
+}
+"""Part of the list for each status category of incident.io."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 # Field of the query for each parameter that a backend may not know.
@@ -211,8 +222,8 @@ def read_filters(
     given: Iterable[tuple[str, str]], form: Form, viewer: Viewer, cannot: Sequence[str] = ()
 ) -> ListFilters:
     """Return the filters of an address; what is wrong is left out, with a sentence for each value."""
-    values = {name: clean_text(value)[:LONGEST] for name, value in given}
     filters = ListFilters(form, cannot)
+    values = _values(given, filters)
     for name, value in list(values.items()):
         if value and not filters.can(name):
             words = _SENTENCE_WORDS.get(_kind(name), "a person")
@@ -234,6 +245,25 @@ def read_filters(
     _read_days(filters, values.get(FROM, ""), values.get(TO, ""))
     _read_order(filters, values.get(SORT, ""))
     return filters
+
+
+def _values(given: Iterable[tuple[str, str]], filters: ListFilters) -> dict[str, str]:
+    """Return one value for each parameter, also for those that incident.io spells with an operator."""
+    found: dict[str, set[str]] = {}
+    for name, typed in given:
+        value = clean_text(typed)[:LONGEST]
+        if spelt := _ONE_OF.fullmatch(name):
+            name = spelt[1] or f"{CUSTOM}{spelt[2]}"
+            value = _GROUP_OF.get(value, value) if name == CATEGORY else value
+        elif _OPERATOR.search(name) and value:
+            filters.notes.append(f"“{clean_text(name)[:LONGEST]}” is no filter of this page.")
+        found.setdefault(name, set()).update({value} - {""})
+    several = [name for name, values in found.items() if len(values) > 1]
+    filters.notes += [
+        f"“{clean_text(name)[:LONGEST]}” has several values, of which this page takes one: it is left out."
+        for name in several
+    ]
+    return {name: next(iter(values), "") for name, values in found.items() if name not in several}
 
 
 def _keep(filters: ListFilters, name: str, value: str, label: str, shown: str) -> None:

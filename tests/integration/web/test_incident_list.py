@@ -123,6 +123,43 @@ async def test_filters_in_the_address_find_what_they_say_in_words(site: Site) ->
     assert [sentences(page) for page in pages.values() if sentences(page)] == []
 
 
+ONE_OF = "custom_field[affected_area][one_of]"
+AS_INCIDENT_IO_WRITES_IT: dict[str, tuple[str, set[str]]] = {
+    "status_category[one_of]=active": ("status_category=open", set()),
+    "status_category[one_of]=active&status_category[one_of]=paused": ("status_category=open", set()),
+    "status_category[one_of]=triage": ("status_category=triage", set()),
+    "status_category[one_of]=declined&severity[one_of]=critical": (
+        "status_category=closed&severity=critical",
+        set(),
+    ),
+    f"status_category[one_of]=post-incident&{ONE_OF}=api": (f"status_category=open&{AREA}=api", set()),
+    "status[one_of]=closed&incident_type[one_of]=incident": ("status=closed&incident_type=incident", set()),
+    f"{ONE_OF}=moon": ("", {"“moon” is none of the options of Affected area."}),
+    "status_category[one_of]=gone": (
+        "",
+        {
+            "There is no part “gone” of this list: a status category is “open”, “triage” or “closed”.",
+        },
+    ),
+    "status_category[one_of]=active&status_category[one_of]=closed": (
+        "",
+        {"“status_category” has several values, of which this page takes one: it is left out."},
+    ),
+    f"{AREA}=api&{ONE_OF}=payments": (
+        "",
+        {f"“{AREA}” has several values, of which this page takes one: it is left out."},
+    ),
+    "severity[not_in]=minor": ("", {"“severity[not_in]” is no filter of this page."}),
+}
+
+
+async def test_links_to_incident_ios_own_list_find_the_same_here(site: Site) -> None:
+    for query, (plain, told) in AS_INCIDENT_IO_WRITES_IT.items():
+        page, same = await site.page(f"/incidents?{query}"), await site.page(f"/incidents?{plain}")
+        assert (shown(page), active(page)) == (shown(same), active(same)), query
+        assert set(sentences(page)) == told, query
+
+
 async def test_each_filter_is_removed_by_one_click_and_all_by_another(site: Site) -> None:
     query = "person=U0BEN&role=lead&severity=critical&status_category=closed"
     removing = active(await site.page(f"/incidents?{query}"))
