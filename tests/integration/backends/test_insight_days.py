@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from sqlite_utils import Database
 from support.declarations import ANA, BEN, DAWN, Ticking, declaration
 from support.filled import in_postgresql
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.connection import SqlConnection
-from tocsin.backends.local.insights import AT_ONCE, IN_A_LOOK, MOST_OF_A_DAY
+from tocsin.backends.local.importing import import_incidents
+from tocsin.backends.local.insights import AT_ONCE, IN_A_LOOK, MOST_OF_A_DAY, LocalInsights
+from tocsin.backends.local.postgresql import PostgresqlConnection
 from tocsin.backends.local.sqlite import SqliteConnection
 from tocsin.config import IncidentConfig
-from tocsin.incidents.insights import Chosen, CountedDays
+from tocsin.incidents.insights import Chosen, CountedDays, Names
 from tocsin.incidents.model import FieldOption, FieldValue, TeamId
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 
@@ -206,6 +209,33 @@ async def test_a_change_waits_with_its_commit_for_a_count_that_is_under_way(
         return 0, 0
 
     assert await backend.database.run(hold) == (1, 1)
+    await backend.close()
+
+
+async def test_days_that_are_looked_at_during_an_import_have_its_incidents_afterwards(
+    tmp_path: Path, postgresql: PostgresqlServer
+) -> None:
+    file, backend = await in_sqlite(tmp_path), await in_postgresql(postgresql.create_database())
+    await file.create(declaration())
+    looks: list[CountedDays] = []
+
+    def bring(db: SqlConnection) -> None:
+        def look(connection: sa.Connection) -> int:
+            """Count the days just before the import is committed."""
+            insights = LocalInsights(backend.database, IncidentConfig().duration_rules)
+            with backend.database.engine.connect() as beside:  # type: ignore[union-attr]
+                found = insights._count(PostgresqlConnection(beside), [DAY], 1)
+            looks.append(CountedDays(found.days, Names()))
+            return 0
+
+        assert isinstance(db, PostgresqlConnection)
+        path = tmp_path / "incidents.db"
+        import_incidents(db, Database(str(path)), path, DAWN, look)
+
+    await backend.database.run(bring)
+    assert [one.days for one in looks] == [{DAY: {}}]
+    assert sum(map(len, (await counted(backend)).days.values())) == 1
+    await file.close()
     await backend.close()
 
 

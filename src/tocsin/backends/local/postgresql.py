@@ -291,6 +291,10 @@ class PostgresqlConnection(SqlConnection):
                 self.execute("ROLLBACK")
             raise
 
+    def keep_counts_out(self) -> None:
+        """Wait for a count that is under way; none is stored until the end of the transaction."""
+        self.execute(f"SELECT pg_advisory_xact_lock_shared({_lock_number(_COUNTING)})")
+
     def keeps_changes_out(self) -> bool:
         """Return False if a change is being committed just now; it is not waited for."""
         asked = f"SELECT pg_try_advisory_xact_lock({_lock_number(_COUNTING)})"
