@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.declarations import Ticking, full_declaration
+from support.declarations import BEN, DAWN, Ticking, full_declaration
 
 from reliability.hostile.sizes import sizes
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
@@ -18,7 +18,7 @@ from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import ENDINGS, as_csv, as_json, render_export
-from tocsin.incidents.requests import DeclareRequest
+from tocsin.incidents.requests import DeclareRequest, FollowUpRequest
 from tocsin.slack.views.card import bookmark_title, card, card_text, topic
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.metadata import DeclareMetadata
@@ -56,9 +56,17 @@ async def edited(tmp_path: Path) -> Any:
     path = tmp_path / "incidents.db"
     backend = await LocalBackend.open(path, IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking())
     for number in range(3):
-        await backend.create(full_declaration(f"key-{number}"))
+        made = await backend.create(full_declaration(f"key-{number}"))
+        task = FollowUpRequest(key="task", by=BEN, at=DAWN, kind="follow_up", text="Restart it", assignee=BEN)
+        await backend.add_follow_up(made.id, task)
     app = web_app(
-        backend=backend, api_token="t", hosts={HOST}, public=True, ready=lambda: [], clock=Ticking()
+        backend=backend,
+        api_token="t",
+        hosts={HOST},
+        public=True,
+        ready=lambda: [],
+        clock=Ticking(),
+        insights=backend.insights,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
@@ -107,6 +115,23 @@ async def test_whatever_stands_in_a_row_everything_that_shows_it_answers(edited:
     before.close()
 
 
+async def test_one_odd_value_in_any_part_of_an_incident_breaks_no_page(edited: Any) -> None:
+    backend, client, path = edited
+    broken = b"\xff\xfe\x00"
+    for table, column, value in (
+        ("incidents", "source_message_timestamp", None),
+        ("incident_role_assignments", "assignee_slack_user_id", broken),
+        ("custom_field_entries", "value_option_id", broken),
+        ("incident_timestamp_values", "value", broken),
+        ("follow_ups", "assignee_name", broken),
+        ("follow_ups", "created_at", broken),
+        ("follow_ups", "done_at", broken),
+    ):
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
+            file.execute(f"UPDATE {table} SET {column} = ?", [value])
+        await _shown_everywhere(backend, client)
+
+
 @pytest.mark.parametrize("megabytes", sizes(1, 10))
 async def test_megabytes_in_a_row_are_shown_too(edited: Any, megabytes: int) -> None:
     backend, client, path = edited
@@ -119,7 +144,7 @@ async def test_megabytes_in_a_row_are_shown_too(edited: Any, megabytes: int) -> 
 
 
 async def _shown_everywhere(backend: LocalBackend, client: httpx.AsyncClient) -> None:
-    for address in ("/incidents", "/incidents?format=csv", "/incidents/1", "/incidents/2"):
+    for address in ("/incidents", "/incidents?format=csv", "/incidents/1", "/incidents/2", "/insights"):
         for accept in ("text/html", "application/json"):
             shown = await client.get(address, headers={"accept": accept})
             assert shown.status_code == 200, (address, accept, shown.status_code)

@@ -479,7 +479,7 @@ def follow_up_in(kept: dict[str, Any]) -> FollowUp:
     """Return the action or follow-up in a row of its table with the assignee's known name and address."""
     row = readable(kept)
     assignee = Person(
-        slack_user_id=row["assignee_slack_user_id"], name=kept["known_name"], email=row["known_email"]
+        slack_user_id=row["assignee_slack_user_id"], name=row["known_name"] or None, email=row["known_email"]
     )
     # A file that is only read may be an earlier version's.
     is_done = row["done_at"] is not None

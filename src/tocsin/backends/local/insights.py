@@ -235,7 +235,7 @@ def _facts(db: SqlConnection, rows: Sequence[Row], rules: Sequence[DurationRule]
             _parts(db, query, ids) for query in (_HOLDERS, _OPTIONS, _TIMES, _FOLLOW_UPS)
         )
         for row in some:
-            known = {one["incident_timestamp_id"]: one["set_to"] for one in map(readable, times[row["id"]])}
+            known = {one["incident_timestamp_id"]: one["set_to"] for one in times[row["id"]]}
             yield Facts(
                 **_own(row),
                 options=tuple((one["custom_field_id"], one["value_option_id"]) for one in options[row["id"]]),
@@ -250,8 +250,7 @@ def _facts(db: SqlConnection, rows: Sequence[Row], rules: Sequence[DurationRule]
                     if one.seconds is not None
                 },
                 follow_ups=tuple(
-                    (readable(one)["created_at"].date(), one["done_at"] is not None)
-                    for one in follow_ups[row["id"]]
+                    (one["created_at"].date(), one["done_at"] is not None) for one in follow_ups[row["id"]]
                 ),
             )
 
@@ -274,10 +273,10 @@ def _own(row: Row) -> dict[str, Any]:
 
 
 def _parts(db: SqlConnection, query: str, ids: Sequence[str]) -> defaultdict[str, list[Row]]:
-    """Return the rows of a table by incident."""
+    """Return the rows of a table by incident, as they can be read."""
     found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in db.query(query.format(marks=marks(ids)), ids):
-        found[row["incident_id"]].append(dict(row))
+        found[row["incident_id"]].append(readable(dict(row)))
     return found
 
 

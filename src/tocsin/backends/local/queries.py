@@ -516,7 +516,7 @@ def _type(row: Row) -> IncidentType | None:
 
 
 def _source(row: Row) -> SourceMessage | None:
-    if row["source_message_channel_id"] is None:
+    if row["source_message_channel_id"] is None or row["source_message_timestamp"] is None:
         return None
     return SourceMessage(
         channel=row["source_message_channel_id"],
