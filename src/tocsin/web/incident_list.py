@@ -68,7 +68,7 @@ class IncidentList:
             if wants_json(request):
                 return await self._json(viewer, filters, after)
             if request.query_params.get(FORMAT, "").lower() == CSV:
-                return await self._csv(viewer, filters)
+                return await self._csv(viewer, filters, only_head=request.method == "HEAD")
             if any(name not in (AFTER, FORMAT) and not value for name, value in given):
                 # A form sends its empty fields too: an address to share has only what was chosen.
                 chosen = {name: value for name, value in given if value}
@@ -166,13 +166,15 @@ class IncidentList:
         notes = {"warnings": filters.notes} if filters.notes else {}
         return self.pages.answer(JSONResponse({"incidents": records, "pagination_meta": meta, **notes}))
 
-    async def _csv(self, viewer: Viewer, filters: ListFilters) -> Response:
+    async def _csv(self, viewer: Viewer, filters: ListFilters, *, only_head: bool) -> Response:
         """Respond with all pages as one file. Its first part is read before anything is sent."""
         rows = self._rows(viewer, filters)
         first = await anext(rows)
 
         async def parts() -> AsyncIterator[str]:
             yield first
+            if only_head:
+                return
             try:
                 async for part in rows:
                     yield part

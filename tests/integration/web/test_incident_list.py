@@ -327,25 +327,28 @@ async def test_pages_go_from_the_open_ones_to_the_closed_ones_and_keep_the_filte
 
 
 class Ending:
-    """A backend whose file is closed once it has given the first page of a list that goes on."""
+    """A backend whose file is closed once it is asked for the second page of a list."""
 
     def __init__(self, behind: LocalBackend) -> None:
         self._behind = behind
 
     async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
-        page = await self._behind.listed(wanted)
-        if page.after is not None:
+        if wanted.after is not None:
             await self._behind.close()
-        return page
+        return await self._behind.listed(wanted)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
 
 
-async def test_a_file_says_in_its_last_line_that_it_is_not_complete(tmp_path: Path) -> None:
+async def test_a_file_is_read_for_who_takes_it_and_says_in_its_last_line_if_it_is_not_complete(
+    tmp_path: Path,
+) -> None:
     async with served(tmp_path, public=True, before=Ending) as site:
         for number in range(101):
             await site.backend.create(declaration(f"{number}"))
+        head = await site.client.head("/incidents?format=csv")
+        assert head.headers["content-type"] == "text/csv; charset=utf-8"
         lines = (await site.page("/incidents?format=csv")).text.splitlines()
         assert len(lines) == 102
         said = (
