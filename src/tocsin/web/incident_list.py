@@ -23,6 +23,7 @@ AT_ONCE = 100
 
 NO_SUCH_PLACE = "The list has no such place to go on from, so this is its beginning."
 INCOMPLETE = "This file is not complete, the list could not be read any further"
+ONLY_NEWEST = "only the newest thousand were looked through"
 
 
 @dataclass
@@ -161,6 +162,8 @@ class IncidentList:
         except Refused as refusal:
             if AFTER not in refusal.fields:
                 raise
+        if page.is_cut and page.after is None:
+            filters.notes.append(f"{ONLY_NEWEST.capitalize()}.")
         records = [as_record(incident) for incident in page.incidents]
         meta = {"page_size": PAGE, **({"after": page.after} if page.after else {})}
         notes = {"warnings": filters.notes} if filters.notes else {}
@@ -193,6 +196,8 @@ class IncidentList:
                 page = await self._page(viewer, filters, group=group, after=after, limit=AT_ONCE)
             yield as_csv(page.incidents, header=is_first)
             after, is_first = page.after, False
+        if page.is_cut:
+            yield csv_row([f"{INCOMPLETE}: {ONLY_NEWEST}"])
 
 
 def _groups(filters: ListFilters, after: str | None) -> Sequence[StatusGroup]:

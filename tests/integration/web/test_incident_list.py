@@ -359,6 +359,30 @@ async def test_a_file_is_read_for_who_takes_it_and_says_in_its_last_line_if_it_i
         assert (refused.status_code, "The incident file is closed." in refused.text) == (503, True)
 
 
+class Cut:
+    """A hosted backend that has looked at as many incidents as it does, and found one."""
+
+    def __init__(self, behind: LocalBackend) -> None:
+        self._behind = behind
+
+    async def listed(self, wanted: IncidentQuery) -> ListedIncidents:
+        return (await self._behind.listed(wanted)).model_copy(update={"is_cut": True})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+
+async def test_a_file_of_a_list_that_no_cursor_goes_on_from_says_so_in_its_last_line(tmp_path: Path) -> None:
+    async with served(tmp_path, public=True, before=Cut) as site:
+        await site.backend.create(declaration())
+        lines = (await site.page("/incidents?format=csv")).text.splitlines()
+        assert [line.split(",")[1:2] for line in lines[:-1]] == [["reference"], ["INC-1"]]
+        said = "only the newest thousand were looked through"
+        assert lines[-1] == f'"This file is not complete, the list could not be read any further: {said}"'
+        listed = (await site.json("/incidents")).json()
+        assert listed["warnings"] == ["Only the newest thousand were looked through."]
+
+
 async def test_over_incident_io_the_page_says_which_filters_its_list_does_not_have(tmp_path: Path) -> None:
     account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
     with closing(Database(f"sqlite:///{tmp_path / 'journal.db'}")) as memory:
