@@ -21,7 +21,8 @@ FORMAT, CSV = "format", "csv"
 AT_ONCE = 100
 """Incidents of a file that are read at a time; no more are in memory."""
 
-NO_SUCH_PLACE = "The list has no such place to go on from, so this is its beginning."
+NOWHERE = "The list has no such place to go on from"
+NO_SUCH_PLACE = f"{NOWHERE}, so this is its beginning."
 INCOMPLETE = "This file is not complete, the list could not be read any further"
 ONLY_NEWEST = "only the newest thousand were looked through"
 
@@ -162,6 +163,7 @@ class IncidentList:
         except Refused as refusal:
             if AFTER not in refusal.fields:
                 raise
+            filters.notes.append(f"{NOWHERE}.")
         if page.is_cut and page.after is None:
             filters.notes.append(f"{ONLY_NEWEST.capitalize()}.")
         records = [as_record(incident) for incident in page.incidents]
