@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tocsin.incidents.alert_reader import AlertReader
+from tocsin.incidents.alerts import Alert
 from tocsin.incidents.details import duration
 from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders
@@ -54,11 +55,15 @@ class IncidentPage:
             version = await self.versions.version(incident.id) if self.versions and is_live else None
             timeline = await pages.backend.timeline(incident.id)
             if await pages.introduced([incident], timeline):
-                incident = await pages.backend.find(incident.id) or incident
                 timeline = await pages.backend.timeline(incident.id)
+            parts = {} if wants_json(request) else await self._parts(incident.id)
+            # Last of all, so that nothing is shown of what has become private meanwhile.
+            incident = await self.find(incident.id, viewer)
+            if incident is None:
+                return pages.not_found(request)
             if wants_json(request):
                 return pages.answer(JSONResponse({"incident": as_record(incident, timeline)}))
-            found = await self._content(request, incident, timeline)
+            found = self._content(request, incident, timeline, **parts)
         except TocsinError as error:
             return pages.unavailable(request, error)
         shown = pages.html(request, "incident.html", {**found, "version": version})
@@ -66,11 +71,24 @@ class IncidentPage:
             shown.headers["Content-Security-Policy"] = LIVE_POLICY
         return shown
 
-    async def _content(
-        self, request: Request, incident: Incident, timeline: Sequence[TimelineEntry]
+    async def _parts(self, incident_id: str) -> dict[str, Any]:
+        """Return what is kept beside the incident, and the form. Raises TocsinError."""
+        return {
+            "form": await self.pages.backend.form(),
+            "follow_ups": await self.pages.backend.follow_ups(incident_id),
+            "alerts": await self.alerts.listed(incident_id),
+        }
+
+    def _content(
+        self,
+        request: Request,
+        incident: Incident,
+        timeline: Sequence[TimelineEntry],
+        *,
+        form: Form,
+        follow_ups: Sequence[FollowUp],
+        alerts: Sequence[Alert],
     ) -> dict[str, Any]:
-        form = await self.pages.backend.form()
-        follow_ups = await self.pages.backend.follow_ups(incident.id)
         phases = phases_of(incident, timeline, self.pages.clock(), form.statuses)
         return {
             "incident": incident,
@@ -79,7 +97,7 @@ class IncidentPage:
             "phases": list(bar(phases, form)),
             "follow_ups": follow_ups,
             "follow_up_states": FOLLOW_UP_STATES,
-            "alerts": await self.alerts.listed(incident.id),
+            "alerts": alerts,
             "alert_sources": self.alerts.names,
             "form": form,
             "slack_url": self.pages.slack_url(incident.slack_team_id),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
-from support.declarations import declaration
+from support.declarations import ANA, DAWN, declaration
 from support.estate import HOME, HOME_ADMIN, lobby
-from support.site import Site
+from support.site import Site, served
 
 from tocsin.backends.local import LocalBackend
-from tocsin.incidents.model import Incident, Person, PersonId
+from tocsin.incidents.model import Incident, Person, PersonId, TimelineEntry
+from tocsin.incidents.requests import IncidentChange
 
 
 async def taken(backend: LocalBackend, look: Callable[[], Awaitable[Any]]) -> tuple[list[str], int]:
@@ -78,6 +79,30 @@ async def test_it_does_so_for_who_is_signed_in_too(tmp_path: Path) -> None:
         for_hidden = await taken(backend, lambda: browser.get("/incidents/INC-2"))
         assert for_hidden == await taken(backend, lambda: browser.get("/incidents/INC-9"))
         assert (await browser.get("/incidents/INC-3")).status_code == 200
+
+
+class Turning:
+    """A backend in which an incident becomes private, and is written about, once its page has found it."""
+
+    def __init__(self, behind: LocalBackend) -> None:
+        self._behind = behind
+
+    async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        turn = IncidentChange(key=incident_id, by=ANA, at=DAWN, visibility="private", message="Canary 7f3a")
+        await self._behind.change(incident_id, turn)
+        return await self._behind.timeline(incident_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+
+async def test_what_becomes_private_while_its_page_is_made_is_not_shown(tmp_path: Path) -> None:
+    async with served(tmp_path, public=True, before=Turning) as site:
+        for number, read in ((1, site.page), (2, site.json)):
+            await site.backend.create(declaration(f"{number}"))
+            answer = await read(f"/incidents/{number}")
+            assert (answer.status_code, "7f3a" in answer.text) == (404, False)
+            assert "7f3a" in (await site.trusted(f"/incidents/{number}")).text
 
 
 LISTS = (
