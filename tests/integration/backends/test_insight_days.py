@@ -212,6 +212,22 @@ async def test_a_change_waits_with_its_commit_for_a_count_that_is_under_way(
     await backend.close()
 
 
+async def test_ten_years_keep_changes_out_for_a_few_statements_only(postgresql: PostgresqlServer) -> None:
+    """However far away the database is: each statement is a way there and back."""
+    backend = await in_postgresql(postgresql.create_database())
+    await backend.create(declaration())
+    statements: list[str] = []
+    engine = backend.database.engine  # type: ignore[union-attr]
+    sa.event.listen(engine, "before_cursor_execute", lambda *asked: statements.append(asked[2]))
+    years = Chosen(date(2016, 3, 5), date(2026, 3, 1))
+    assert (await backend.insights.count(years, True, None)).missing == 0
+    begun = [place for place, asked in enumerate(statements) if "pg_try_advisory" in asked]
+    ended = [place for place, asked in enumerate(statements) if asked == "COMMIT"]
+    assert [end - begin <= 20 for begin, end in zip(begun, ended, strict=True)] == [True, True]
+    assert len(await stored(backend)) == 2 * (years.last - years.first).days + 2
+    await backend.close()
+
+
 async def test_days_that_are_looked_at_during_an_import_have_its_incidents_afterwards(
     tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:

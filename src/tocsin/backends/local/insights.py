@@ -46,14 +46,14 @@ IN_A_LOOK = MOST_OF_A_DAY + AT_ONCE
 """Incidents after which a look begins to count no further ones."""
 
 _TOGETHER = 500
-"""Incidents of which the parts are read with one statement."""
+"""Incidents of which the parts are read, and days that are stored, with one statement."""
 
 _STORED = """
 SELECT day, is_cut, counts FROM insight_days
 WHERE is_public = ? AND day >= ? AND day <= ? AND counted_as = ?
 """
 _STORE = """
-INSERT INTO insight_days (is_public, day, counted_as, is_cut, counts) VALUES (?, ?, ?, ?, ?)
+INSERT INTO insight_days (is_public, day, counted_as, is_cut, counts) VALUES {rows}
 ON CONFLICT (is_public, day) DO UPDATE SET
     counted_as = excluded.counted_as, is_cut = excluded.is_cut, counts = excluded.counts
 """
@@ -163,11 +163,20 @@ class LocalInsights:
                 self._count_run(db, first, last, public, found)
                 if found.read >= AT_ONCE:
                     break
-            for day, cells in found.days.items() if is_lasting else ():
-                is_cut = int(day in found.cut)
-                values = [public, day.isoformat(), self._counted_as, is_cut, written_day(cells)]
-                db.execute(_STORE, values)
+            if is_lasting:
+                self._store(db, public, found)
         return found
+
+    def _store(self, db: SqlConnection, public: int, found: _Found) -> None:
+        """Store the days, many with one statement: changes wait for all of them."""
+        rows = [
+            (public, day.isoformat(), self._counted_as, int(day in found.cut), written_day(cells))
+            for day, cells in found.days.items()
+        ]
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            query = _STORE.format(rows=", ".join(["(?, ?, ?, ?, ?)"] * len(some)))
+            db.execute(query, [value for row in some for value in row])
 
     def _count_run(self, db: SqlConnection, first: date, last: date, public: int, found: _Found) -> None:
         """Count the days from the last to the first, as far as their incidents may be read."""
