@@ -61,7 +61,7 @@ class IncidentPage:
             found = await self._content(request, incident, timeline)
         except TocsinError as error:
             return pages.unavailable(request, error)
-        shown = pages.html(request, "incident.html", {**found, "version": version})
+        shown = pages.html(request, "incident.html", {**found, "shown_version": version})
         if version is not None:
             shown.headers["Content-Security-Policy"] = LIVE_POLICY
         return shown
