@@ -66,7 +66,7 @@ class IncidentPage:
             found = self._content(request, incident, timeline, **parts)
         except TocsinError as error:
             return pages.unavailable(request, error)
-        shown = pages.html(request, "incident.html", {**found, "version": version})
+        shown = pages.html(request, "incident.html", {**found, "shown_version": version})
         if version is not None:
             shown.headers["Content-Security-Policy"] = LIVE_POLICY
         return shown

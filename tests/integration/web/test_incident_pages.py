@@ -11,6 +11,7 @@ import httpx
 import pytest
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 
+from tocsin import __version__
 from tocsin.incidents.model import ChannelId, Person, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 from tocsin.workflows.ports import Channel
@@ -56,6 +57,16 @@ async def test_the_page_tells_a_responder_what_there_is_to_know(site) -> None:
     words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert "Ben Okafor moved it to Fixing" in words
     assert "Ana Torres declared Checkout is slow (Critical)" in words
+
+
+async def test_every_page_says_at_its_foot_which_version_serves_it(site) -> None:
+    made = await site.backend.create(full_declaration())
+    closed = await site.backend.create(declaration("over"))
+    ended = IncidentChange(key="c", by=ANA, at=DAWN, incident_status_id="closed")
+    await site.backend.change(closed.id, ended)
+    paths = ("/incidents", f"/incidents/{made.reference}", f"/incidents/{closed.reference}", "/insights")
+    for path in (*paths, "/alerts"):
+        assert f">Tocsin {__version__}</footer>" in (await site.page(path)).text, path
 
 
 async def test_the_page_lists_what_is_to_be_done_with_its_runbook_and_its_issue(site) -> None:

@@ -581,7 +581,7 @@ class People:
             if message.app_id == self.bot.slack.app.app_id:
                 for block, element in elements_of(message.blocks):
                     if element["type"] in {"button", "overflow"}:
-                        yield _standing(message), block, element
+                        yield {"channel": message.channel, "ts": message.ts}, block, element
 
     def _word(self, kept: Kept, who: str) -> str:
         return kept.word if kept.may_know(self._id(who)) else "nothing of it"
@@ -596,7 +596,3 @@ class People:
 
     def _id(self, name: str) -> str:
         return self.bot.slack.person(name)
-
-
-def _standing(message: Message) -> Json:
-    return {"channel": message.channel, "ts": message.ts}
