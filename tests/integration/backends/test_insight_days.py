@@ -228,6 +228,19 @@ async def test_ten_years_keep_changes_out_for_a_few_statements_only(postgresql: 
     await backend.close()
 
 
+async def test_a_database_that_takes_no_changes_just_now_is_counted_all_the_same(
+    postgresql: PostgresqlServer,
+) -> None:
+    backend = await in_postgresql(url := postgresql.create_database())
+    await backend.create(declaration())
+    engine = backend.database.engine  # type: ignore[union-attr]
+    postgresql.execute(f'ALTER DATABASE "{sa.make_url(url).database}" SET default_transaction_read_only = on')
+    engine.dispose()
+    assert len((await counted(backend)).days[DAY]) == 1
+    assert await stored(backend) == set()
+    await backend.close()
+
+
 async def test_days_that_are_looked_at_during_an_import_have_its_incidents_afterwards(
     tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:
@@ -240,7 +253,7 @@ async def test_days_that_are_looked_at_during_an_import_have_its_incidents_after
             """Count the days just before the import is committed."""
             insights = LocalInsights(backend.database, IncidentConfig().duration_rules)
             with backend.database.engine.connect() as beside:  # type: ignore[union-attr]
-                found = insights._count(PostgresqlConnection(beside), [DAY], 1)
+                found = insights._count_and_store(PostgresqlConnection(beside), [DAY], 1)
             looks.append(CountedDays(found.days, Names()))
             return 0
 

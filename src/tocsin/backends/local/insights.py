@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
@@ -18,6 +19,7 @@ from tocsin.backends.local.postgresql import PostgresqlDatabase
 from tocsin.backends.local.queries import UNKNOWN_TIME, marks, readable
 from tocsin.backends.local.reading import Choices, read_choices
 from tocsin.backends.local.sqlite import IncidentFile
+from tocsin.incidents.errors import Unavailable
 from tocsin.incidents.insights import (
     FORMAT,
     SELECTS,
@@ -131,11 +133,16 @@ class LocalInsights:
         """Return the counted days of the incidents that are public, or of those that are not."""
         found = await self._database.run(lambda db: self._stored(db, chosen, public))
         missing = [day for day in chosen.days if day not in found.days][::-1]
-        left = IN_A_LOOK
+        left, count = IN_A_LOOK, self._count_and_store
         while missing and left > 0:
-            more = await self._database.run(
-                lambda db, days=tuple(missing): self._count(db, days, public)  # type: ignore[misc]
-            )
+            try:
+                more = await self._database.run(partial(count, missing=tuple(missing), public=public))
+            except Unavailable:
+                if count == self._count:
+                    raise
+                # It may be that nothing can be written just now: the disk is full, or somebody has the lock.
+                count = self._count
+                continue
             found.days |= more.days
             found.cut |= more.cut
             missing = [day for day in missing if day not in more.days]
@@ -154,17 +161,22 @@ class LocalInsights:
             found.cut |= {date.fromisoformat(day)} if is_cut else set()
         return found
 
-    def _count(self, db: SqlConnection, missing: Sequence[date], public: int) -> _Found:
-        """Count the first of these days, newest first, and store what no change has crossed."""
-        found = _Found()
+    def _count_and_store(self, db: SqlConnection, missing: Sequence[date], public: int) -> _Found:
+        """Count the first of these days, and store what no change has crossed."""
         with db.transaction("insights"):
             is_lasting = db.keeps_changes_out()
-            for first, last in _runs(missing):
-                self._count_run(db, first, last, public, found)
-                if found.read >= AT_ONCE:
-                    break
+            found = self._count(db, missing, public)
             if is_lasting:
                 self._store(db, public, found)
+        return found
+
+    def _count(self, db: SqlConnection, missing: Sequence[date], public: int) -> _Found:
+        """Count the first of these days, newest first."""
+        found = _Found()
+        for first, last in _runs(missing):
+            self._count_run(db, first, last, public, found)
+            if found.read >= AT_ONCE:
+                break
         return found
 
     def _store(self, db: SqlConnection, public: int, found: _Found) -> None:
