@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from support.beginning import Beginning
 from support.bot import RunningBot, running_bot, ticked
+from support.declarations import declaration
 from support.errands import declared
 from support.managing import changed, verbs
 from support.readings import cards, words
@@ -19,6 +20,7 @@ from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Person
 from tocsin.backends.local import LocalBackend
+from tocsin.incidents.digest import MOST_LISTED
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.slack import routes
@@ -151,6 +153,18 @@ async def test_a_digest_whose_answer_is_lost_is_posted_once_and_a_late_one_never
     assert len(await looked(bot)) == 1
     clock.turn(days=7, hours=7)
     assert len(await looked(bot)) == 1, "it was due more than six hours ago"
+
+
+async def test_what_is_open_is_named_however_much_is_in_triage(bot: RunningBot, clock: Turned) -> None:
+    shown = await declared(bot, "checkout is slow")
+    team = shown.slack_team_id
+    for number in range(2 * MOST_LISTED):
+        await bot.backend.create(declaration(f"{number}", status="triage", name="storm", slack_team_id=team))
+    clock.turn(days=1, hours=3)
+    (digest,) = await looked(bot)
+    assert "Open now" in words(digest)
+    assert shown.reference in words(digest)
+    assert "storm" not in words(digest)
 
 
 async def test_an_incident_that_has_just_become_private_is_left_out_of_it(
