@@ -11,9 +11,9 @@ import pytest_asyncio
 from support.beginning import Beginning
 from support.bot import RunningBot, running_bot, ticked
 from support.declarations import declaration
-from support.errands import declared
+from support.errands import declared, until
 from support.managing import changed, verbs
-from support.readings import cards, words
+from support.readings import cards, told, words
 from support.slack import running_workspace
 
 from slack_emulator.faults import Fault
@@ -129,7 +129,9 @@ async def test_the_week_is_told_once_with_what_is_open_and_nothing_private(
     assert "Major 2" in said
     what = "checkout &lt;is&gt; slow (Major, Investigating)"
     assert f"|{shown.reference}> {what} <#{shown.slack_channel_id}>" in said
-    assert cards(bot, bot.slack.channel("haulpartner")) == [], "people of another organization read it"
+    partner = bot.slack.channel("haulpartner")
+    assert cards(bot, partner) == [], "people of another organization read it"
+    await until(bot, lambda: any(f"posted in <#{partner}>: people" in one.text for one in told(bot, "ana")))
     assert "Open now" in said
     assert "canary" not in said
     assert closed.reference + ">" not in said
