@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     def _devrev_key_field(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("tnt__"):
             raise ValueError(
-                "is no field of your organisation's own; write its name, such as tnt__tocsin_key"
+                "is no field of your organization's own; write its name, such as tnt__tocsin_key"
             )
         return value
 
