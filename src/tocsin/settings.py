@@ -284,6 +284,7 @@ def read_config(path: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG cannot be read ({path}): {error}.") from None
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigurationError(f"TOCSIN_CONFIG: {path} cannot be read: {why}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG is not valid TOML ({path}): {error}.") from None
+        raise ConfigurationError(f"TOCSIN_CONFIG: {path} is not valid TOML: {error}.") from None
