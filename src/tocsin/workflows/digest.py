@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -106,6 +107,7 @@ class Digests:
             self._post,
             command,
             on_failure=f"The weekly digest could not be posted in <#{command.channel}>",
+            returns=bool,
             attempts=ALL_DAY,
         )
         about = f"digest {command.team}/{command.channel}"
@@ -113,25 +115,22 @@ class Digests:
             self._alerts.raise_alert(
                 about, f"{sentences([posted])[0]}. Look at [[digests]] in TOCSIN_CONFIG."
             )
-        else:
+        elif posted:
             self._alerts.resolve(about)
         return {"kind": "digest"}
 
-    async def _post(self, command: DigestCommand, again: bool) -> None:
-        """Post the digest as things are now, unless it is too late."""
+    async def _post(self, command: DigestCommand, again: bool) -> bool:
+        """Post the digest as things are now; return False if it is too late for that."""
         if self._clock() - command.due > LATE:
-            return
+            return False
         messages = self._workspace(command.team).messages
-        for is_last in (False, True):
-            digest, about = await self.compose(command)
-            try:
-                await messages.post_digest(command.channel, digest, about, key=command.key, again=again)
-            except Withheld:
-                # One of its incidents has just become private: then the second has other figures.
-                if is_last:
-                    raise
-            else:
-                return
+        post = partial(messages.post_digest, command.channel, key=command.key, again=again)
+        try:
+            await post(*await self.compose(command))
+        except Withheld:
+            # One of its incidents has just become private: then the second has other figures.
+            await post(*await self.compose(command))
+        return True
 
     async def compose(self, command: DigestCommand) -> tuple[WeeklyDigest, Sequence[Incident]]:
         """Return the digest, and the incidents by which the gate decides who may read it."""

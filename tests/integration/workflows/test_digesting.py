@@ -24,7 +24,7 @@ from tocsin.incidents.digest import MOST_LISTED
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.slack import routes
-from tocsin.workflows.digest import DigestCommand, Digests
+from tocsin.workflows.digest import VERB, DigestCommand, Digests
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,6 +155,19 @@ async def test_a_digest_whose_answer_is_lost_is_posted_once_and_a_late_one_never
     assert len(await looked(bot)) == 1
     clock.turn(days=7, hours=7)
     assert len(await looked(bot)) == 1, "it was due more than six hours ago"
+    # Nor does one that was begun in time and is late now say that all is well.
+    room, before = ChannelId(bot.slack.channel("alerts")), len(told(bot, "ana"))
+    team = bot.app.registry.installed[0].team_id
+    bot.app.resources.alerts.raise_alert(f"digest {team}/{room}", "That channel is archived.")
+    late = DigestCommand(team=team, channel=room, due=clock.now - timedelta(hours=7))
+    await bot.engine.start(VERB, late.key, late.model_dump(mode="json"))
+    await bot.app.settled()
+    bot.app.resources.alerts.raise_alert("another", "Something else.")
+    await until(bot, lambda: any("Something else." in one.text for one in told(bot, "ana")))
+    assert [one.text for one in told(bot, "ana")[before:]] == [
+        ":warning: That channel is archived.",
+        ":warning: Something else.",
+    ]
 
 
 async def test_what_is_open_is_named_however_much_is_in_triage(bot: RunningBot, clock: Turned) -> None:
