@@ -136,7 +136,10 @@ class Digests:
         """Return the digest, and the incidents by which the gate decides who may read it."""
         teams, chosen = self._teams_seen(command.team), week_until(command.due)
         week = await self._counted(chosen, teams)
-        year = await self._counted(Chosen(chosen.last - A_YEAR, _today(command)), teams)
+        # Only follow-ups are counted by the year, and a hosted backend reads its list for it.
+        year = week
+        if week.has_follow_ups:
+            year = await self._counted(Chosen(chosen.last - A_YEAR, _today(command)), teams)
         seen = IncidentFilter(visible_to=NOBODY, teams=None if teams is None else frozenset(teams))
         open_now = await self._open_now(seen.teams)
         about = open_now or await self._backend.matching(seen, limit=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +20,9 @@ from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Person
 from tocsin.backends.local import LocalBackend
-from tocsin.incidents.digest import MOST_LISTED
+from tocsin.incidents.digest import MOST_LISTED, week_until
 from tocsin.incidents.errors import Withheld
+from tocsin.incidents.insights import Chosen, CountedDays, InsightSource, Names, Teams
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.slack import routes
 from tocsin.workflows.digest import VERB, DigestCommand, Digests
@@ -94,8 +95,8 @@ async def looked(bot: RunningBot) -> list[Message]:
     return digests(bot)
 
 
-def replica(bot: RunningBot, clock: Turned) -> Digests:
-    """The digests of another replica, which has started none."""
+def replica(bot: RunningBot, clock: Turned, source: InsightSource | None = None) -> Digests:
+    """The digests of another replica, which has started none; with a source of its own, if it is given."""
     app, parts = bot.app, bot.app.resources
     assert isinstance(bot.backend, LocalBackend)
     teams = [workspace.team_id for workspace in app.registry.installed]
@@ -103,7 +104,7 @@ def replica(bot: RunningBot, clock: Turned) -> Digests:
         bot.backend,
         parts.engine,
         app.registry.workspace_of,
-        bot.backend.insights,
+        source or bot.backend.insights,
         lambda: parts.config.digests_in(teams),
         app.registry.peer_teams,
         parts.alerts,
@@ -196,3 +197,21 @@ async def test_an_incident_that_has_just_become_private_is_left_out_of_it(
         await messages.post_digest(room, written, about, key="too late")
     (digest,) = await looked(bot)
     assert "No incidents from" in words(digest)
+
+
+async def test_where_follow_ups_are_not_known_only_the_week_is_counted(
+    bot: RunningBot, clock: Turned
+) -> None:
+    asked: list[Chosen] = []
+
+    async def count(chosen: Chosen, sees_private: bool, teams: Teams) -> CountedDays:
+        asked.append(chosen)
+        return CountedDays({}, Names(), has_follow_ups=False)
+
+    async def names(people: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    command = DigestCommand(team=TeamId("T1"), channel=ChannelId("C1"), due=clock.now)
+    digest, _ = await replica(bot, clock, InsightSource(count, names)).compose(command)
+    assert digest.overdue is None
+    assert asked == [week_until(clock.now)]
