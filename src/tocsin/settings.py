@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     def _devrev_key_field(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("tnt__"):
             raise ValueError(
-                "is no field of your organisation's own; write its name, such as tnt__tocsin_key"
+                "is no field of your organization's own; write its name, such as tnt__tocsin_key"
             )
         return value
 
@@ -284,6 +284,7 @@ def read_config(path: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG cannot be read ({path}): {error}.") from None
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigurationError(f"TOCSIN_CONFIG: {path} cannot be read: {why}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"TOCSIN_CONFIG is not valid TOML ({path}): {error}.") from None
+        raise ConfigurationError(f"TOCSIN_CONFIG: {path} is not valid TOML: {error}.") from None

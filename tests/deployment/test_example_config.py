@@ -95,12 +95,13 @@ def test_each_error_is_a_line_that_names_the_key_for_the_command_and_for_doctor(
 
 
 def test_a_file_that_is_not_there_or_not_named_is_said_in_a_line(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.toml"
+    torn.write_text("[after\n")
+    none = tmp_path / "none.toml"
     for words, begins in (
         (["--check"], "TOCSIN_CONFIG is not set"),
-        (
-            ["--check", str(tmp_path / "none.toml")],
-            "cannot be read",
-        ),
+        (["--check", str(none)], f"{none} cannot be read: No such file or directory."),
+        (["--check", str(torn)], f"{torn} is not valid TOML: "),
     ):
         code, _, said = ran(*words)
         assert code != 0

@@ -133,7 +133,7 @@ async def test_the_doctor_looks_at_every_channel_and_group_that_the_rules_name(
     wrong = [check["said"] for check in found if not check["ok"]]
     assert wrong == [
         "the bot cannot see C0NOWHERE (channel_not_found).",
-        "people of another organisation read #haulpartner.",
+        "people of another organization read #haulpartner.",
         "S0NOSUCH01 is no user group of this workspace.",
         "nobody is in @nobody.",
         "@nosuch is no user group of this workspace.",

@@ -74,13 +74,15 @@ class WeeklyDigest(FrozenModel):
     open_now: tuple[Incident, ...] = ()
     has_more: bool = False
     """True if there are more open incidents than those."""
+    is_in_part: bool = False
+    """True if some days could not be counted, or have more incidents than are counted."""
     insights: str = ""
     """Address of the page with the figures; "" if other people cannot reach it."""
 
     @property
     def is_quiet(self) -> bool:
         """True if nothing happened and nothing is left to do."""
-        return not (self.declared or self.open_now or self.overdue)
+        return not (self.declared or self.open_now or self.overdue or self.is_in_part)
 
 
 def week_until(due: datetime) -> Chosen:
@@ -110,8 +112,13 @@ def digest_of(
         overdue=overdue(year, chosen.last + timedelta(days=1)) if year.has_follow_ups else None,
         open_now=open_now[:MOST_LISTED],
         has_more=len(open_now) > MOST_LISTED,
+        is_in_part=_is_in_part(week) or (year.has_follow_ups and _is_in_part(year)),
         insights=insights,
     )
+
+
+def _is_in_part(counted: CountedDays) -> bool:
+    return bool(counted.missing or counted.cut or counted.newest is not None)
 
 
 def overdue(counted: CountedDays, today: date) -> int:

@@ -118,14 +118,14 @@ UNCHECKED = "could not be checked: Slack did not say who they are"
 _KINDS = {
     Membership.GUEST: "Guests of this workspace",
     Membership.SINGLE_CHANNEL_GUEST: "Guests of this workspace",
-    Membership.STRANGER: "People from another organisation",
+    Membership.STRANGER: "People from another organization",
     Membership.BOT: "Bots",
     Membership.DEACTIVATED: "Deactivated accounts",
 }
 
 
 _UNFIT = {
-    Membership.STRANGER: "{} is from another organisation",
+    Membership.STRANGER: "{} is from another organization",
     Membership.BOT: "{} is a bot",
     Membership.DEACTIVATED: "{}’s account is deactivated",
 }

@@ -25,6 +25,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.transitions import (
+    CHANGED_FIELD,
     EMPTIED_FIELD,
     PEOPLE_VERBS,
     STATUS_VERBS,
@@ -125,6 +126,8 @@ class _Telling:
         self._roles = {role.name for role in (*held, *(form.roles if form is not None else ()))}
         self._held = dict[str, str]()
         """Last value that each verb set."""
+        self._holders = dict[str, str]()
+        """Name of the last person who got each role, as far as the entries tell."""
 
     def words(self, entry: TimelineEntry) -> Words:
         verb, text = entry.verb, entry.text
@@ -137,14 +140,37 @@ class _Telling:
             self._held[Verb.SEVERITY.timeline] = self._first_severity(text)
         if verb in PEOPLE_VERBS and text:
             return (f"took {text} out", "") if verb == Verb.REMOVE.timeline else (verb, text)
-        if (found := _SET.fullmatch(verb)) is not None and verb not in _ONCE:
-            what, before = found[1], self._held.get(verb, "")
-            self._held[verb] = text
-            is_field = ":custom_field_entries." in entry.key
-            return (
-                role_words(what, text) if what in self._roles and not is_field else _set(what, before, text)
-            )
-        return verb, text
+        if verb == EMPTIED_FIELD:
+            self._held.pop(CHANGED_FIELD.format(text), None)
+        if verb in _OWN_ROLE:
+            return self._own_role(entry)
+        return self._setting(entry) if _SET.fullmatch(verb) else (verb, text)
+
+    def _setting(self, entry: TimelineEntry) -> Words:
+        """Return the words for a value that was set."""
+        verb, text, what = entry.verb, entry.text, entry.verb[len("set ") : -len(" to")]
+        if verb in _ONCE:
+            return (verb, text) if text else ("cleared", what)
+        before, self._held[verb] = self._held.get(verb, ""), text
+        if what in self._roles and ":custom_field_entries." not in entry.key:
+            self._holders[what] = text
+            return role_words(what, text)
+        return _set(what, before, text)
+
+    def _own_role(self, entry: TimelineEntry) -> Words:
+        """Return the words for a role that its entry names alone: a person took it, or it has no holder now.
+
+        A role that was taken from its holder is stored in the same words as one that its holder gave up.
+        """
+        role, person = entry.text, display_name(entry.by) or ""
+        holder = self._holders.pop(role, "")
+        if entry.verb == TOOK_ROLE:
+            self._holders[role] = person
+        elif not holder:
+            return "cleared the role", role
+        elif holder != person:
+            return f"took {holder} out of the role", role
+        return entry.verb, role
 
     def _status(self, name: str, *, accepted: bool) -> Words:
         before = self._held.get(Verb.STATUS.timeline)
@@ -158,6 +184,9 @@ class _Telling:
         is_known = headline.startswith(f"{name} (") and headline.endswith(")")
         return headline[len(name) + 2 : -1] if is_known else ""
 
+
+TOOK_ROLE: Final = "took the role"
+_OWN_ROLE = frozenset({TOOK_ROLE, "gave up the role"})
 
 _ONCE = frozenset({Verb.SUMMARY.timeline, Verb.CALL.timeline, TIMELINE_VERBS["name"]})
 """Verbs whose earlier value is not told: it is long, or its entry is there to be read."""
@@ -244,7 +273,7 @@ def _role_deed(role: str, old: Person | None, new: Person | None, by: Person) ->
         gave_up = mine and _id(old) == mine
         return "gave up the role" if gave_up else f"took {display_name(old)} out of the role", role
     said = f"{role} (was {display_name(old)})" if old is not None else role
-    return ("took the role", said) if mine and _id(new) == mine else role_words(said, display_name(new))
+    return (TOOK_ROLE, said) if mine and _id(new) == mine else role_words(said, display_name(new))
 
 
 def _id(person: Person | None) -> PersonId | None:

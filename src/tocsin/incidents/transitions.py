@@ -75,8 +75,8 @@ EMPTIED_FIELD = "emptied the field"
 UPDATE_VERBS = {False: Verb.UPDATE.timeline, True: Verb.CLOSE.timeline}
 """Words of the timeline entry for an update, by whether it closes the incident."""
 
-MERGED_INTO = "merged it into"
-"""Words of a timeline entry whose text is the reference of another incident."""
+MERGED_INTO, MERGED_INTO_IT = "merged it into", "merged into it:"
+"""Words of the two timeline entries of a merge, whose text is the reference of the other incident."""
 
 NAMELESS = "a private incident"
 """Stand-in for the reference of a private incident in text for people who may not see it."""

@@ -187,7 +187,8 @@ class WorkspaceContext:
         await asyncio.gather(self.people.greet(), self._learn_alerts(), *places)
 
     async def _learn_alerts(self) -> None:
-        async with best_effort("find out if forms may have alerts"):
+        """Ask once; a form that shows an alert finds it out, too."""
+        async with best_effort("find out if forms may have alerts"), asyncio.timeout(ASKING_SECONDS):
             await self.workspace.learn_alerts()
 
     async def check_permission(

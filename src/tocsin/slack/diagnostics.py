@@ -222,7 +222,7 @@ async def examine_channel(client: AsyncWebClient, name: str, channel: str) -> Ch
     if found.get("is_archived"):
         return CheckResult(name=name, ok=False, said=f"{shown} is archived.", fix="Choose another channel.")
     if found.get("is_ext_shared") or found.get("is_pending_ext_shared"):
-        said = f"people of another organisation read {shown}."
+        said = f"people of another organization read {shown}."
         return CheckResult(name=name, ok=False, said=said, fix="Choose a channel of your own.")
     return CheckResult(name=name, ok=True, said=f"{shown} can be reached.")
 

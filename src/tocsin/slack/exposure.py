@@ -42,7 +42,7 @@ class Exposure:
         self._operator.raise_alert(
             _about(channel),
             f"The channel <#{channel}> of a private incident was made public, or is shared with another "
-            "organisation. Nothing more is posted there; have an owner make it private again.",
+            "organization. Nothing more is posted there; have an owner make it private again.",
         )
         reporter = incident.creator.slack_user_id
         if reporter is None:

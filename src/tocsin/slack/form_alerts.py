@@ -17,7 +17,7 @@ from slack_sdk.models.views import View
 from tocsin.incidents.errors import SlackRefused
 from tocsin.slack.views.blocks import alert, in_section, plain
 
-UNKNOWN_BLOCK = frozenset({"invalid_arguments", "invalid_blocks", "invalid_view"})
+UNKNOWN_BLOCK = frozenset({"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_view"})
 """Errors of Slack's for a view with a block that it does not take."""
 
 TRIAL = View(type="modal", title=plain("Alert"), blocks=[alert("Slack takes alerts.", "info")]).to_dict()
@@ -46,7 +46,10 @@ class FormAlerts:
             self.are_taken = True
 
     async def send(self, view: View, call: Callable[[Json], Awaitable[T]]) -> T:
-        """Send a view; once more with sections if its alerts are refused, and so ever after."""
+        """Send a view; once more with sections if its alerts are refused, and so ever after.
+
+        Also where the API said that it takes them: some answer `ok` to every method that they do not know.
+        """
         shown = view.to_dict()
         if not _has_alerts(shown):
             return await call(shown)
@@ -55,7 +58,7 @@ class FormAlerts:
         try:
             sent = await call(shown)
         except SlackRefused as refusal:
-            if self.are_taken or refusal.code not in UNKNOWN_BLOCK:
+            if refusal.code not in UNKNOWN_BLOCK:
                 raise
             sent = await call(_plain(shown))
             # What is refused either way says nothing of alerts.

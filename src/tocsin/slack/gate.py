@@ -99,7 +99,7 @@ class DisclosureGate:
         if not now.is_private:
             # People may invite guests and other organisations to the incident's own channel.
             if not is_own and await self._places.read_by_others(channel):
-                raise Withheld(f"Nothing was posted in <#{channel}>: people of another organisation read it")
+                raise Withheld(f"Nothing was posted in <#{channel}>: people of another organization read it")
             return
         is_for_members = await self._places.is_for_its_members_alone(channel)
         if not is_own and not (is_for_members and await self._all_have_a_part(now, channel)):

@@ -23,6 +23,9 @@ SCALE = 2
 WIDTH, MARGIN, BAR, LINE, GAP, LETTERS = 480, 16, 30, 30, 2, 17
 """Lengths of the picture in units; Slack shows it 360 pixels wide, and letters must be readable then."""
 
+MOST_WITH_GAPS = 100
+"""Phases between which the bar has gaps."""
+
 LONGEST_NAME = 18
 """Characters of a phase's name that fit beside its time."""
 
@@ -39,8 +42,14 @@ ALT_LIMIT = 1000
 
 
 def phase_words(phases: Sequence[Phase]) -> str:
-    """Return the phases in a line of text: `Investigating 12 minutes · Fixing 1 hour`."""
-    return " · ".join(f"{one.name} {duration(one.lasted)}" for one in phases)
+    """Return the phases in a line of text: `Investigating 12 minutes · Fixing 1 hour`.
+
+    It has as many as the picture has lines, and says how many are left.
+    """
+    said = [f"{one.name} {duration(one.lasted)}" for one in phases[:MOST_PHASES]]
+    if (more := len(phases) - MOST_PHASES) > 0:
+        said.append(f"and {more} more")
+    return " · ".join(said)
 
 
 def alt_text(incident: Incident, phases: Sequence[Phase]) -> str:
@@ -67,9 +76,8 @@ def draw_phases(phases: Sequence[Phase]) -> bytes:
         draw.text((x * SCALE, y * SCALE), text, fill=colour, font=font, anchor=anchor)
 
     for (left, right), colour in zip(_places(phases), colours, strict=True):
-        draw.rectangle(
-            (left * SCALE, MARGIN * SCALE, right * SCALE - 1, (MARGIN + BAR) * SCALE - 1), fill=colour
-        )
+        end = max(right * SCALE - 1, left * SCALE)
+        draw.rectangle((left * SCALE, MARGIN * SCALE, end, (MARGIN + BAR) * SCALE - 1), fill=colour)
     y = MARGIN + BAR + LINE / 2
     write(MARGIN, y, moment(phases[0].began), SOFT)
     write(WIDTH - MARGIN, y, f"{moment(phases[-1].ended)} UTC", SOFT, "rm")
@@ -89,14 +97,16 @@ def draw_phases(phases: Sequence[Phase]) -> bytes:
 
 def _places(phases: Sequence[Phase]) -> list[tuple[float, float]]:
     """Return the left and the right side of each phase in the bar, in units."""
-    room = WIDTH - 2 * MARGIN - GAP * (len(phases) - 1)
+    # Beside very many phases there is no room for gaps.
+    gap = GAP if len(phases) <= MOST_WITH_GAPS else 0
+    room = WIDTH - 2 * MARGIN - gap * (len(phases) - 1)
     least = min(LEAST, room / len(phases) / 2)
     total = sum(one.lasted.total_seconds() for one in phases)
     places, left = [], float(MARGIN)
     for phase in phases:
         width = least + (room - least * len(phases)) * phase.lasted.total_seconds() / total
         places.append((left, left + width))
-        left += width + GAP
+        left += width + gap
     return places
 
 

@@ -5,6 +5,7 @@ Its channels, messages, files and users have modules of their own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -285,6 +286,9 @@ class SlackWorkspace:
 
 # Messages to the operator.
 
+_ESCAPED_CHANNEL, _CHANNEL = re.compile(r"&lt;#([CG][A-Z0-9]{2,})&gt;"), r"<#\1>"
+"""Link to a channel, as `escape` leaves it and as Slack reads it. It mentions no person."""
+
 
 class SlackOperator:
     """Sender of messages to Tocsin's operator in one workspace.
@@ -302,7 +306,7 @@ class SlackOperator:
             log.warning("nobody to tell; set TOCSIN_ADMIN_CHANNEL", what=sentence)
             return
         try:
-            said = f":warning: {escape(sentence)}"
+            said = f":warning: {_ESCAPED_CHANNEL.sub(_CHANNEL, escape(sentence))}"
             await self._workspace.messages.tell(PersonId(self._to), said, about=None, key=key, again=again)
         except SlackRefused as refusal:
             log.error("the operator cannot be told", where=self._to, why=refusal.sentence, what=sentence)

@@ -20,7 +20,14 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.postmortem import PostIncidentPolicy
 from tocsin.incidents.requests import IncidentChange
-from tocsin.incidents.transitions import NAMELESS, Ending, apply_transition, describe_change, validate_change
+from tocsin.incidents.transitions import (
+    MERGED_INTO_IT,
+    NAMELESS,
+    Ending,
+    apply_transition,
+    describe_change,
+    validate_change,
+)
 from tocsin.incidents.updates import ChangeNotification, notification_of, summary_of
 from tocsin.incidents.validation import is_visible_to
 from tocsin.workflows.alerts import OperatorAlerts
@@ -301,7 +308,7 @@ class ChangeEffects:
         if other is not None:
             # Readers of the other incident may not know of a private one, so its reference is left out.
             text = NAMELESS if incident.is_private else incident.reference
-            entry = TimelineEntry(at=change.at, by=change.by, verb="merged into it:", text=text)
+            entry = TimelineEntry(at=change.at, by=change.by, verb=MERGED_INTO_IT, text=text)
             await self._backend.note(other.id, entry, f"{change.key}:merged")
 
     def _withdraw(

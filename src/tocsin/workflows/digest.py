@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -12,7 +13,7 @@ from tocsin.incidents.digest import LATE, MOST_LISTED, DigestRule, WeeklyDigest,
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.insights import Chosen, CountedDays, InsightSource, Teams
 from tocsin.incidents.model import ChannelId, FrozenModel, Incident, TeamId
-from tocsin.incidents.requests import NOBODY, IncidentFilter
+from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
 from tocsin.workflows.command import act_for
 from tocsin.workflows.ports import Alerts, Clock, IncidentBackend, WorkflowEngine
 from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, best_effort, sentences
@@ -24,6 +25,9 @@ LOOK_SECONDS = 30.0
 
 MOST_LOOKS = 50
 """Looks at a range whose days are still to be counted, after which a digest says what is known."""
+
+MOST_PAGES = 40
+"""Pages of the list, of fifty incidents each, on which a digest looks for those that are open."""
 
 A_YEAR = timedelta(days=365)
 
@@ -103,6 +107,7 @@ class Digests:
             self._post,
             command,
             on_failure=f"The weekly digest could not be posted in <#{command.channel}>",
+            returns=bool,
             attempts=ALL_DAY,
         )
         about = f"digest {command.team}/{command.channel}"
@@ -110,37 +115,49 @@ class Digests:
             self._alerts.raise_alert(
                 about, f"{sentences([posted])[0]}. Look at [[digests]] in TOCSIN_CONFIG."
             )
-        else:
+        elif posted:
             self._alerts.resolve(about)
         return {"kind": "digest"}
 
-    async def _post(self, command: DigestCommand, again: bool) -> None:
-        """Post the digest as things are now, unless it is too late."""
+    async def _post(self, command: DigestCommand, again: bool) -> bool:
+        """Post the digest as things are now; return False if it is too late for that."""
         if self._clock() - command.due > LATE:
-            return
+            return False
         messages = self._workspace(command.team).messages
-        for is_last in (False, True):
-            digest, about = await self.compose(command)
-            try:
-                await messages.post_digest(command.channel, digest, about, key=command.key, again=again)
-            except Withheld:
-                # One of its incidents has just become private: then the second has other figures.
-                if is_last:
-                    raise
-            else:
-                return
+        post = partial(messages.post_digest, command.channel, key=command.key, again=again)
+        try:
+            await post(*await self.compose(command))
+        except Withheld:
+            # One of its incidents has just become private: then the second has other figures.
+            await post(*await self.compose(command))
+        return True
 
     async def compose(self, command: DigestCommand) -> tuple[WeeklyDigest, Sequence[Incident]]:
         """Return the digest, and the incidents by which the gate decides who may read it."""
         teams, chosen = self._teams_seen(command.team), week_until(command.due)
         week = await self._counted(chosen, teams)
-        year = await self._counted(Chosen(chosen.last - A_YEAR, _today(command)), teams)
+        # Only follow-ups are counted by the year, and a hosted backend reads its list for it.
+        year = week
+        if week.has_follow_ups:
+            year = await self._counted(Chosen(chosen.last - A_YEAR, _today(command)), teams)
         seen = IncidentFilter(visible_to=NOBODY, teams=None if teams is None else frozenset(teams))
-        wanted = seen.model_copy(update={"is_open": True})
-        found = await self._backend.matching(wanted, limit=2 * MOST_LISTED)
-        open_now = tuple(one for one in found if one.mode == "standard" and not one.incident_status.is_triage)
+        open_now = await self._open_now(seen.teams)
         about = open_now or await self._backend.matching(seen, limit=1)
         return digest_of(week, year, chosen, open_now, self._insights), about
+
+    async def _open_now(self, teams: frozenset[TeamId] | None) -> tuple[Incident, ...]:
+        """Return the newest public incidents that are open, one more than are listed at most.
+
+        Any number of incidents in triage and of tests may be newer, so it looks on until it has found enough.
+        """
+        wanted, found = IncidentQuery(group="open", visible_to=NOBODY, teams=teams), list[Incident]()
+        for _ in range(MOST_PAGES):
+            page = await self._backend.listed(wanted)
+            found += [one for one in page.incidents if one.mode == "standard"]
+            if page.after is None or len(found) > MOST_LISTED:
+                break
+            wanted = wanted.model_copy(update={"after": page.after})
+        return tuple(found[: MOST_LISTED + 1])
 
     async def _counted(self, chosen: Chosen, teams: Teams) -> CountedDays:
         for _ in range(MOST_LOOKS):

@@ -23,6 +23,7 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.export import IncidentReport, report_record
 from tocsin.incidents.model import CatalogEntry, FieldOption, FieldValue, Incident, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.transitions import STATUS_VERBS
 from tocsin.settings import Settings, read_settings
 from tocsin.storage.database import Database
 from tocsin.storage.key_value import SqlKeyValueStore
@@ -65,7 +66,8 @@ async def fill(hosted: IncidentIo, server: IncidentIoServer) -> None:
     account.clock = Ticking(DAWN + timedelta(minutes=5))
     change = IncidentChange(key="u", message="We rolled back.", incident_status_id="01WATCHING", **by)
     await hosted.change(first.id, change)
-    await hosted.change(third.id, IncidentChange(key="v", incident_status_id="closed", **by))
+    for status in ("triage", "fixing", "closed"):
+        await hosted.change(third.id, IncidentChange(key=status, incident_status_id=status, **by))
     todo = await hosted.add_follow_up(first.id, FollowUpRequest(key="t", text="Write an alert", **by))
     await hosted.complete_follow_up(todo.id, ANA, DAWN, "d")
     ask = FollowUpRequest(key="f", kind="follow_up", text="Buy disks", assignee=BEN, **by)
@@ -228,6 +230,11 @@ async def test_a_run_that_was_stopped_goes_on_where_it_was_and_brings_nothing_tw
     again = await import_account(settings, print)
     assert again == "Incidents imported: 0.\nAlready there from an earlier run: 3."
     assert await reports(settings) == before
+    assert [words for words in said(before["INC-3"]) if words[0] in STATUS_VERBS] == [
+        ("set the status to", "Triage"),
+        ("accepted it as", "Fixing"),
+        ("set the status to", "Closed"),
+    ]
 
 
 async def test_beside_incidents_of_its_own_what_comes_gets_free_numbers_and_choices_of_the_same_name_are_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -54,6 +55,25 @@ async def test_trouble_is_an_alert_and_a_section_where_slack_refuses_alerts(bot:
     await context.workspace.learn_alerts()
     assert kinds(await misspelt(bot), "Did you mean") == ["section"]
     await context.workspace.learn_alerts()
+
+
+async def test_a_form_opens_although_the_api_said_that_it_takes_alerts(bot: RunningBot) -> None:
+    alerts = alerts_of(bot)
+    await misspelt(bot)
+    for code in ("invalid_arguments", "invalid_blocks_format"):
+        alerts.are_taken = True
+        bot.workspace.faults.plan("views.open", Fault(error=code))
+        assert kinds(await misspelt(bot, times=2), "Did you mean") == ["section"]
+        assert alerts.are_taken is False
+
+
+async def test_a_start_does_not_wait_for_an_api_that_limits_the_question(bot: RunningBot) -> None:
+    (context,) = bot.app.contexts.open
+    bot.workspace.faults.plan("blocks.validate", *[Fault(status=429, retry_after=300)] * 3)
+    began = asyncio.get_running_loop().time()
+    await context.greet()
+    assert asyncio.get_running_loop().time() - began < 2
+    bot.workspace.faults.clear()
 
 
 async def test_an_answer_in_a_form_has_alerts_only_where_slack_is_known_to_take_them() -> None:

@@ -415,7 +415,7 @@ async def test_an_incident_is_not_announced_in_a_channel_that_another_organisati
     with later(bot, 301):
         await declared(bot, "checkout is slow", severity_id=chosen("critical"))
     assert cards(bot, room) == []
-    assert "people of another organisation read it" in " ".join(map(words, told(bot, "ana")))
+    assert "people of another organization read it" in " ".join(map(words, told(bot, "ana")))
 
 
 async def test_cards_that_arrive_while_the_incident_becomes_private_are_taken_back(bot: RunningBot) -> None:

@@ -68,7 +68,7 @@ async def test_who_is_not_known_yet_is_asked_for_after_the_form_opened_and_once(
     [
         ("guest", {}, "Guests of this workspace may not declare"),
         ("single_channel_guest", {}, "Guests of this workspace may not declare"),
-        ("member", {"team_id": "T0ELSEWHERE"}, "People from another organisation may not declare"),
+        ("member", {"team_id": "T0ELSEWHERE"}, "People from another organization may not declare"),
         ("member", {"is_bot": True}, "Bots may not declare"),
     ],
 )

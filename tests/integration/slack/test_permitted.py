@@ -80,7 +80,7 @@ async def test_a_stranger_who_presses_a_card_changes_nothing_and_is_told(bot: Ru
     await bot.workspace.press(stranger.id, "take_lead", block["block_id"], channel=card.channel, ts=card.ts)
     await bot.workspace.heard("response_url")
     whisper = [m for m in bot.workspace.history(card.channel, stranger.id) if m.ephemeral_to == stranger.id]
-    assert whisper[-1].text.startswith("People from another organisation may not ")
+    assert whisper[-1].text.startswith("People from another organization may not ")
     assert (await newest(bot)).lead is None
     bot.workspace.channel(card.channel).shared_with.clear()
 

@@ -106,7 +106,7 @@ async def test_where_another_organisation_reads_no_card_is_posted_and_the_report
     room, _ = await shared_room(bot, "with-partner")
     incident = await declared_in(bot, room)
     assert cards(bot, room) == []
-    assert "people of another organisation read that channel" in read_by(bot, "ana", incident)
+    assert "people of another organization read that channel" in read_by(bot, "ana", incident)
     assert incident.slack_channel_id
     assert incident.reference in read_by(bot, "ana", incident)
 
@@ -133,7 +133,7 @@ async def test_strangers_have_no_command_and_no_shortcut_and_are_given_no_role(
     lead = {"type": "users_select", "selected_user": stranger}
     await bot.fill("ana", view, severity_id=chosen("major"), incident_role_assignments__lead=lead)
     refused = await bot.submit("ana", view)
-    assert "is from another organisation" in refused.errors["incident_role_assignments.lead"]
+    assert "is from another organization" in refused.errors["incident_role_assignments.lead"]
 
 
 async def test_who_reads_a_channel_is_asked_after_the_form_opened_and_once(bot: RunningBot) -> None:

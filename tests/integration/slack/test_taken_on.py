@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 UNFIT = {
     "U0RAJPATEL": "Raj Patel’s account is deactivated, so they cannot take this on.",
     "U0PAGERBOT": "Pager is a bot, so they cannot take this on.",
-    "U0STRANGER": "Sam Else is from another organisation, so they cannot take this on.",
+    "U0STRANGER": "Sam Else is from another organization, so they cannot take this on.",
     "U0NOBODY99": "Slack knows no such person, so they cannot take this on.",
 }
 PEOPLE = (

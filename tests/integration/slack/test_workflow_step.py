@@ -186,7 +186,7 @@ async def test_an_id_that_nobody_has_is_refused(bot: RunningBot, field: str, sai
 
 @pytest.mark.parametrize(
     ("person", "said"),
-    [("tom", "Tom Aldridge’s account is deactivated"), ("tocsin", "is a bot"), ("max", "organisation")],
+    [("tom", "Tom Aldridge’s account is deactivated"), ("tocsin", "is a bot"), ("max", "organization")],
 )
 async def test_who_can_have_no_role_is_not_made_the_lead(bot: RunningBot, person: str, said: str) -> None:
     stranger = Person("U0MAX00001", "max", "Max Brandt", "max@northwind.example")

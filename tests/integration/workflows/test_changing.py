@@ -216,6 +216,9 @@ async def test_a_merged_incident_is_named_at_both(bot: RunningBot) -> None:
     ]
     assert "merged it into INC-1" in here
     assert "merged into it: INC-2" in there
+    await changed(bot, second, "ana", visibility="private")
+    there = [f"{entry.verb} {entry.text}" for entry in await bot.backend.timeline(first.id)]
+    assert "merged into it: a private incident" in there, "it is private now"
 
 
 async def test_what_is_part_of_a_private_incident_does_not_name_it(bot: RunningBot) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -10,19 +10,22 @@ import pytest
 import pytest_asyncio
 from support.beginning import Beginning
 from support.bot import RunningBot, running_bot, ticked
-from support.errands import declared
+from support.declarations import declaration
+from support.errands import declared, until
 from support.managing import changed, verbs
-from support.readings import cards, words
+from support.readings import cards, told, words
 from support.slack import running_workspace
 
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Person
 from tocsin.backends.local import LocalBackend
+from tocsin.incidents.digest import MOST_LISTED, week_until
 from tocsin.incidents.errors import Withheld
+from tocsin.incidents.insights import Chosen, CountedDays, InsightSource, Names, Teams
 from tocsin.incidents.model import ChannelId, TeamId
 from tocsin.slack import routes
-from tocsin.workflows.digest import DigestCommand, Digests
+from tocsin.workflows.digest import VERB, DigestCommand, Digests
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -92,8 +95,8 @@ async def looked(bot: RunningBot) -> list[Message]:
     return digests(bot)
 
 
-def replica(bot: RunningBot, clock: Turned) -> Digests:
-    """The digests of another replica, which has started none."""
+def replica(bot: RunningBot, clock: Turned, source: InsightSource | None = None) -> Digests:
+    """The digests of another replica, which has started none; with a source of its own, if it is given."""
     app, parts = bot.app, bot.app.resources
     assert isinstance(bot.backend, LocalBackend)
     teams = [workspace.team_id for workspace in app.registry.installed]
@@ -101,7 +104,7 @@ def replica(bot: RunningBot, clock: Turned) -> Digests:
         bot.backend,
         parts.engine,
         app.registry.workspace_of,
-        bot.backend.insights,
+        source or bot.backend.insights,
         lambda: parts.config.digests_in(teams),
         app.registry.peer_teams,
         parts.alerts,
@@ -127,7 +130,9 @@ async def test_the_week_is_told_once_with_what_is_open_and_nothing_private(
     assert "Major 2" in said
     what = "checkout &lt;is&gt; slow (Major, Investigating)"
     assert f"|{shown.reference}> {what} <#{shown.slack_channel_id}>" in said
-    assert cards(bot, bot.slack.channel("haulpartner")) == [], "people of another organization read it"
+    partner = bot.slack.channel("haulpartner")
+    assert cards(bot, partner) == [], "people of another organization read it"
+    await until(bot, lambda: any(f"posted in <#{partner}>: people" in one.text for one in told(bot, "ana")))
     assert "Open now" in said
     assert "canary" not in said
     assert closed.reference + ">" not in said
@@ -151,6 +156,31 @@ async def test_a_digest_whose_answer_is_lost_is_posted_once_and_a_late_one_never
     assert len(await looked(bot)) == 1
     clock.turn(days=7, hours=7)
     assert len(await looked(bot)) == 1, "it was due more than six hours ago"
+    # Nor does one that was begun in time and is late now say that all is well.
+    room, before = ChannelId(bot.slack.channel("alerts")), len(told(bot, "ana"))
+    team = bot.app.registry.installed[0].team_id
+    bot.app.resources.alerts.raise_alert(f"digest {team}/{room}", "That channel is archived.")
+    late = DigestCommand(team=team, channel=room, due=clock.now - timedelta(hours=7))
+    await bot.engine.start(VERB, late.key, late.model_dump(mode="json"))
+    await bot.app.settled()
+    bot.app.resources.alerts.raise_alert("another", "Something else.")
+    await until(bot, lambda: any("Something else." in one.text for one in told(bot, "ana")))
+    assert [one.text for one in told(bot, "ana")[before:]] == [
+        ":warning: That channel is archived.",
+        ":warning: Something else.",
+    ]
+
+
+async def test_what_is_open_is_named_however_much_is_in_triage(bot: RunningBot, clock: Turned) -> None:
+    shown = await declared(bot, "checkout is slow")
+    team = shown.slack_team_id
+    for number in range(2 * MOST_LISTED):
+        await bot.backend.create(declaration(f"{number}", status="triage", name="storm", slack_team_id=team))
+    clock.turn(days=1, hours=3)
+    (digest,) = await looked(bot)
+    assert "Open now" in words(digest)
+    assert shown.reference in words(digest)
+    assert "storm" not in words(digest)
 
 
 async def test_an_incident_that_has_just_become_private_is_left_out_of_it(
@@ -167,3 +197,21 @@ async def test_an_incident_that_has_just_become_private_is_left_out_of_it(
         await messages.post_digest(room, written, about, key="too late")
     (digest,) = await looked(bot)
     assert "No incidents from" in words(digest)
+
+
+async def test_where_follow_ups_are_not_known_only_the_week_is_counted(
+    bot: RunningBot, clock: Turned
+) -> None:
+    asked: list[Chosen] = []
+
+    async def count(chosen: Chosen, sees_private: bool, teams: Teams) -> CountedDays:
+        asked.append(chosen)
+        return CountedDays({}, Names(), has_follow_ups=False)
+
+    async def names(people: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    command = DigestCommand(team=TeamId("T1"), channel=ChannelId("C1"), due=clock.now)
+    digest, _ = await replica(bot, clock, InsightSource(count, names)).compose(command)
+    assert digest.overdue is None
+    assert asked == [week_until(clock.now)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from support.incidents import incident
 
 from tocsin.incidents.digest import DigestRule, digest_of, overdue, week_until
 from tocsin.incidents.insights import CountedDays, Facts, Names, days_of
 from tocsin.rules import read_rules
 from tocsin.settings import ConfigurationError
+from tocsin.slack.views.digest import digest_message
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,21 @@ def test_it_tells_of_the_seven_days_before_and_of_what_is_overdue() -> None:
     assert digest.lasted is not None
     assert (digest.lasted[0], abs(digest.lasted[1].total_seconds() - 3600) < 36) == ("Time to fix", True)
     assert overdue(week, date(2026, 3, 10)) == 2
+
+
+def test_it_says_when_more_happened_than_is_counted_and_its_notification_counts_no_nothing() -> None:
+    chosen = week_until(datetime(2026, 3, 9, 8, tzinfo=UTC))
+    whole = CountedDays({}, Names())
+    said, _ = digest_message(digest_of(whole, whole, chosen, (incident(),), ""))
+    assert said == ":calendar: *No incidents declared from 2 Mar to 8 Mar*. Open now: 1"
+    for week, year in (
+        (CountedDays({}, Names(), missing=1), whole),
+        (CountedDays({}, Names(), cut=(chosen.first,)), whole),
+        (CountedDays({}, Names(), newest=5000), whole),
+        (whole, CountedDays({}, Names(), missing=9)),
+    ):
+        _, blocks = digest_message(digest_of(week, year, chosen, (), ""))
+        assert "Some days are not counted in full." in str(blocks[-1].to_dict())
 
 
 def test_a_rule_that_cannot_be_is_refused_at_the_start_with_what_to_write() -> None:

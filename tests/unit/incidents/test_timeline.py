@@ -95,6 +95,26 @@ def told(*stored: tuple[str, str], form: Form | None = FORM, **now: Any) -> list
             [("set Region to", "E" * 61), ("set Region to", "US")],
             [f"set Region to {'E' * 61}", "set Region to US"],
         ),
+        (
+            [("set Region to", "EU"), ("emptied the field", "Region"), ("set Region to", "US")],
+            ["set Region to EU", "emptied the field Region", "set Region to US"],
+        ),
+        (
+            [("set the summary to", ""), ("set the call link to", "")],
+            ["cleared the summary", "cleared the call link"],
+        ),
+        (
+            [("set Scribe to", "Ben Okafor"), ("gave up the role", "Scribe"), ("gave up the role", "Scribe")],
+            [
+                "gave Ben Okafor the role Scribe",
+                "took Ben Okafor out of the role Scribe",
+                "cleared the role Scribe",
+            ],
+        ),
+        (
+            [("took the role", "Scribe"), ("gave up the role", "Scribe")],
+            ["took the role Scribe", "gave up the role Scribe"],
+        ),
         ([("made it private", "")], ["made it private"]),
         ([("took out", "Ben Okafor")], ["took Ben Okafor out"]),
         ([("invited", "Ben Okafor")], ["invited Ben Okafor"]),

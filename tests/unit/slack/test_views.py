@@ -315,3 +315,19 @@ def test_home_shows_what_is_overdue_first_and_fits_into_slacks_blocks() -> None:
     assert said.count("*overdue*") == 3
     assert said.index("item 2") < said.index("item 3")
     assert len(view["blocks"]) <= 100
+
+
+class Compared(Incident):
+    """An incident that may not be compared as a whole: three hundred among thousands take a second."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_home_tells_own_incidents_from_others_by_their_ids() -> None:
+    mine, other = (Compared(**{**dict(LEAST), "id": number, "reference": number}) for number in ("1", "2"))
+    shown = str(home_view(HomePage(mine=(mine,), open=(mine, other), at=DAWN)).to_dict())
+    assert "Yours (1)" in shown
+    assert "Others that are open (1)" in shown

@@ -251,7 +251,7 @@ async def _own(client: DevRevClient) -> list[FieldResponse]:
     try:
         answer = await client.ask("schemas.aggregated.get", {"leaf_type": LEAF})
     except (DevRevRefused, NotAllowed) as error:
-        log.warning("the organisation's own fields are not known", because=str(error))
+        log.warning("the organization's own fields are not known", because=str(error))
         return []
     fields = _fields((answer.get("schema") or {}).get("fields"))
     return [field for field in fields if field.name.startswith(TENANT)]

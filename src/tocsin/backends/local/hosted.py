@@ -25,9 +25,11 @@ from tocsin.incidents.model import (
     Form,
     Incident,
     Person,
+    Status,
     TimelineEntry,
 )
 from tocsin.incidents.permissions import Verb
+from tocsin.incidents.transitions import is_accepted
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, clean_text
 
 NEEDED = ("triage", "live", "closed", "declined", "merged", "canceled")
@@ -336,16 +338,17 @@ class _Bringing:
 
     def _updates(self) -> Iterator[tuple[str, TimelineEntry]]:
         """Yield an entry for each new status, each new severity and each message of the updates."""
-        status = severity = ""
+        status: Status | None = None
+        severity = ""
         for one in sorted(self._hosted.updates, key=lambda update: update.at):
-            if one.status is not None and one.status.id != status:
+            if one.status is not None and (status is None or one.status.id != status.id):
                 # The first update may tell the status that it was declared with.
-                if status or one.at - self._incident.created_at > DECLARING:
+                if status is not None or one.at - self._incident.created_at > DECLARING:
                     entry = TimelineEntry(
-                        at=one.at, by=one.by, verb=Verb.STATUS.timeline, text=one.status.name
+                        at=one.at, by=one.by, verb=_status_verb(status, one.status), text=one.status.name
                     )
                     yield f"{key_of(one.id)}:incident_status_id", entry
-                status = one.status.id
+                status = one.status
             if one.severity is not None and one.severity.id != severity:
                 entry = TimelineEntry(
                     at=one.at, by=one.by, verb=Verb.SEVERITY.timeline, text=one.severity.name
@@ -432,6 +435,12 @@ class _Bringing:
             if (identity := (one.resource_type, one.external_id)) not in seen:
                 seen.add(identity)
                 yield one
+
+
+def _status_verb(before: Status | None, after: Status) -> str:
+    """Return the verb of the entry for a new status; `before` is None if the earlier one is not known."""
+    accepts = before is not None and is_accepted(before.category, after.category)
+    return (Verb.ACCEPT if accepts else Verb.STATUS).timeline
 
 
 def _number(db: SqlConnection, reference: str) -> int:

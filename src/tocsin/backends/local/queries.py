@@ -34,7 +34,7 @@ from tocsin.incidents.model import (
     TimestampValue,
 )
 from tocsin.incidents.requests import IncidentFilter
-from tocsin.incidents.transitions import MERGED_INTO, NAMELESS, PEOPLE_VERBS, TIMELINE_VERBS
+from tocsin.incidents.transitions import MERGED_INTO, MERGED_INTO_IT, NAMELESS, PEOPLE_VERBS, TIMELINE_VERBS
 
 # Filtered lists. Each page walks along one index, so its cost depends on the page's size alone.
 
@@ -429,11 +429,11 @@ def timeline(db: SqlConnection, incident_id: str) -> list[TimelineEntry]:
 def _text(row: Row) -> str:
     """Return the entry's text, with the name for the id of a person who got a role or was invited.
 
-    An incident into which it was merged is named unless it is private now: a reader of this one may be one
-    who must not know of it.
+    An incident into which it was merged, or that was merged into it, is named unless it is private now: a
+    reader of this one may be one who must not know of it.
     """
     text, verb = str(row["text"]), str(row["verb"])
-    if verb == MERGED_INTO and row["other_visibility"] == "private":
+    if verb in {MERGED_INTO, MERGED_INTO_IT} and row["other_visibility"] == "private":
         return NAMELESS
     gave_role = verb.startswith("set ") and verb not in TIMELINE_VERBS.values()
     if not _GIVEN.fullmatch(text) or not (gave_role or verb in PEOPLE_VERBS):

@@ -57,7 +57,7 @@ from tocsin.workflows.retry import best_effort
 
 # Checks before a declaration is saved: the reporter's permission, the assignees, and the origin's readers.
 
-READ_BY_OTHERS = "people of another organisation read that channel"
+READ_BY_OTHERS = "people of another organization read that channel"
 UNKNOWN_READERS = "Slack does not say just now who reads that channel"
 WITHHELD = {False: "", True: READ_BY_OTHERS, None: UNKNOWN_READERS}
 """Reason for posting no card at the origin, by whether its channel is shared; None if that is not known."""

@@ -29,10 +29,22 @@ def digest_message(digest: WeeklyDigest) -> Message:
         lines = ["*Open now*", *map(_line, digest.open_now), *(["… and more."] if digest.has_more else [])]
         blocks += map(paragraph, lines)
     notes = "Private incidents are not counted. Days are in UTC."
+    if digest.is_in_part:
+        notes += " Some days are not counted in full."
     if digest.insights:
         notes += f" {link(digest.insights, 'See Insights')}"
     blocks.append(ContextBlock(elements=[MarkdownTextObject(text=notes, verbatim=True)]))
-    return f"{head}: {digest.declared - digest.open} closed, {digest.open} open", blocks
+    return _in_short(digest, head), blocks
+
+
+def _in_short(digest: WeeklyDigest, head: str) -> str:
+    """Return the text that notifications and screen readers have instead of the blocks."""
+    said = [head]
+    if digest.declared:
+        said.append(f"{digest.declared - digest.open:,} of them closed, {digest.open:,} open")
+    if digest.open_now:
+        said.append(f"Open now: {len(digest.open_now)}{' or more' if digest.has_more else ''}")
+    return ". ".join(said)
 
 
 def _counted(number: int) -> str:

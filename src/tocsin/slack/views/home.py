@@ -59,7 +59,8 @@ def home_view(page: HomePage) -> View:
         ButtonElement(action_id="list_incidents", text=plain("List incidents"), value=ListQuery().to_json()),
         ButtonElement(action_id="run_test", text=plain("Test Tocsin"), value="test"),
     ]
-    others = [incident for incident in page.open if incident not in page.mine]
+    mine = {incident.id for incident in page.mine}
+    others = [incident for incident in page.open if incident.id not in mine]
     triage = [incident for incident in others if incident.incident_status.is_triage]
     others = [incident for incident in others if not incident.incident_status.is_triage]
     blocks: list[Block] = [ActionsBlock(block_id="home", elements=buttons), paragraph(_in_short(page))]
