@@ -53,10 +53,10 @@ class WriteBarrier:
     def shut(self, error: BaseException) -> None:
         """Make writers wait from now on, until a test write succeeds."""
         with self._one_at_a_time:
-            if not self.problem:
+            is_open, self.problem = not self.problem, root_message(error)
+            if is_open:
                 self._well.clear()
                 threading.Thread(target=self._try, name="journal trial", daemon=True).start()
-            self.problem = root_message(error)
 
     def _try(self) -> None:
         """Test until a write succeeds, then open the barrier."""
