@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
@@ -155,6 +156,12 @@ class Asked:
     @property
     def methods(self) -> Counter[str]:
         return Counter(method for method, _, _ in self.calls)
+
+    @property
+    def most_at_once(self) -> int:
+        """The most calls that were under way at one moment."""
+        begun = sorted([(began, 1) for _, began, _ in self.calls] + [(end, -1) for _, _, end in self.calls])
+        return max(accumulate(step for _, step in begun), default=0)
 
     @property
     def rounds(self) -> int:
