@@ -211,14 +211,20 @@ async def test_what_one_replica_declared_and_closed_the_other_lists_within_two_b
     await fleet.declare("seen by the other")
     await fleet.quiet()
     ((reference, _),) = [found for found in fleet.incidents() if found[1] == "seen by the other"]
-    fleet.to(1)
-    assert reference in await fleet.answer("ana", "list")
+    await says(fleet, 1, "list", reference)
     fleet.to(0)
     (room,) = fleet.channels_named(f"{reference.lower()}-")
     await fleet.type_in("ana", room, "close mended")
     await fleet.quiet()
-    fleet.to(1)
-    assert "Closed" in await fleet.answer("ana", f"show {reference}")
+    await says(fleet, 1, f"show {reference}", "· Closed ·")
+
+
+async def says(fleet: Fleet, replica: int, command: str, words: str) -> None:
+    """This replica answers with these words: it may be two seconds behind, and each answer is waited for."""
+    fleet.to(replica)
+    async with asyncio.timeout(LIMIT):
+        while words not in await fleet.answer("ana", command):
+            pass
 
 
 async def test_a_page_that_both_replicas_are_sent_pages_once_and_is_acknowledged_and_ended_at_either(
