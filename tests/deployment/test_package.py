@@ -127,7 +127,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _environment(installed: Path, home: Path) -> dict[str, str]:
     ours = ("TOCSIN_", "SLACK_", "INCIDENT_IO_", "DEVREV_", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONPATH": str(installed), "HOME": str(home), "XDG_DATA_HOME": str(home)}
+    folders = {"PYTHONPATH": str(installed), "HOME": str(home), "XDG_DATA_HOME": str(home)}
+    # What is compiled would lie among the files of the wheel, which another test looks at.
+    return {**kept, **folders, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @pytest.mark.process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -91,6 +92,12 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
     ):
         yield open_client
     await backend.close()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def a_minute_later(client: httpx.AsyncClient) -> None:
+    """Let the minute of virtual time pass after which the key may ask as often again."""
+    await asyncio.sleep(60)
 
 
 async def sent(client: httpx.AsyncClient, body: bytes | str | dict[str, object]) -> httpx.Response:
