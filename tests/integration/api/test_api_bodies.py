@@ -41,6 +41,7 @@ class Named(Answer):
 
 FAILURES = {
     "refused": Refused("No.", {"incident.name": "Too long.", "values.0.text": "Too short."}),
+    "lonely": Refused("No.", {"inner": "Choose one."}),
     "sentence": Refused("Just no."),
     "conflict": Conflict("Ben was first."),
     "away": Unavailable("The database is away.", retry_after=0.2),
@@ -121,6 +122,8 @@ SOURCES = {
         ("invalid_value", "incident.name", "/incident/name"),
         ("invalid_value", "values.0.text", "/values/0/text"),
     ],
+    '{"first": "lonely"}': [("is_required", "inner", "/inner")],
+    '{"first": "lonely", "inner": {"first": "a"}}': [("invalid_value", "inner", "/inner")],
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from tocsin.incidents.errors import Conflict, NotPermitted, Refused, TocsinError, Unavailable, Withheld
@@ -86,8 +86,11 @@ def answer_to(error: ApiError, request_id: str, more: Mapping[str, Any] | None =
     return JSONResponse(body, error.status, headers=error.headers)
 
 
-def translate(error: TocsinError) -> ApiError:
-    """Return the answer for an expected failure: a refusal with its fields, or *try again later*."""
+def translate(error: TocsinError, body: BaseModel | None = None) -> ApiError:
+    """Return the answer for an expected failure: a refusal with its fields, or *try again later*.
+
+    A field that is refused and that the body lacks has the code `is_required` (incident.io, Errors).
+    """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Unavailable):
@@ -96,10 +99,23 @@ def translate(error: TocsinError) -> ApiError:
     if isinstance(error, NotPermitted | Withheld):
         return ApiError(403, Problem("forbidden", error.sentence))
     if isinstance(error, Refused):
-        fields = [Problem("invalid_value", said, field) for field, said in error.fields.items()]
+        fields = [
+            Problem("is_required" if _lacks(body, field) else "invalid_value", said, field)
+            for field, said in error.fields.items()
+        ]
         problems = fields or [Problem("refused", error.sentence)]
         return ApiError(409 if isinstance(error, Conflict) else 422, *problems)
     return ApiError(422, Problem("refused", str(error)))
+
+
+def _lacks(body: BaseModel | None, field: str) -> bool:
+    """Tell whether a body has nothing at the path of one of its fields."""
+    found: Any = body
+    for name in field.split("."):
+        if not isinstance(found, BaseModel) or name not in type(found).model_fields:
+            return False
+        found = getattr(found, name)
+    return found is None
 
 
 def unreadable(error: ValidationError) -> ApiError:

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from tocsin.incidents.api_keys import OPERATOR, ApiKey
-from tocsin.incidents.errors import TocsinError
+from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.logs import traced
 from tocsin.web.api import errors
 from tocsin.web.api.description import DESCRIPTION, describe
@@ -204,7 +204,11 @@ async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Resp
         body = await _body(endpoint.body, request) if endpoint.body is not None else None
     except ValidationError as error:
         raise errors.unreadable(error) from None
-    answer = await endpoint.handler(ApiCall(call.key, call.services, call.request_id, call.path, query, body))
+    with_what_came = ApiCall(call.key, call.services, call.request_id, call.path, query, body)
+    try:
+        answer = await endpoint.handler(with_what_came)
+    except Refused as refused:
+        raise errors.translate(refused, body) from None
     if endpoint.answer is None or answer is None:
         return Response(status_code=endpoint.status_without_body)
     assert isinstance(answer, endpoint.answer)
