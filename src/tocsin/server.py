@@ -90,7 +90,8 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
 
 ADVICE = "Type `/incident`, or hover an alert in #alerts and choose *Declare incident*."
 OUR_PATHS = (
-    *("/incidents", "/insights", "/alerts", "/webhooks", "/static/incidents", "/sign-in", "/sign-out"),
+    *("/incidents", "/insights", "/alerts", "/on-call", "/webhooks"),
+    *("/static/incidents", "/sign-in", "/sign-out"),
     *("/healthz", "/readyz", "/metrics", "/slack/"),
     *PREFIXES,
 )

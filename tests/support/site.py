@@ -60,8 +60,11 @@ def reading(alerts: Sequence[Alert]) -> AlertReader:
         found = [alert for alert in alerts if incident_id in (None, alert.incident_id)]
         return [alert for alert in found if after is None or alert.id < after][:limit]
 
+    async def find(alert_id: str) -> Alert | None:
+        return next((alert for alert in alerts if alert.id == alert_id), None)
+
     sources = [AlertSource(id="prometheus", name="Prometheus")] if alerts else []
-    return AlertReader(page, sources=sources)
+    return AlertReader(page, find, sources=sources)
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ async def seen_alerts(
             if alert.incident_id and alert.incident_id not in known:
                 known[alert.incident_id] = await pages.backend.find(alert.incident_id)
             incident = known.get(alert.incident_id)
-            if _may_see(viewer, reader, alert, incident):
+            if may_see(viewer, reader, alert, incident):
                 seen.append(SeenAlert(alert, reader.names.get(alert.source, alert.source), incident))
         if len(batch) <= PAGE:
             break
@@ -53,7 +53,7 @@ async def seen_alerts(
     return seen[:PAGE], len(seen) > PAGE
 
 
-def _may_see(viewer: Viewer, reader: AlertReader, alert: Alert, incident: Incident | None) -> bool:
+def may_see(viewer: Viewer, reader: AlertReader, alert: Alert, incident: Incident | None) -> bool:
     """True if the reader may see the alert: as its incident, or as one that no incident will have."""
     if viewer.trusted:
         return True

@@ -32,6 +32,7 @@ from tocsin.web import pages
 from tocsin.web.alert_pages import AlertPages
 from tocsin.web.api.errors import PREFIXES, nowhere
 from tocsin.web.auth import Access, PeerTeams, SignIn, alone
+from tocsin.web.dashboard_links import DashboardLinks
 from tocsin.web.incident_list import IncidentList
 from tocsin.web.incident_page import IncidentPage, clock_time
 from tocsin.web.insights import InsightPages
@@ -134,6 +135,7 @@ def _incident_routes(pages: Pages, alerts: AlertReader, versions: IncidentVersio
     page, enter = IncidentPage(pages, alerts, versions), pages.require_access
     live = LiveUpdates(pages, page.find, versions) if versions else None
     return [
+        *DashboardLinks(pages, alerts).routes(),
         Route("/incidents/{reference}", enter(page.show)),
         *([Route("/incidents/{reference}/events", enter(live.events))] if live else []),
     ]

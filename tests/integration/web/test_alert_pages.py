@@ -87,6 +87,21 @@ async def test_an_incidents_page_has_a_table_of_its_alerts(site: Site) -> None:
     assert "Secret" not in page
 
 
+async def test_links_that_backstage_makes_to_the_dashboard_lead_to_the_pages(site: Site) -> None:
+    declare = await site.page("/incidents/create")
+    assert (declare.status_code, "Type /incident in any channel of Slack" in declare.text) == (200, True)
+    to_details = "/on-call/alerts/{}/details"
+    leads = {
+        "/on-call/alerts": "/alerts",
+        to_details.format(alert(8).id): "/incidents/INC-1",
+        to_details.format(alert(9).id): "/alerts",
+        to_details.format(alert(6).id): "/alerts",
+        to_details.format("none"): "/alerts",
+    }
+    assert {path: (await site.page(path)).headers["location"] for path in leads} == leads
+    assert (await site.trusted(to_details.format(alert(6).id))).headers["location"] == "/incidents/INC-2"
+
+
 async def test_without_a_source_the_page_says_how_to_have_one(tmp_path: Path) -> None:
     async with served(tmp_path, public=True) as site:
         assert "tocsin docs alerts" in (await site.page("/alerts")).text
@@ -95,6 +110,7 @@ async def test_without_a_source_the_page_says_how_to_have_one(tmp_path: Path) ->
 async def test_where_others_can_reach_the_pages_the_alerts_need_the_token(tmp_path: Path) -> None:
     async with served(tmp_path, public=False, alerts=[alert(1)]) as site:
         assert (await site.page("/alerts")).status_code == 401
+        assert (await site.page("/on-call/alerts/none/details")).status_code == 401
         assert (await site.trusted("/alerts")).status_code == 200
 
 
