@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +53,7 @@ from tocsin.workflows.command import Bounded
 from tocsin.workflows.declaration import DeclareCommand, NotDeclared
 from tocsin.workflows.declare import DeclareIncident
 from tocsin.workflows.ports import AlertStore, Clock, IncidentBackend, WorkflowEngine
-from tocsin.workflows.retry import StepFailure, Steps, best_effort, retry_forever
+from tocsin.workflows.retry import StepFailure, Steps, best_effort, outside_workflow, retry_forever
 from tocsin.workflows.sync import SlackSync
 
 log = structlog.get_logger()
@@ -235,9 +234,7 @@ class AttachAlerts:
         key, about = declaration_key(group.id), f"alerts from {group.source}"
         declaring = await self._declare_command(command, group, key)
         if declaring is not None:
-            # DBOS would count a workflow that is started within another one among that one's steps.
-            starting = self._declare.begin(declaring)
-            await asyncio.get_running_loop().create_task(starting, context=Context())
+            await outside_workflow(self._declare.begin(declaring))
         created = await retry_forever("declare an incident for alerts", self._created, key)
         if isinstance(created, Incident):
             self._operator.resolve(about)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextvars import Context
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,7 +14,7 @@ from tocsin.workflows.channel_setup import ChannelSetup
 from tocsin.workflows.channels import A_DAY, await_channel
 from tocsin.workflows.command import act_for
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore, WorkflowEngine
-from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, retry_forever, sentences
+from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, outside_workflow, sentences
 from tocsin.workflows.slack_client import WorkspaceOf
 from tocsin.workflows.sync import SlackSync
 
@@ -90,22 +88,14 @@ class Announcer:
                 at=self._clock(),
                 **one,
             )
-            # DBOS would count a workflow that is started within another one among that one's steps.
             starting = self._engine.start(VERB, command.key, command.model_dump(mode="json"))
-            await asyncio.get_running_loop().create_task(starting, context=Context())
+            await outside_workflow(starting)
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """Run the durable workflow; recorded steps are not repeated after a crash."""
         command = AnnounceCommand.model_validate(raw)
         act_for(command.by.slack_user_id, command.at)
-        incident: Incident | None = await self._steps.record(
-            "look at the incident",
-            retry_forever,
-            "look at an incident",
-            self._backend.find,
-            command.incident_id,
-            returns=Incident | None,
-        )
+        incident = await self._steps.find_incident(self._backend.find, command.incident_id)
         if incident is not None and not incident.is_private:
             act = self._announce if command.channel else self._bring_in
             if (failure := await act(command, incident)) is not None:

@@ -443,14 +443,7 @@ class ChangeIncident(DurableCommand[ChangeCommand]):
         self._saw = saw
 
     async def run(self, command: ChangeCommand) -> AnyChange:
-        before: Incident | None = await self._steps.record(
-            "look at the incident",
-            retry_forever,
-            "look at an incident",
-            self._backend.find,
-            command.incident_id,
-            returns=Incident | None,
-        )
+        before = await self._steps.find_incident(self._backend.find, command.incident_id)
         if before is None:
             return NotChanged(sentence=GONE)
         return await self._steps.record(

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from functools import cache
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -14,7 +14,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, TocsinError, Unavailable
-from tocsin.incidents.model import FrozenModel
+from tocsin.incidents.model import FrozenModel, Incident
 from tocsin.workflows.ports import WorkflowEngine
 
 # Retries. `best_effort` is the only place that catches Exception.
@@ -220,6 +220,19 @@ class Steps:
 
         return await self._step(name, parts, returns)
 
+    def find_incident(
+        self, find: Callable[[str], Awaitable[Incident | None]], incident_id: str
+    ) -> Coroutine[Any, Any, Incident | None]:
+        """Run the step that looks at the incident as it is now, until the backend answers."""
+        return self.record(
+            "look at the incident",
+            retry_forever,
+            "look at an incident",
+            find,
+            incident_id,
+            returns=Incident | None,
+        )
+
     async def last(self, act: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run `act`, of which the steps that it runs are parts, at the end of the workflow.
 
@@ -242,6 +255,14 @@ class Steps:
             return shape.dump_python(await act(again), mode="json")
 
         return shape.validate_python(await self._engine.step(name, recorded))
+
+
+async def outside_workflow(starting: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that starts a workflow, from within another one.
+
+    Its context is empty, as DBOS would count the new workflow among the steps of the running one.
+    """
+    return await asyncio.get_running_loop().create_task(starting, context=Context())
 
 
 def _failure(on_failure: str, error: TocsinError) -> StepFailure:

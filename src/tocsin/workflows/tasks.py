@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid5
@@ -19,7 +17,7 @@ from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import act_for
 from tocsin.workflows.followups import LACKED
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore, WorkflowEngine
-from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, retry_forever, sentences
+from tocsin.workflows.retry import ALL_DAY, StepFailure, Steps, outside_workflow, sentences
 from tocsin.workflows.slack_client import WorkspaceOf
 
 VERB = "add tasks"
@@ -97,22 +95,14 @@ class AddTasks:
             by=by if by is not None and by.slack_user_id else incident.creator,
             at=self._clock(),
         )
-        # DBOS would count a workflow that is started within another one among that one's steps.
         starting = self._engine.start(VERB, command.key, command.model_dump(mode="json"))
-        await asyncio.get_running_loop().create_task(starting, context=Context())
+        await outside_workflow(starting)
 
     async def workflow(self, raw: dict[str, Any]) -> Any:
         """Run the durable workflow; recorded steps are not repeated after a crash."""
         command = AddTasksCommand.model_validate(raw)
         act_for(command.by.slack_user_id, command.at)
-        incident: Incident | None = await self._steps.record(
-            "look at the incident",
-            retry_forever,
-            "look at an incident",
-            self._backend.find,
-            command.incident_id,
-            returns=Incident | None,
-        )
+        incident = await self._steps.find_incident(self._backend.find, command.incident_id)
         if incident is not None:
             failures = [await self._added(command, incident), await self._shown(incident)]
             if found := [one for one in failures if isinstance(one, StepFailure)]:
