@@ -20,6 +20,8 @@ from tocsin.incidents.alerts import Alert
 BODIES = Path(__file__).parent.parent / "data" / "alerts"
 TOKEN = "a-token-of-the-tests-sources"
 VARIABLE = "TOCSIN_TEST_ALERTS_TOKEN"
+MONITORING = "monitoring"
+"""The source of `declared_by`."""
 
 
 @contextmanager
@@ -30,6 +32,20 @@ def keyed() -> Iterator[None]:
         yield
     finally:
         del os.environ[VARIABLE]
+
+
+def declared_by(group: str) -> str:
+    """The configuration in which the alerts that have the same value of this field are one major incident."""
+    return f"""
+[[alert_sources]]
+id = "{MONITORING}"
+token_variable = "{VARIABLE}"
+
+[[alert_rules]]
+group_by = ["{group}"]
+do = "declare"
+severity = "Major"
+"""
 
 
 def body_of(name: str) -> Any:

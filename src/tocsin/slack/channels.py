@@ -135,6 +135,17 @@ class Channels:
             elif adds and link != incident.permalink:
                 await self._add_bookmark(channel, incident, title, link)
 
+    async def remove_bookmarks(self, channel: ChannelId, incident: Incident) -> None:
+        links = {link for _, link in bookmarks(incident)}
+        for mark in await self._bookmarked(channel) if links else ():
+            if mark.get("link") in links:
+                await self._api.call(
+                    self._client.bookmarks_remove,
+                    about=NOTHING,
+                    bookmark_id=require(mark, "id"),
+                    channel_id=channel,
+                )
+
     async def _bookmarked(self, channel: ChannelId) -> Sequence[Answer]:
         answer = await self._api.call(self._client.bookmarks_list, channel_id=channel)
         return answer.get("bookmarks") or ()

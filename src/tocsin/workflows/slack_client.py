@@ -77,6 +77,9 @@ class SlackChannels(Protocol):
     async def rebookmark(self, channel: ChannelId, incident: Incident, *, adds: bool) -> None:
         """Bring the bookmarks up to date: titles and, with `adds`, a new call and new link fields."""
 
+    async def remove_bookmarks(self, channel: ChannelId, incident: Incident) -> None:
+        """Remove the incident's bookmarks from a channel that goes on without it; a repeat does nothing."""
+
     async def pin(self, channel: ChannelId, ts: MessageTs) -> None: ...
 
     async def archive(self, channel: ChannelId) -> None:

@@ -24,12 +24,16 @@ async def earlier_topic(state: SlackStateStore, incident: Incident, channel: str
 async def leave_channel(
     slack: SlackClient, state: SlackStateStore, incident: Incident, channel: ChannelId
 ) -> None:
-    """Archive the channel that an incident has left; one that it used gets its earlier topic back instead."""
+    """Archive the channel that an incident has left.
+
+    One that it used gets its earlier topic back instead, and loses the bookmarks, which name the incident.
+    """
     topic = await earlier_topic(state, incident, channel)
     if topic is None:
         await slack.channels.archive(channel)
-    else:
-        await slack.channels.restore_topic(channel, topic)
+        return
+    await slack.channels.restore_topic(channel, topic)
+    await slack.channels.remove_bookmarks(channel, incident)
 
 
 async def holder(backend: IncidentBackend, state: SlackStateStore, channel: ChannelId) -> Incident | None:
@@ -68,12 +72,17 @@ class UsedChannels:
             # Its topic may still be there, which is not the channel's own.
             left = await self._take_from(owner, channel, incident)
             topic = left if topic is None else topic
+            # Who continues after a restart finds no earlier owner to ask for it.
+            await self._keep_topic(incident, channel, topic)
             owner = await self._state.claim_channel(channel, incident.id, instead_of=owner)
         if owner != incident.id:
             raise Refused("That channel is another incident's.")
+        await self._keep_topic(incident, channel, topic)
+        return joined
+
+    async def _keep_topic(self, incident: Incident, channel: ChannelId, topic: str | None) -> None:
         if await earlier_topic(self._state, incident, channel) is None:
             await self._state.save_fingerprint(incident.id, channel, USED, topic or "")
-        return joined
 
     async def _take_from(self, owner_id: str, channel: ChannelId, incident: Incident) -> str:
         """Take the channel from an incident that used it; return the topic from before that one."""

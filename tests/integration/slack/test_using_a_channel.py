@@ -118,7 +118,7 @@ async def test_what_was_declared_there_by_mistake_leaves_the_channel_to_the_othe
     await used(bot)
     await typed_verb(bot, "ana", alerts.id, "/incident cancel it was a query")
     await settled(bot)
-    assert (alerts.archived, alerts.topic) == (False, "What the monitors say")
+    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
 
 
 async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
@@ -130,6 +130,6 @@ async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others
     now = await bot.backend.find(incident.id)
     assert now is not None
     assert now.slack_channel_id not in ("", alerts.id)
-    assert (alerts.archived, alerts.topic) == (False, "What the monitors say")
+    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
     again = await used(bot, name="payments are slow")
     assert again.slack_channel_id == alerts.id

@@ -283,7 +283,8 @@ class Case:
     # what is read
 
     def _whispers(self, who: str, channel: str) -> list[Message]:
-        return [m for m in self.stage.workspace.history(channel, who) if m.ephemeral_to == who]
+        there = self.stage.workspace.state.messages.get(channel, {})
+        return [message for message in there.values() if message.ephemeral_to == who]
 
     async def _whispered(self, life: Life, who: str, channel: str, before: int) -> str:
         """The next thing that only this person reads there; nothing when the bot dies first."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from reliability.crash import scenarios, troubles_devrev, troubles_incident_io
 from reliability.crash.by_alerts import BY_ALERTS
 from reliability.crash.by_key import BY_KEY
+from reliability.crash.by_rules import BY_RULES
+from reliability.crash.by_steps import BY_STEPS
 from reliability.crash.managing import MANAGING
 from reliability.crash.points import Point, found_points
 from reliability.crash.scenarios import Scenario
 from reliability.crash.taking_away import TAKING_AWAY
 from reliability.crash.unreached import shares_reached
+from reliability.crash.used_channels import USED_CHANNELS
 from reliability.crash.vendor_devrev import devrev
 from reliability.crash.vendor_incident_io import incident_io
 from reliability.crash.vendors import Opened, own_file
@@ -45,7 +48,22 @@ def _by_name(*found: Scenario) -> dict[str, Scenario]:
 
 _ANYWHERE = [scenarios.SCENARIOS[name] for name in scenarios.DECLARING]
 
-LOCAL = Backend("local", {**scenarios.SCENARIOS, **MANAGING, **TAKING_AWAY, **BY_KEY, **BY_ALERTS}, own_file)
+MANAGED = {
+    "managing": MANAGING,
+    "taking-away": TAKING_AWAY,
+    "by-key": BY_KEY,
+    "by-alerts": BY_ALERTS,
+    "by-rules": BY_RULES,
+    "by-steps": BY_STEPS,
+    "used-channels": USED_CHANNELS,
+}
+"""Scenarios by family, beside those that are about a declaration alone; they are played over our own file."""
+
+LOCAL = Backend(
+    "local",
+    {**scenarios.SCENARIOS, **{name: one for family in MANAGED.values() for name, one in family.items()}},
+    own_file,
+)
 INCIDENT_IO = Backend(
     "incident_io",
     _by_name(

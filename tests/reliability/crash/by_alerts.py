@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import httpx
-from support.alerts import TOKEN, VARIABLE, fired
+from support.alerts import MONITORING, TOKEN, declared_by, fired
 
 from reliability.crash.acting import Case
 from reliability.crash.managing import Scenario
@@ -17,16 +17,7 @@ from reliability.crash.stage import LONGEST_ANSWER, MOST_TRIES, Stage
 from reliability.history.history import Answered, Press
 from tocsin.incidents.alert_payloads import path_of
 
-CONFIG = f"""
-[[alert_sources]]
-id = "monitoring"
-token_variable = "{VARIABLE}"
-
-[[alert_rules]]
-group_by = ["team"]
-do = "declare"
-severity = "Major"
-"""
+CONFIG = declared_by("team")
 SOON = 0.1
 COUNTED = re.compile(r"^(\d+) (firing|resolved): ", re.MULTILINE)
 
@@ -80,7 +71,7 @@ async def left(stage: Stage, body: dict[str, Any]) -> None:
                 base_url=f"http://127.0.0.1:{life.port}", trust_env=False, timeout=LONGEST_ANSWER
             ) as http:
                 headers = {"Authorization": f"Bearer {TOKEN}"}
-                answer = await http.post(path_of("monitoring"), json=body, headers=headers)
+                answer = await http.post(path_of(MONITORING), json=body, headers=headers)
         except httpx.TransportError:
             await life.dead.wait()
             continue

@@ -22,6 +22,7 @@ from support.webhooks import Receiver, configured, running_receiver
 from reliability.crash import outbox
 from reliability.crash.backends import LOCAL, Backend
 from reliability.crash.by_alerts import CONFIG as ALERTS
+from reliability.crash.by_rules import WITH_RULES
 from reliability.crash.clock import Hurry
 from reliability.crash.lives import Lives, Zygote
 from reliability.crash.scenarios import WITH_NOTHING
@@ -40,6 +41,7 @@ from slack_emulator.workspace import Workspace
 from tocsin.slack import routes
 
 RUN_SECONDS = 400.0
+TRACKER_HOST = "github.com"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Runner:
         self._zygote = zygote
         self._folder = folder
         self._template = folder / "template"
-        self._manifest = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
+        self._manifest = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1", tracker=TRACKER_HOST))
 
     async def prepare(self) -> None:
         """One start of the bot on an empty folder: its migrated files are copied for every run."""
@@ -100,7 +102,9 @@ class Runner:
         if self._template.exists() and plan.scenario not in WITH_NOTHING:
             shutil.copytree(self._template, folder / "data")
         try:
-            async with self._staged(folder, Random(plan.seed), list(plan.kills)) as stage:
+            async with self._staged(
+                folder, Random(plan.seed), list(plan.kills), WITH_RULES.get(plan.scenario, "")
+            ) as stage:
                 await self._play(stage, report)
         finally:
             if not report.violations:
@@ -151,7 +155,10 @@ class Runner:
             (stage.folder / "history.json").write_bytes(history.to_json())
 
     @asynccontextmanager
-    async def _staged(self, folder: Path, rng: Random, kills: list[Kill]) -> AsyncIterator[Stage]:
+    async def _staged(
+        self, folder: Path, rng: Random, kills: list[Kill], more: str = ""
+    ) -> AsyncIterator[Stage]:
+        """`more` is what the configuration has besides what all runs have."""
         (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
         # Slack's three seconds pass when the bot is dead.
         clock = StillClock()
@@ -168,7 +175,7 @@ class Runner:
             async with self._backend.vendor(Scene(slack, hurry, rng)) as vendor:
                 settings = {**_settings(slack, folder / "data"), **vendor.settings}
                 if not self._backend.hosted:
-                    settings["tocsin_config"] = str(_rules(folder, paging, receiver))
+                    settings["tocsin_config"] = str(_rules(folder, paging, receiver, more))
                 hurried = hurry if self._backend.hosted else None
                 lives = Lives(self._zygote, folder, settings, kills, clock.now, hurried)
                 await lives.open()
@@ -189,10 +196,10 @@ after = "20 days"
 """With nothing to be done for days, but for who turns the time in the record."""
 
 
-def _rules(folder: Path, paging: PagingServices, receiver: Receiver) -> Path:
+def _rules(folder: Path, paging: PagingServices, receiver: Receiver, more: str) -> Path:
     path = folder / "tocsin.toml"
     hooks = configured(receiver.url, private=True)
-    path.write_text(RULES + CONFIG.format(url=paging.url) + ALERTS + hooks)
+    path.write_text(RULES + CONFIG.format(url=paging.url) + ALERTS + hooks + more)
     return path
 
 

@@ -126,7 +126,8 @@ def _timelines(seen: Evidence) -> Iterator[str]:
     for kept in seen.kept:
         entries = Counter(entry["verb"] for entry in kept.timeline)
         low, high = expected_entries(seen, kept)
-        due = Counter({"declared": 1, "opened the channel": int(bool(kept.channel))})
+        opened = bool(kept.channel) and not seen.used_by(kept)
+        due = Counter({"declared": 1, "opened the channel": int(opened)})
         low, high = low + due, high + due
         for verb in {*entries, *low}:
             if verb.startswith("could not be checked") and entries[verb] == 1:
@@ -149,6 +150,10 @@ def _true_entries(seen: Evidence, kept: Kept) -> Iterator[str]:
             moved = any(deed.verb in {"rename", "private"} for deed in seen.deeds_of(kept))
             if entry["text"] != f"#{name}" and not moved:
                 yield f"the timeline of {kept.reference} says {entry['text']}, its channel is #{name}"
+        if entry["verb"] == "uses the channel":
+            name = seen.channels[seen.used_by(kept)]["name"]
+            if entry["text"] != f"#{name}":
+                yield f"the timeline of {kept.reference} says that it uses {entry['text']}, not #{name}"
         if entry["verb"] == "declared" and entry["actor_slack_user_id"] != kept.row["creator_slack_user_id"]:
             yield f"the timeline of {kept.reference} names the wrong reporter"
 

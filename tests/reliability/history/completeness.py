@@ -42,8 +42,9 @@ def _told(seen: Evidence, intent: Intent, kept: Kept) -> str:
 
 def _missing(seen: Evidence, intent: Intent, kept: Kept) -> Iterator[str]:
     channel = seen.channels.get(kept.channel)
-    if seen.history.makes_channel or kept.is_retrospective:
-        # Whoever opens the channel fills it, and asks people in; what is over already has none.
+    if seen.history.makes_channel or kept.is_retrospective or seen.has_left(kept):
+        # Whoever opens the channel fills it, and asks people in; what is over already has none, and what
+        # used a channel that another one uses now has none any more.
         pass
     elif channel is None or (kept.is_private and channel["kind"] != "private"):
         yield "channel"

@@ -47,6 +47,12 @@ class Deed:
     """Verbs of the timeline that every try makes which is heeded: each is a request of its own."""
     takes: str = ""
     """What the name of the file ends in that every such try brings to who asked."""
+    run: str = ""
+    """The execution of a workflow's step that asked for it."""
+    gives: tuple[str, ...] = ()
+    """What rules give it to be done, in their words; it stands in the checklist."""
+    keeps: str = ""
+    """The topic of the channel that it uses, which that had before and has again once it is over."""
 
     @property
     def surely(self) -> bool:

@@ -63,6 +63,12 @@ class Intent:
         return '"test"' in json.dumps(self.state.get("mode") or {})
 
     @property
+    def wants_channel(self) -> str:
+        """The channel that was there and is to be the incident's own; empty where it gets a new one."""
+        ticked = (self.state.get("slack_channel_id") or {}).get("slack_channel_id") or {}
+        return next((str(option["value"]) for option in ticked.get("selected_options") or ()), "")
+
+    @property
     def insiders(self) -> set[str]:
         """The reporter and everybody who was given a role in the form."""
         chosen = {
@@ -179,7 +185,17 @@ class Evidence:
             for row in self.history.tables.get("tocsin_channels", [])
             if row["incident_id"] == kept.row["id"]
         }
-        return {kept.channel} | were
+        return {kept.channel, self.used_by(kept)} - {""} | were
+
+    def used_by(self, kept: Kept) -> str:
+        """The channel that was there before it and that it uses, or used; empty where there is none."""
+        intent = self.intent_of(kept)
+        uses = any(deed.verb == "use" for deed in self.deeds_of(kept))
+        return intent.wants_channel if intent is not None and uses else ""
+
+    def has_left(self, kept: Kept) -> bool:
+        """Whether another incident uses the channel now that it used."""
+        return any(deed.verb == "leave" for deed in self.deeds_of(kept))
 
     def was_hidden(self, kept: Kept) -> bool:
         """Whether it was made private after it had been declared."""

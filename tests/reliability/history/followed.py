@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 
 from reliability.history.deeds import ANNOUNCED, NEWS, Deed
 from reliability.history.evidence import WORD, Evidence, Json, Kept
@@ -25,9 +26,10 @@ def followed(seen: Evidence) -> Iterator[Broken]:
         yield from _news(seen, kept, deeds)
         yield from _announced(seen, kept, deeds)
         yield from _up_to_date(seen, kept)
-        yield from _things_to_do(seen, kept)
+        yield from _things_to_do(seen, kept, deeds)
         yield from _reminders(seen, kept, deeds)
         yield from _withdrawn(seen, kept, deeds)
+        yield from _given_back(seen, kept)
     if seen.history.deeds:
         yield from _edited_for_nothing(seen)
 
@@ -48,9 +50,7 @@ def _news(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
     ]
     low = high = 0
     overtaken = _overtaken(seen, kept, deeds)
-    for deed in deeds:
-        if deed.verb not in NEWS:
-            continue
+    for deed in _with_news(deeds):
         tokens = tokens_of(deed)
         for token, tries in tokens.items():
             said, count = {one.told for one in tries}, sum(token in _whole(post) for post in there)
@@ -67,6 +67,12 @@ def _news(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
             low, high = low + is_sure(seen, deed), high + deed.perhaps
     if not low <= len(there) <= high:
         yield "I3", f"{kept.reference}'s channel was told news {len(there)} times, not {low} to {high} times"
+
+
+def _with_news(deeds: list[Deed]) -> list[Deed]:
+    """Those that its channel is told of; once it has left that there is none to tell."""
+    before = takewhile(lambda deed: deed.verb != "leave", deeds)
+    return [deed for deed in before if deed.verb in NEWS]
 
 
 def _overtaken(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Counter[str]:
@@ -124,7 +130,9 @@ def _up_to_date(seen: Evidence, kept: Kept) -> Iterator[Broken]:
     if lead:
         shown += [("a card", json.dumps(card["blocks"]), {f"<@{lead}>"}) for card in seen.cards_of(kept)]
     room = seen.channels.get(kept.channel)
-    if room is not None:
+    if room is not None and kept.channel == seen.used_by(kept):
+        shown += _of_used_channel(kept, room, facts)
+    elif room is not None:
         words = {word for word in WORD.findall(name) if word.startswith("zq")}
         shown += [
             ("the topic", room["topic"], facts),
@@ -139,19 +147,46 @@ def _up_to_date(seen: Evidence, kept: Kept) -> Iterator[Broken]:
                 yield "I8", f"{kept.reference}: {where} does not say {what}"
 
 
+def _of_used_channel(kept: Kept, room: Json, facts: set[str]) -> list[tuple[str, str, set[str]]]:
+    """What a channel that was there before is to show: its bookmark, and its topic while it is used."""
+    return [
+        ("the topic", room["topic"], set() if kept.row["closed_at"] else facts),
+        ("the bookmark", str([mark.get("title") for mark in room["bookmarks"]]), {str(kept.row["name"])}),
+        ("the incident's own record of its channel", kept.row["slack_channel_name"], {room["name"]}),
+    ]
+
+
+def _given_back(seen: Evidence, kept: Kept) -> Iterator[Broken]:
+    """A channel that was there before stays as it was, but for its topic while an incident uses it."""
+    room = seen.channels.get(seen.used_by(kept))
+    if room is None:
+        return
+    words = {word for word in WORD.findall(str(kept.row["name"])) if word.startswith(("zq", "tok"))}
+    if room["archived"]:
+        yield "I3", f"#{room['name']} was there before {kept.reference}, and is archived"
+    for part in ("name", "purpose"):
+        if any(word in room[part] for word in words):
+            yield "I3", f"#{room['name']} was there before {kept.reference}, which is in its {part}"
+    titles = str([mark.get("title") for mark in room["bookmarks"]])
+    if kept.channel != room["id"] and kept.is_private and kept.reference in titles:
+        yield "I5", f"{kept.reference} is private, and bookmarked in #{room['name']}, where it was before"
+    before = next(deed.keeps for deed in seen.deeds_of(kept) if deed.keeps)
+    is_used = any(other.channel == room["id"] and not other.row["closed_at"] for other in seen.kept)
+    if not is_used and room["topic"] != before:
+        yield "I8", f"the topic of #{room['name']} is {room['topic']} after {kept.reference}, not {before}"
+
+
 def _name(rows: list[Json], wanted: str) -> str:
     return next(str(row["name"]) for row in rows if row["id"] == wanted)
 
 
-def _things_to_do(seen: Evidence, kept: Kept) -> Iterator[Broken]:
-    """Each is one message, which says whether it is done."""
+def _things_to_do(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
+    """Each is one message, or stands in the checklist if rules gave it; it says whether it is done."""
+    given = {title for deed in deeds for title in deed.gives}
+    there = [post for post in _said_there(seen, kept) if f"|{kept.reference}>" not in post["text"]]
     for row in kept.follow_ups:
-        shown = [
-            post
-            for post in _said_there(seen, kept)
-            if row["text"] in post["text"] and f"|{kept.reference}>" not in post["text"]
-        ]
-        if len(shown) != 1:
+        shown = [post for post in there if row["text"] in post["text"]]
+        if len(shown) != (row["text"] not in given):
             yield "I3", f"“{row['text']}” of {kept.reference} is shown {len(shown)} times, not once"
         if any(post["text"].startswith(":white_check_mark:") != bool(row["done_at"]) for post in shown):
             yield "I8", f"“{row['text']}” of {kept.reference} is not shown as it is"
@@ -159,6 +194,27 @@ def _things_to_do(seen: Evidence, kept: Kept) -> Iterator[Broken]:
     for text, count in counted.items():
         if count > 1:
             yield "I1", f"“{text}” is to be done {count} times in {kept.reference}"
+    for title in given - counted.keys():
+        yield "I1", f"{kept.reference} was to get “{title}” by the rules, and has not"
+    if given:
+        yield from _checklist(seen, kept)
+
+
+def _checklist(seen: Evidence, kept: Kept) -> Iterator[Broken]:
+    """There is one in its channel, which shows all that is to be done as it is now."""
+    there = [
+        post
+        for post in _said_there(seen, kept)
+        if post["channel"] == kept.channel and post["text"].startswith(":clipboard:")
+    ]
+    if len(there) != 1:
+        yield "I3", f"{kept.reference} has {len(there)} checklists, not one"
+    for post in there:
+        shown = _whole(post)
+        for row in kept.follow_ups:
+            box = ":white_check_mark:" if row["done_at"] else "☐"
+            if f"{box} {row['text']}" not in shown:
+                yield "I8", f"“{row['text']}” of {kept.reference} is not in its checklist as it is"
 
 
 def _reminders(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
@@ -179,11 +235,11 @@ def _withdrawn(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken
         for card in seen.cards_of(kept):
             if card["channel"] != kept.channel:
                 yield "I3", f"{kept.reference} was a mistake, and its card still stands in {card['channel']}"
-        if not seen.channels[kept.channel]["archived"]:
+        if not seen.channels[kept.channel]["archived"] and kept.channel != seen.used_by(kept):
             yield "I3", f"{kept.reference} was a mistake, and its channel is not archived"
     if not seen.was_hidden(kept):
         return
-    for channel in seen.channels_of(kept) - {kept.channel}:
+    for channel in seen.channels_of(kept) - {kept.channel, seen.used_by(kept)}:
         if not seen.channels[channel]["archived"]:
             yield "I5", f"{kept.reference} is private, and its public channel is not archived"
     elsewhere = [post for post in seen.posts if post["channel"] not in seen.channels_of(kept)]

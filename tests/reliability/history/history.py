@@ -176,7 +176,7 @@ class History:
             backend=backend,
             deeds=tuple(deeds),
             answered=tuple(answered),
-            files=tuple(asdict(file) for file in workspace.state.files.values()),
+            files=tuple(_file(asdict(file)) for file in workspace.state.files.values()),
             steps=tuple(_step(vars(run)) for run in workspace.steps.runs),
         )
         # What can be kept is what is judged: no object of the run stays behind in it.
@@ -201,6 +201,11 @@ _EXCHANGE_FIELDS = frozenset(Exchange.__dataclass_fields__)
 
 def _exchange(request: Json) -> Exchange:
     return Exchange(**{name: value for name, value in request.items() if name in _EXCHANGE_FIELDS})
+
+
+def _file(file: Json) -> Json:
+    """Bytes of a picture are no text; nobody reads words in them."""
+    return {**file, "content": file["content"].encode("utf-8", "replace").decode()}
 
 
 def _step(run: Json) -> Json:

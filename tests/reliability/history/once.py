@@ -29,8 +29,12 @@ def _channels(seen: Evidence) -> Iterator[str]:
             yield f"#{channel['name']} was made and is the channel of {owners[channel['id']]} incidents"
     for kept in seen.kept:
         room = seen.channels.get(kept.channel)
-        if room is not None and room["creator"] != seen.history.bot and not seen.history.makes_channel:
+        if room is None or room["creator"] == seen.history.bot or seen.history.makes_channel:
+            continue
+        if kept.channel != seen.used_by(kept):
             yield f"{kept.reference} took #{room['name']}, which somebody else made"
+        if owners[kept.channel] > 1:
+            yield f"#{room['name']} is used by {owners[kept.channel]} incidents"
 
 
 def _shelters(seen: Evidence, channel: Json) -> bool:

@@ -135,6 +135,8 @@ class _Ours:
         elsewhere = () if seen.history.backend == "local" else seen.own_channels
         self.channels = set[str]().union(*(seen.channels_of(kept) for kept in seen.kept))
         self.channels |= {channel["id"] for channel in elsewhere}
+        # Who asked for a channel that is there reads its name, also when it cannot be used after all.
+        self.channels |= {intent.wants_channel for intent in seen.intents}
         self.references = {kept.reference for kept in seen.kept}
         self.sources = {kept.row["source_message_permalink"] for kept in seen.kept}
         exchanges = (e for e in seen.history.exchanges if e.method == "conversations.canvases.create")

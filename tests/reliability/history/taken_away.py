@@ -28,8 +28,10 @@ def taken_away(seen: Evidence) -> Iterator[Broken]:
             continue
         yield from _exports(seen, kept, deeds)
         yield from _documents(seen, kept, deeds)
+        yield from _pictures(seen, kept, deeds)
         yield from _leaving(seen, kept, deeds)
         yield from _links(seen, kept, deeds)
+        yield from _steps_of(seen, kept, deeds)
     yield from _steps(seen)
 
 
@@ -78,7 +80,9 @@ def _documents(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken
     there = [
         file
         for file in seen.history.files
-        if file["user"] == seen.history.bot and own.intersection([*file["channels"], file["tab_of"]])
+        if file["user"] == seen.history.bot
+        and own.intersection([*file["channels"], file["tab_of"]])
+        and not _is_picture(file)
     ]
     for file in there:
         if kept.channel not in (*file["channels"], file["tab_of"]):
@@ -97,6 +101,24 @@ def _documents(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken
     ]
     if len(led) != len(there):
         yield "I3", f"{kept.reference}'s channel is led to its document {len(led)} times, not {len(there)}"
+
+
+def _pictures(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
+    """Each closing has one picture of the phases at most, in the incident's own channel."""
+    there = [file for file in seen.history.files if _named(kept, file) and _is_picture(file)]
+    closings = sum(deed.sets.get("incident_status_id") == "closed" and deed.perhaps for deed in deeds)
+    if len(there) > closings:
+        yield (
+            "I3",
+            f"{kept.reference} has {len(there)} pictures of its phases, and was closed {closings} times",
+        )
+    for file in there:
+        if not seen.channels_of(kept).issuperset(file["channels"]):
+            yield "I5", f"{file['name']} is in a channel that is none of {kept.reference}'s"
+
+
+def _is_picture(file: Json) -> bool:
+    return str(file["name"]).endswith(".png")
 
 
 def _leaving(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
@@ -148,6 +170,20 @@ def _links(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
                         "I8",
                         f"{kept.reference}: below a link {counted} comments are counted, not {written}",
                     )
+
+
+def _steps_of(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken]:
+    """A workflow whose step changed the incident goes on, and was told which incident that is."""
+    runs = {run["id"]: run for run in seen.history.steps}
+    for deed in deeds:
+        run = runs.get(deed.run)
+        if run is None:
+            continue
+        if run["state"] == "running" and deed.surely:
+            yield "I4", f"the workflow that asked for {deed.verb} on {kept.reference} waits for ever"
+        told = run["outputs"].get("reference")
+        if run["state"] == "completed" and told != kept.reference:
+            yield "I8", f"the workflow that asked for {deed.verb} on {kept.reference} was told of {told}"
 
 
 def _steps(seen: Evidence) -> Iterator[Broken]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from support.alerts import TOKEN, VARIABLE, fired
+from support.alerts import MONITORING, TOKEN, VARIABLE, declared_by, fired
 from support.bot import asks_whether_sure
 from support.fleet import Fleet, running_fleet
 from support.patience import LIMIT
@@ -45,16 +45,6 @@ AGAIN_SECONDS = 0.5
 BY_ALERT = 8
 """Incidents that alerts begin: fewer than one rule may have open at once (ten)."""
 FIRING = re.compile(r"^(\d+) firing: ", re.MULTILINE)
-CONFIG = f"""
-[[alert_sources]]
-id = "monitoring"
-token_variable = "{VARIABLE}"
-
-[[alert_rules]]
-group_by = ["wish"]
-do = "declare"
-severity = "Major"
-"""
 
 
 @dataclass
@@ -193,7 +183,7 @@ class Campaign:
     async def _alert(self, wish: _Wish, about: _Wish) -> None:
         """One alert, sent until it is taken: of the group that is the incident which the other began."""
         body = fired(wish.text, metadata={"wish": about.text})
-        await self._ask(wish, path_of("monitoring"), body, TOKEN)
+        await self._ask(wish, path_of(MONITORING), body, TOKEN)
 
     async def _ask(self, wish: _Wish, path: str, body: dict[str, object], token: str) -> None:
         """One request, sometimes to two replicas at once, repeated until it is answered."""
@@ -375,7 +365,7 @@ async def campaign(
     folder: Path, server: PostgresqlServer, *, declarations: int, changes: int, seed: int
 ) -> Report:
     config = folder / "tocsin.toml"
-    config.write_text(CONFIG)
+    config.write_text(declared_by("wish"))
     settings = {"TOCSIN_CONFIG": str(config), "TOCSIN_API_TOKEN": API_TOKEN, VARIABLE: TOKEN}
     async with running_fleet(folder, server, REPLICAS, **settings) as fleet:
         return await Campaign(fleet, server, seed, has_programs=True).run(declarations, changes)

@@ -41,9 +41,6 @@ AT_ONCE = 40
 
 READS, WRITES = 2, 1
 
-STEP_PLACES = ("general", "alerts", "leads")
-"""Where a workflow's step wants its card; of #leads few are members."""
-
 SPY = "U0XSPY0001"
 """One of another organisation, who is let into channels."""
 
@@ -61,15 +58,17 @@ class People:
         self.done: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self._http = http
+        self.further: list[Callable[[str], Awaitable[None]]] = []
+        """Gestures of members that are written elsewhere."""
         self._desks: dict[str, str] = {}
 
     async def settle_in(self) -> None:
         """Each has a channel to themselves, and there are incidents to begin with."""
         for name in PEOPLE:
-            made = await self.bot.workspace.create_channel(self._id("ana"), f"desk-{name}")
+            made = await self.bot.workspace.create_channel(self.id_of("ana"), f"desk-{name}")
             self._desks[name] = made.channel or ""
             if name != "ana":
-                await self.bot.workspace.invite(self._id("ana"), self._desks[name], self._id(name))
+                await self.bot.workspace.invite(self.id_of("ana"), self._desks[name], self.id_of(name))
         for name in (*MEMBERS, "ana", "ben", "chloe"):
             await self.do(self._declare, name)
 
@@ -81,7 +80,7 @@ class People:
         if self.rng.random() < FAULTY:
             self._trouble_slack()
         await act(who)
-        await self.bot.workspace.dismiss(self._id(who), whole_stack=True)
+        await self.bot.workspace.dismiss(self.id_of(who), whole_stack=True)
 
     def _chosen(self, who: str) -> Callable[[str], Awaitable[None]]:
         if self.rng.randrange(READS + WRITES) < READS:
@@ -90,7 +89,7 @@ class People:
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
         writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
         writes += [self._page] * 3 + [self._mark, self._bring_in, self._decide, self._expose, self._forge]
-        writes += [self._declare, self._declare, self._run_step, self._test] * (who in MEMBERS)
+        writes += [self._declare, self._declare, *self.further, self._test] * (who in MEMBERS)
         return self.rng.choice(writes)
 
     # declaring
@@ -100,7 +99,7 @@ class People:
         if form is None:
             self.missed["form"] += 1
             return
-        kept = self.register.add(self._id(who), private=self._to_be_private())
+        kept = self.register.add(self.id_of(who), private=self.to_be_private())
         await self._search_menus(who, form)
         fields: Fields = {
             "name": typed(f"Trouble with {kept.word}"),
@@ -121,7 +120,7 @@ class People:
             self.missed["form"] += 1
             return
         if self._went(await self.bot.submit(who, form)):
-            await self._in_time("declared", until(self.bot, lambda: kept.id, math.inf))
+            await self.in_time("declared", until(self.bot, lambda: kept.id, math.inf))
 
     async def _declare_form(self, who: str) -> View | None:
         """The form, from wherever it may be opened; None where Slack would not open it any more."""
@@ -130,14 +129,16 @@ class People:
         workspace = self.bot.workspace
         if way == "command":
             said = self.rng.choice(["/incident", "/incident", "/incident retro"])
-            gesture = workspace.command(self._id(who), place, said)
+            gesture = workspace.command(self.id_of(who), place, said)
         elif way == "anywhere":
-            gesture = workspace.global_shortcut(self._id(who), "declare")
+            gesture = workspace.global_shortcut(self.id_of(who), "declare")
         else:
-            said = await workspace.say(self._id(who), place, f"Alert {self._number()}: something is wrong")
-            gesture = workspace.message_shortcut(self._id(who), "declare_from_message", place, said.ts or "")
+            said = await workspace.say(self.id_of(who), place, f"Alert {self.number()}: something is wrong")
+            gesture = workspace.message_shortcut(
+                self.id_of(who), "declare_from_message", place, said.ts or ""
+            )
         await self._answered(who, gesture, place)
-        forms = [v for v in workspace.stack(self._id(who)) if v.payload.get("callback_id") == "declare"]
+        forms = [v for v in workspace.stack(self.id_of(who)) if v.payload.get("callback_id") == "declare"]
         return forms[-1] if forms else None
 
     async def _search_menus(self, who: str, form: View) -> None:
@@ -146,45 +147,26 @@ class People:
             if element["type"].endswith("external_select"):
                 query = self.rng.choice(["", "depot 1", "secretword", "openword", "INC"])
                 found = await self.bot.workspace.suggest(
-                    self._id(who), form.id, block["block_id"], element["action_id"], query
+                    self.id_of(who), form.id, block["block_id"], element["action_id"], query
                 )
-                self.looked.shown(found.options or [], "options", self._id(who))
-
-    async def _run_step(self, who: str) -> None:
-        """A workflow declares for this person; what it is answered, its next steps may post."""
-        kept = self.register.add(self._id(who), private=self._to_be_private())
-        inputs: Json = {
-            "name": f"Trouble with {kept.word}",
-            "summary": f"It is about {kept.word}.",
-            "reporter": self._id(who),
-            "severity": "major",
-            "fields": "Depot: Depot 012",
-            "private": kept.born_private,
-        }
-        # Workflow Builder would not let a person stand for a channel; a webhook's variable may.
-        places = [*map(self.bot.slack.channel, STEP_PLACES), self._id("ben")]
-        run = self.bot.workspace.steps.begin(
-            self.bot.slack.app, "declare_incident", inputs, variables={"channel": self.rng.choice(places)}
-        )
-        await self._in_time("step", run.ended.wait())
-        self.looked.shown([run.outputs, run.error], "workflow", ANYBODY)
+                self.looked.shown(found.options or [], "options", self.id_of(who))
 
     # what people change
 
     async def _type(self, who: str) -> None:
         """A verb with text, in the incident's channel or anywhere, by whoever may and whoever may not."""
-        kept = self._one()
-        word = self._word(kept, who)
+        kept = self.one()
+        word = self.word(kept, who)
         verb = self.rng.choice(
             [
                 f"severity {{}} {self.rng.choice(['minor', 'major', 'critical'])}",
                 f"status {{}} {self.rng.choice(['investigating', 'fixing', 'monitoring'])}",
-                f"update {{}} News of {word} {self._number()}",
-                f"rename {{}} Trouble with {word} {self._number()}",
-                f"summary {{}} More of {word} {self._number()}",
-                f"call {{}} https://zoom.example.com/{word}/{self._number()}",
-                f"note {{}} Seen at {word} {self._number()}",
-                f"fields {{}} site {word} {self._number()}",
+                f"update {{}} News of {word} {self.number()}",
+                f"rename {{}} Trouble with {word} {self.number()}",
+                f"summary {{}} More of {word} {self.number()}",
+                f"call {{}} https://zoom.example.com/{word}/{self.number()}",
+                f"note {{}} Seen at {word} {self.number()}",
+                f"fields {{}} site {word} {self.number()}",
                 f"action {{}} Mend {word}",
                 f"follow-up {{}} Say why {word}",
                 "snooze {} 2 hours",
@@ -203,51 +185,51 @@ class People:
         )
         if verb.startswith("take") and kept.private and self.rng.random() < 0.7:
             verb = "show {}"
-        self._trust(kept, who, self._id(who))
-        await self._typed(who, verb.format(kept.reference))
+        self.trust(kept, who, self.id_of(who))
+        await self.type_in(who, verb.format(kept.reference))
 
     async def _fill(self, who: str) -> None:
         """A verb without text: its form, filled in by chance, and sent once others had their turn."""
         telling = ("update", "note", "close", "rename", "summary", "call", "action", "follow-up")
         verbs = [*telling, "lead", "role", "fields", "times", "snooze", "merge", "status", "page"]
-        about = self.rng.choice([self._one().reference, ""])
-        await self._typed(who, f"{self.rng.choice(verbs)} {about}".strip())
+        about = self.rng.choice([self.one().reference, ""])
+        await self.type_in(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
             await self._others_turn()
         await self._fill_what_is_open(who)
 
     async def _name_lead(self, who: str) -> None:
         """Somebody may know of it from then on; few may ever know of what is private."""
-        kept = self._one()
+        kept = self.one()
         circle = [MEMBERS[(kept.number + step) % len(MEMBERS)] for step in range(2)]
         whom = self.rng.choice(circle if kept.private else [*PEOPLE])
-        self._trust(kept, who, self._id(whom))
+        self.trust(kept, who, self.id_of(whom))
         role = self.rng.choice(["lead {}", "role {} comms", "invite {}", "remove {}"]).format(kept.reference)
-        await self._typed(who, f"{role} @{whom}")
+        await self.type_in(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:
-        kept = self._one()
+        kept = self.one()
         if kept.private or self.rng.random() < 0.5:
             return await self._show(who)
-        await self._typed(who, f"private {kept.reference}")
+        await self.type_in(who, f"private {kept.reference}")
         await self._fill_what_is_open(who)
 
     async def _merge(self, who: str) -> None:
         """One into the other: private into public, public into private, and what one may not know of."""
-        one, other = self._one(), self._one()
+        one, other = self.one(), self.one()
         if self.rng.random() < 0.3:
-            await self._typed(who, f"merge {one.reference}")
+            await self.type_in(who, f"merge {one.reference}")
             await self._fill_what_is_open(who)
         else:
-            await self._typed(who, f"merge {one.reference} {other.reference}")
+            await self.type_in(who, f"merge {one.reference} {other.reference}")
 
     async def _mark(self, who: str) -> None:
         """Something said in an incident's channel, kept in its timeline with a pin or a 📌, and let go."""
         kept, channel = self._own_channel_of(who)
         if kept is None:
             return await self._list(who)
-        workspace, person = self.bot.workspace, self._id(who)
-        said = await workspace.say(person, channel, f"Seen at {self._word(kept, who)} {self._number()}")
+        workspace, person = self.bot.workspace, self.id_of(who)
+        said = await workspace.say(person, channel, f"Seen at {self.word(kept, who)} {self.number()}")
         if not said.ok or said.ts is None:
             self.missed["said"] += 1
             return
@@ -265,21 +247,21 @@ class People:
         kept, channel = self._own_channel_of(who)
         if kept is None or not kept.private:
             return await self._show(who)
-        whom = self._id(MEMBERS[(kept.number + 2) % len(MEMBERS)])
+        whom = self.id_of(MEMBERS[(kept.number + 2) % len(MEMBERS)])
         self.looked.brought.add((channel, whom))
-        await self.bot.workspace.invite(self._id(who), channel, whom)
+        await self.bot.workspace.invite(self.id_of(who), channel, whom)
 
     async def _page(self, who: str) -> None:
         """Whoever is on call is paged, and reads what they may know of it."""
-        kept = self._one()
-        await self._typed(who, f"page {kept.reference} payments Because of {self._word(kept, who)}")
+        kept = self.one()
+        await self.type_in(who, f"page {kept.reference} payments Because of {self.word(kept, who)}")
         await self._fill_what_is_open(who)
 
     async def _decide(self, who: str) -> None:
         """Access is asked for, allowed or declined, where somebody was let in by hand."""
-        asked = [one for room in self._rooms(who) for one in self._buttons_in(room, who)]
+        asked = [one for room in self.rooms(who) for one in self._buttons_in(room, who)]
         asked = [one for one in asked if "access" in one[2]["action_id"]]
-        await (self._press_one(who, asked) if asked else self._bring_in(who))
+        await (self.press_one(who, asked) if asked else self._bring_in(who))
 
     async def _expose(self, who: str) -> None:
         """An owner makes a private channel public, or lets another organisation in, and puts that right."""
@@ -297,9 +279,9 @@ class People:
             room.kind = "public"
         else:
             self.bot.workspace.share(room.id, "T0ELSEWHERE", spy)
-        word = self._word(kept, who)
+        word = self.word(kept, who)
         for verb in self.rng.sample(["update", "note", "action", "rename", "severity critical"], 2):
-            await self._typed(who, f"{verb} {kept.reference} {word} {self._number()}")
+            await self.type_in(who, f"{verb} {kept.reference} {word} {self.number()}")
         await self.bot.app.settled()
         self.looked.sweep()
         room.kind, room.shared_with = "private", []
@@ -311,7 +293,7 @@ class People:
             one.args
             for one in self.bot.workspace.requests
             if one.method in {"block_actions", "view_submission"}
-            and (one.args.get("user") or {}).get("id") == self._id(who)
+            and (one.args.get("user") or {}).get("id") == self.id_of(who)
         ]
         told = self.register.about(str(pressed))
         if not told:
@@ -319,8 +301,8 @@ class People:
         chosen = self.rng.choice(pressed)
         payload = json.dumps(chosen)
         for kept in told:
-            payload = payload.replace(kept.id, self._one().id)
-        payload = payload.replace('"trigger_id": "', f'"trigger_id": "{self._number()}')
+            payload = payload.replace(kept.id, self.one().id)
+        payload = payload.replace('"trigger_id": "', f'"trigger_id": "{self.number()}')
         await self.bot.workspace.delivery.deliver(
             self.bot.slack.app, "interactive", json.loads(payload), chosen["type"]
         )
@@ -337,64 +319,66 @@ class People:
 
     async def _list(self, who: str) -> None:
         words = self.rng.choice(["", "mine", "closed", "major", "private", "fixing"])
-        await self._typed(who, f"list {words}")
+        await self.type_in(who, f"list {words}")
 
     async def _test(self, who: str) -> None:
         """A test of Tocsin; its incident is private, and what is known of it goes to this person alone."""
-        await self._typed(who, "test")
+        await self.type_in(who, "test")
 
     async def _find(self, who: str) -> None:
         """The beginning of a word, so that an answer which repeats what was typed is no leak."""
-        kept = self._one()
+        kept = self.one()
         text = self.rng.choice([kept.secret_word[:-1], kept.open_word[:-1], kept.reference, "trouble"])
-        await self._typed(who, f"find {text}")
+        await self.type_in(who, f"find {text}")
 
     async def _show(self, who: str) -> None:
         """By its reference, or, where one is in a channel of its own, without."""
-        await self._typed(who, self.rng.choice([f"show {self._one().reference}", "show"]))
+        await self.type_in(who, self.rng.choice([f"show {self.one().reference}", "show"]))
 
     async def _export(self, who: str) -> None:
         wanted = self.rng.choice(["", "markdown", "json", "csv"])
-        await self._typed(who, f"export {self._one().reference} {wanted}".strip())
+        await self.type_in(who, f"export {self.one().reference} {wanted}".strip())
 
     async def _document(self, who: str) -> None:
         """A canvas, or a file where the workspace has none at the time."""
         state = self.bot.workspace.state
         state.save(replace(state.team, plan="pro" if self.rng.random() < 0.6 else "free"))
-        await self._typed(who, f"document {self._one().reference}")
+        await self.type_in(who, f"document {self.one().reference}")
 
     async def _press(self, who: str) -> None:
         """A button of what they see: of Home, a list, or a card in a channel, also a stale one."""
-        found = [*self._buttons_of_home(who), *self._buttons_in(self.rng.choice(self._rooms(who)), who)]
+        found = [*self._buttons_of_home(who), *self._buttons_in(self.rng.choice(self.rooms(who)), who)]
         if found:
-            await self._press_one(who, found)
+            await self.press_one(who, found)
 
-    async def _press_one(self, who: str, found: list[tuple[Json, Json, Json]]) -> None:
+    async def press_one(self, who: str, found: list[tuple[Json, Json, Json]]) -> None:
         place, block, element = self.rng.choice(found)
         value = None
         if element["type"] == "overflow":
             value = {"selected_option": {"value": self.rng.choice(element["options"])["value"]}}
         for kept in self.register.about(f"{element.get('value')} {value}"):
-            self._trust(kept, who, self._id(who))
+            self.trust(kept, who, self.id_of(who))
             if element["action_id"] == "allow_access":
-                self._trust(kept, who, element["value"].partition(" ")[2])
+                self.trust(kept, who, element["value"].partition(" ")[2])
         press = self.bot.workspace.press(
-            self._id(who), element["action_id"], block["block_id"], value=value, **place
+            self.id_of(who), element["action_id"], block["block_id"], value=value, **place
         )
         if self._went(await press):
             await self._others_turn()
             await self._fill_what_is_open(who)
 
     async def _look_home(self, who: str) -> None:
-        await self.bot.workspace.open_home(self._id(who), self.bot.slack.app.app_id)
+        await self.bot.workspace.open_home(self.id_of(who), self.bot.slack.app.app_id)
 
     async def _open_forms(self, who: str) -> None:
         """What is open is shown on the form, and offered where a verb does not say which one it is about."""
-        await self._typed(who, self.rng.choice(["", "status", "update", "merge", "help", "checkout is slow"]))
+        await self.type_in(
+            who, self.rng.choice(["", "status", "update", "merge", "help", "checkout is slow"])
+        )
 
     async def _point_at_message(self, who: str) -> None:
         place = self.bot.slack.channel("general" if who == "gus" else self.rng.choice(PLACES[:2]))
-        message = self.rng.choice(self.bot.workspace.history(place, self._id(who))[-20:])
+        message = self.rng.choice(self.bot.workspace.history(place, self.id_of(who))[-20:])
         if message.ephemeral_to is None:
             shortcut = self.rng.choice(["add_to_timeline", "declare_from_message"])
             named = {kept.number for _, kept in self.register.named_in(str(vars(message)))}
@@ -402,45 +386,45 @@ class People:
                 # What somebody copied to another incident while everybody could read it, is theirs.
                 shortcut = "declare_from_message"
             # Their form has the words of the message, which may be taken back a moment later.
-            self.looked.pointed_at |= {(self._id(who), number) for number in named}
-            picked = self.bot.workspace.message_shortcut(self._id(who), shortcut, place, message.ts)
+            self.looked.pointed_at |= {(self.id_of(who), number) for number in named}
+            picked = self.bot.workspace.message_shortcut(self.id_of(who), shortcut, place, message.ts)
             await self._answered(who, picked, place)
             await self._fill_what_is_open(who)
 
     async def _post_link(self, who: str) -> None:
         """A link to an incident's page; what is shown below it is looked at with every other call."""
-        room, kept = self.rng.choice(self._rooms(who)), self._one()
+        room, kept = self.rng.choice(self.rooms(who)), self.one()
         if kept.permalink:
             kept.linked = True
-            await self.bot.workspace.say(self._id(who), room.id, f"see {kept.permalink}")
+            await self.bot.workspace.say(self.id_of(who), room.id, f"see {kept.permalink}")
             await self._others_turn()
 
     async def _open_link(self, who: str) -> None:
         """What is shown below a link, opened."""
-        rooms = self.rng.choices(self._rooms(who), k=4)
-        seen = [m for room in rooms for m in self.bot.workspace.history(room.id, self._id(who))]
+        rooms = self.rng.choices(self.rooms(who), k=4)
+        seen = [m for room in rooms for m in self.bot.workspace.history(room.id, self.id_of(who))]
         shown = [(m, one["app_unfurl_url"]) for m in seen for one in m.attachments if "entity" in one]
         if not shown:
             return await self._post_link(who)
         message, url = self.rng.choice(shown[-12:])
         with suppress(Refused):
-            look = self.bot.workspace.unfurls.open(self._id(who), message, url)
-            await self._in_time("details", look.answered.wait())
-            self.looked.shown([look.shown, look.error], "details", self._id(who))
+            look = self.bot.workspace.unfurls.open(self.id_of(who), message, url)
+            await self.in_time("details", look.answered.wait())
+            self.looked.shown([look.shown, look.error], "details", self.id_of(who))
             await self._open_comments(who, message, url)
 
     async def _open_comments(self, who: str, message: Message, url: str) -> None:
         """The comments below a link, and one more of theirs."""
-        look = (here := self.bot.workspace.entity_comments).open(self._id(who), message, url)
-        await self._in_time("comments", look.answered.wait())
-        self.looked.shown([look.comments, look.error], "comments", self._id(who))
+        look = (here := self.bot.workspace.entity_comments).open(self.id_of(who), message, url)
+        await self.in_time("comments", look.answered.wait())
+        self.looked.shown([look.comments, look.error], "comments", self.id_of(who))
         if look.can_post:
-            await self._in_time("a comment", here.post(look, *rich_text_of("Looking into it.")))
-            await self._in_time("its acknowledgement", look.acted[-1].answered.wait())
-            self.looked.shown(look.acted[-1].error, "comments", self._id(who))
+            await self.in_time("a comment", here.post(look, *rich_text_of("Looking into it.")))
+            await self.in_time("its acknowledgement", look.acted[-1].answered.wait())
+            self.looked.shown(look.acted[-1].error, "comments", self.id_of(who))
 
     async def _read_pages(self, who: str) -> None:
-        paths = [f"/incidents/{self._one().reference}", "/incidents", *FILTERED]
+        paths = [f"/incidents/{self.one().reference}", "/incidents", *FILTERED]
         paths += ["/insights", "/metrics", "/readyz"]
         path = self.rng.choice(paths)
         asked = self.looked.now()
@@ -449,12 +433,12 @@ class People:
 
     # gestures
 
-    async def _typed(self, who: str, text: str) -> None:
-        rooms = self._rooms(who)
+    async def type_in(self, who: str, text: str) -> None:
+        rooms = self.rooms(who)
         room = self._desks[who] if self.rng.random() < 0.7 else self.rng.choice(rooms).id
         line = f"/incident {text}".strip()
-        self.looked.typed.add((self._id(who), line))
-        command = self.bot.workspace.command(self._id(who), room, line)
+        self.looked.typed.add((self.id_of(who), line))
+        command = self.bot.workspace.command(self.id_of(who), room, line)
         await self._answered(who, command, room)
 
     async def _answered(self, who: str, gesture: Awaitable[Outcome], room: str) -> None:
@@ -462,14 +446,14 @@ class People:
         before = self._told(who, room)
         if self._went(await gesture):
             stack = self.bot.workspace.stack
-            await until(self.bot, lambda: stack(self._id(who)) or self._told(who, room) - before, LIMIT)
+            await until(self.bot, lambda: stack(self.id_of(who)) or self._told(who, room) - before, LIMIT)
 
     def _told(self, who: str, room: str) -> set[str]:
         """All that this person alone was told and can still read, there or in a direct message.
 
         Not how much it is: while one message comes, another may be taken back.
         """
-        state, person = self.bot.workspace.state, self._id(who)
+        state, person = self.bot.workspace.state, self.id_of(who)
         direct = state.find_direct({person, self.bot.slack.app.bot_user_id})
         whispers = {ts for ts, message in state.messages[room].items() if message.ephemeral_to == person}
         return whispers | set(state.messages[direct.id] if direct else ())
@@ -481,7 +465,7 @@ class People:
             self.missed[str(outcome.error)] += 1
         return outcome.ok
 
-    async def _in_time(self, what: str, coming: Awaitable[Any]) -> None:
+    async def in_time(self, what: str, coming: Awaitable[Any]) -> None:
         """Until it is there, or too late: what Slack could not deliver to a busy machine it sends later."""
         try:
             async with asyncio.timeout(SOON):
@@ -509,7 +493,7 @@ class People:
     async def _fill_what_is_open(self, who: str) -> None:
         """Whatever form is on top, and the one that follows it; a declaration is left alone."""
         for _ in range(2):
-            stack = self.bot.workspace.stack(self._id(who))
+            stack = self.bot.workspace.stack(self.id_of(who))
             if not stack or not stack[-1].payload.get("submit"):
                 return
             if stack[-1].payload.get("callback_id") == "declare" or not await self._fill_in(who, stack[-1]):
@@ -517,18 +501,18 @@ class People:
 
     async def _fill_in(self, who: str, view: View) -> bool:
         about = self.register.about(view.payload.get("private_metadata") or "")
-        word = self._word(about[0], who) if about else "nothing of it"
+        word = self.word(about[0], who) if about else "nothing of it"
         if about and '"private"' in view.payload["private_metadata"]:
-            about[0].hidden_by.add(self._id(who))
+            about[0].hidden_by.add(self.id_of(who))
         for block, element in list(elements_of(view.payload["blocks"])):
             value = self._value(element, word) if block["type"] == "input" else None
             if value is None:
                 continue
             if about:
-                self._trust(about[0], who, str(value.get("selected_user") or self._id(who)))
+                self.trust(about[0], who, str(value.get("selected_user") or self.id_of(who)))
             with suppress(Refused):
                 self.bot.workspace.type_into(
-                    self._id(who), view.id, block["block_id"], element["action_id"], value
+                    self.id_of(who), view.id, block["block_id"], element["action_id"], value
                 )
         return self._went(await self.bot.submit(who, view))
 
@@ -536,9 +520,9 @@ class People:
         """Something to put into it; None where it is left as it is."""
         kind, needed = element["type"], element["action_id"] in {"merged_into", "incident_id", "target"}
         if kind == "plain_text_input":
-            return {"type": kind, "value": f"Told of {word} {self._number()}"}
+            return {"type": kind, "value": f"Told of {word} {self.number()}"}
         if kind == "users_select" and self.rng.random() < 0.2:
-            return {"type": kind, "selected_user": self._id(self.rng.choice(MEMBERS))}
+            return {"type": kind, "selected_user": self.id_of(self.rng.choice(MEMBERS))}
         if kind == "static_select" and (needed or self.rng.random() < 0.3):
             return {"type": kind, "selected_option": self.rng.choice(options_of(element))}
         if kind == "datetimepicker" and self.rng.random() < 0.3:
@@ -547,52 +531,52 @@ class People:
 
     # by chance
 
-    def _to_be_private(self) -> bool:
+    def to_be_private(self) -> bool:
         """Half of them are; of the first, every other."""
         known = len(self.register.kept)
         return known % 2 == 0 if known < len(PEOPLE) else self.rng.random() < 0.5
 
-    def _one(self) -> Kept:
+    def one(self) -> Kept:
         known = [kept for kept in self.register.kept if kept.id]
         return self.rng.choice(known[-AT_ONCE:])
 
     def _own_channel_of(self, who: str) -> tuple[Kept | None, str]:
         """An incident in whose own channel this person is."""
-        mine = [room.id for room in self._rooms(who)]
+        mine = [room.id for room in self.rooms(who)]
         kept = [one for one in self.register.kept if one.channel in mine]
         one = self.rng.choice(kept) if kept else None
         return one, one.channel if one else ""
 
-    def _rooms(self, who: str) -> list[Channel]:
+    def rooms(self, who: str) -> list[Channel]:
         """Where this person is, each desk of another's and each direct message among people apart."""
-        direct = {self._id(who), self.bot.slack.app.bot_user_id}
+        direct = {self.id_of(who), self.bot.slack.app.bot_user_id}
         others = {room for name, room in self._desks.items() if name != who}
-        mine = self.bot.workspace.channels_for(self._id(who))
+        mine = self.bot.workspace.channels_for(self.id_of(who))
         return [c for c in mine if c.id not in others and (not c.is_direct or set(c.members) == direct)]
 
     def _buttons_of_home(self, who: str) -> Iterator[tuple[Json, Json, Json]]:
-        home = self.bot.workspace.home(self._id(who), self.bot.slack.app.app_id)
+        home = self.bot.workspace.home(self.id_of(who), self.bot.slack.app.app_id)
         for block, element in elements_of(home.payload["blocks"]) if home else ():
             if element["type"] in {"button", "overflow"}:
                 yield {"view_id": home.id if home else ""}, block, element
 
     def _buttons_in(self, room: Channel, who: str) -> Iterator[tuple[Json, Json, Json]]:
-        for message in self.bot.workspace.history(room.id, self._id(who))[-30:]:
+        for message in self.bot.workspace.history(room.id, self.id_of(who))[-30:]:
             if message.app_id == self.bot.slack.app.app_id:
                 for block, element in elements_of(message.blocks):
                     if element["type"] in {"button", "overflow"}:
                         yield {"channel": message.channel, "ts": message.ts}, block, element
 
-    def _word(self, kept: Kept, who: str) -> str:
-        return kept.word if kept.may_know(self._id(who)) else "nothing of it"
+    def word(self, kept: Kept, who: str) -> str:
+        return kept.word if kept.may_know(self.id_of(who)) else "nothing of it"
 
-    def _trust(self, kept: Kept, who: str, whom: str) -> None:
+    def trust(self, kept: Kept, who: str, whom: str) -> None:
         """Who may know of it may let others know of it."""
-        if kept.may_know(self._id(who)):
+        if kept.may_know(self.id_of(who)):
             kept.trusted.add(whom)
 
-    def _number(self) -> int:
+    def number(self) -> int:
         return self.rng.randrange(1000)
 
-    def _id(self, name: str) -> str:
+    def id_of(self, name: str) -> str:
         return self.bot.slack.person(name)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-from support.alerts import TOKEN, VARIABLE, fired
+from support.alerts import MONITORING, TOKEN, declared_by, fired
 from support.bot import RunningBot
 
 from reliability.secrecy.gestures import AT_ONCE, MEMBERS
@@ -17,16 +17,7 @@ from reliability.secrecy.looked import ANYBODY, Looked
 from tocsin.incidents.alert_payloads import path_of
 from tocsin.storage.keys import SqlKeyStore
 
-CONFIG = f"""
-[[alert_sources]]
-id = "monitoring"
-token_variable = "{VARIABLE}"
-
-[[alert_rules]]
-group_by = ["incident"]
-do = "declare"
-severity = "Major"
-"""
+CONFIG = declared_by("incident")
 
 MOST_GROUPS = 8
 """Groups of alerts: fewer than one rule may have incidents open for (ten), beyond which they are joined."""
@@ -164,7 +155,7 @@ class Programs:
         title = f"Trouble with {kept.open_word} {self._rng.randrange(3)}"
         body = fired(title, status=status, metadata={"incident": str(kept.number)})
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        answer = await self._http.post(path_of("monitoring"), json=body, headers=headers)
+        answer = await self._http.post(path_of(MONITORING), json=body, headers=headers)
         assert answer.status_code == 202, answer.text
 
     async def _write(self, name: str, path: str, body: dict[str, Any]) -> None:

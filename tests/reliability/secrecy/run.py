@@ -30,6 +30,7 @@ from reliability.secrecy.kept import Overheard, Register
 from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.programs import CONFIG as SOURCES
 from reliability.secrecy.programs import Programs
+from reliability.secrecy.steps import Workflows
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
@@ -149,6 +150,7 @@ async def canaries(
             services.reads = lambda said: looked.shown(said, "paged", ON_CALL)
             receiver.reads = lambda said: looked.shown(said, "webhook", ANYBODY)
             people = People(bot, looked, random.Random(seed), http)
+            Workflows(people)
             programs = Programs(bot, looked, random.Random(seed + 1), http)
             begun = await _lived(people, programs, calendar, gestures, minutes)
             await _looked_at_the_end(people, http, patience)
