@@ -56,6 +56,10 @@ class DigestRule(FrozenModel):
         due = datetime.combine(day, at, zone).astimezone(UTC)
         return due if due <= now else datetime.combine(day - timedelta(days=7), at, zone).astimezone(UTC)
 
+    def week_of(self, due: datetime) -> str:
+        """Return the ISO week of a due time in this zone, such as `2026-W10`: it has one digest at most."""
+        return f"{due.astimezone(ZoneInfo(self.zone)):%G-W%V}"
+
 
 class WeeklyDigest(FrozenModel):
     """Figures of a week of public incidents, and the incidents that are open now."""

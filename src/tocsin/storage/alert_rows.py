@@ -88,6 +88,7 @@ _busy = sa.Index(
     postgresql_where=sa.or_(groups.c.is_busy, groups.c.is_closing),
 )
 _quiet = sa.Index("tocsin_alert_groups_quiet", groups.c.quiet_at)
+_by_key = sa.Index("tocsin_alert_groups_by_key", groups.c.group_key, groups.c.id)
 _of_rule = sa.Index("tocsin_alert_groups_of_rule", groups.c.rule_key, groups.c.open_key)
 
 AT_ONCE = 500

@@ -131,6 +131,16 @@ class SqlAlertStore(AlertStore):
         known = _groups.update().where(c.id == group_id, c.incident_id.is_(None))
         await self._run(known.values(incident_id=incident_id, failure=""))
 
+    async def move(self, group_id: str, incident_id: str) -> None:
+        await self._run(_groups.update().where(_groups.c.id == group_id).values(incident_id=incident_id))
+
+    async def group_before(self, group: AlertGroup) -> AlertGroup | None:
+        c = _groups.c
+        earlier = sa.select(_groups).where(c.group_key == group.group_key, c.id < group.id)
+        newest = earlier.order_by(c.id.desc()).limit(1)
+        row = await self._database.do(lambda connection: connection.execute(newest).first())
+        return None if row is None else group_of(row)
+
     async def fail(self, group_id: str, failure: str) -> None:
         await self._run(
             _groups.update()

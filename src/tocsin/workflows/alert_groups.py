@@ -125,6 +125,22 @@ class AlertCounts:
     declared: Callable[[str], None] = lambda source: None
 
 
+async def goes_on_in(backend: IncidentBackend, incident: Incident) -> Incident | None:
+    """Return the open incident that an incident was merged into, over several merges too; None if none is.
+
+    What belongs to a private incident goes into no public one.
+    """
+    seen, last = {incident.id}, incident
+    while last.incident_status.category == "merged":
+        into = await backend.merged_into(last.id)
+        found = await backend.find(into) if into is not None and into not in seen else None
+        if found is None or (last.is_private and not found.is_private):
+            return None
+        seen.add(found.id)
+        last = found
+    return last if last is not incident and last.incident_status.is_open else None
+
+
 class AlertIntake:
     """Taking in of alerts: one durable write for each request, and nothing else before the answer."""
 
@@ -212,11 +228,25 @@ class AttachAlerts:
         return await self._declared(command, group)
 
     async def _known(self, command: BatchCommand, incident_id: str) -> Found:
-        """Return the incident of the group; once it is over, what fires begins another group."""
+        """Return the incident of the group, or the one that it was merged into.
+
+        Once that is over, what fires begins another group. So it does after the merge of a private incident:
+        what fired before stays there, for those who could see it.
+        """
         incident = await self._backend.find(incident_id)
         if incident is None or not incident.incident_status.is_open:
+            into = await goes_on_in(self._backend, incident) if incident and not incident.is_private else None
+            if into is not None:
+                await self._store.move(command.group_id, into.id)
+                return Found(incident_id=into.id)
             await self._store.begin_again(command.group_id, command.batch)
         return Found(incident_id=incident_id if incident is not None else "")
+
+    async def _after_merge(self, group: AlertGroup) -> Incident | None:
+        """Return the open incident into which the one of the last group with this key was merged."""
+        before = await self._store.group_before(group)
+        incident = await self._backend.find(before.incident_id) if before and before.incident_id else None
+        return await goes_on_in(self._backend, incident) if incident is not None else None
 
     async def _noted(self, command: BatchCommand) -> Found:
         """Choose the newest public incident that is open, for a rule that declares none."""
@@ -231,6 +261,10 @@ class AttachAlerts:
 
     async def _declared(self, command: BatchCommand, group: AlertGroup) -> Found:
         """Declare the group's incident by the same workflow as people do, and wait until it exists."""
+        into = await self._after_merge(group)
+        if into is not None:
+            await self._store.set_incident(group.id, into.id)
+            return Found(incident_id=into.id)
         key, about = declaration_key(group.id), f"alerts from {group.source}"
         declaring = await self._declare_command(command, group, key)
         if declaring is not None:
@@ -283,11 +317,14 @@ class AttachAlerts:
                 if isinstance(shown, StepFailure):
                     log.warning("not done", doing=name, because=shown.why or shown.trouble)
         closes = group is not None and group.rule.close_when_resolved and bool(found.incident_id)
-        await retry_forever("finish with alerts", self._finish_batch, command, closes)
+        await retry_forever("finish with alerts", self._finish_batch, command, found, closes)
         self._tell()
 
-    async def _finish_batch(self, command: BatchCommand, closes: bool) -> None:
-        await self._store.finish(command.group_id, command.batch, self._clock(), closes=closes)
+    async def _finish_batch(self, command: BatchCommand, found: Found, closes: bool) -> None:
+        """Record the end of a batch; what its group has not declared is not declined once all is quiet."""
+        declared = await self._declare.declared_as(declaration_key(command.group_id)) if closes else None
+        is_its_own = declared is not None and declared.id == found.incident_id
+        await self._store.finish(command.group_id, command.batch, self._clock(), closes=is_its_own)
 
     async def _summarize(self, command: BatchCommand, incident_id: str) -> None:
         summary = await self._store.summary(incident_id)
@@ -437,7 +474,9 @@ class AlertGroups:
 
     async def _is_over(self, incident_id: str) -> bool:
         incident = await self._backend.find(incident_id)
-        return incident is None or not incident.incident_status.is_open
+        if incident is None or incident.incident_status.is_open:
+            return incident is None
+        return incident.is_private or await goes_on_in(self._backend, incident) is None
 
     async def _begin(self, group: AlertGroup) -> None:
         """Start the workflow of the group's batch, unless this process has."""

@@ -43,11 +43,13 @@ class DigestCommand(FrozenModel):
     team: TeamId
     channel: ChannelId
     due: datetime
+    week: str = ""
+    """Week of the digest; empty in a command of an earlier version."""
 
     @property
     def key(self) -> str:
-        """Key of the workflow: there is one for each channel and due time."""
-        return str(uuid5(KEYS, f"{self.team}/{self.channel}/{self.due.isoformat()}"))
+        """Key of the workflow: there is one for each channel and week, also if its time is changed."""
+        return str(uuid5(KEYS, f"{self.team}/{self.channel}/{self.week or self.due.isoformat()}"))
 
 
 class Digests:
@@ -93,7 +95,9 @@ class Digests:
             due = rule.last_due(now)
             if now - due > LATE or self._started.get((team, rule.channel)) == due:
                 continue
-            command = DigestCommand(team=team, channel=ChannelId(rule.channel), due=due)
+            command = DigestCommand(
+                team=team, channel=ChannelId(rule.channel), due=due, week=rule.week_of(due)
+            )
             await self._engine.start(VERB, command.key, command.model_dump(mode="json"))
             self._started[team, rule.channel] = due
 

@@ -19,6 +19,9 @@ log = structlog.get_logger()
 LEAST_PHASES = 2
 """Phases from which on a picture says more than the summary's duration."""
 
+PICTURE_SECONDS = 120.0
+"""Seconds after which a workflow goes on without a picture, also where Slack answers 429 all the time."""
+
 WITHOUT = frozenset({"declined", "merged", "canceled"})
 """Categories of statuses that end an incident of which there is nothing to look at."""
 
@@ -55,6 +58,7 @@ class PhasePictures:
                 at,
                 channel_of,
                 on_failure="The picture of its phases could not be sent",
+                seconds=PICTURE_SECONDS,
             )
             if missing is not None:
                 log.info("no picture of the phases", incident=incident.reference, why=missing.why)

@@ -170,6 +170,9 @@ class IncidentBackend(Protocol):
         """Return the timeline's entries, oldest first."""
         ...
 
+    async def merged_into(self, incident_id: str) -> str | None:
+        """Return the id of the incident that this one was merged into; None if the backend knows of none."""
+
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp: ...
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp: ...
@@ -392,6 +395,14 @@ class AlertStore(ABC):
     @abstractmethod
     async def set_incident(self, group_id: str, incident_id: str) -> None:
         """Store the incident of a group; a known one stays."""
+
+    @abstractmethod
+    async def move(self, group_id: str, incident_id: str) -> None:
+        """Attach a group, with all of its alerts, to another incident than before."""
+
+    @abstractmethod
+    async def group_before(self, group: AlertGroup) -> AlertGroup | None:
+        """Return the group that had the key of this one before it; None if it is the first."""
 
     @abstractmethod
     async def fail(self, group_id: str, failure: str) -> None:

@@ -158,9 +158,9 @@ def build_workflows(
     workspace, clock, alerts = ports.workspace, ports.clock, ports.alerts
     archiving = ChannelArchiver(backend, state, workspace, clock, policy)
     open_now = current.open_now
-    ended = archiving.plan, ready.nudger.forget, ready.paging.wake
-    following = SlackSync(backend, state, workspace, open_now.put, ended, leads, names)
     remind = ReminderScheduler(backend, state, workspace, clock, ready.nudger)
+    ended = archiving.plan, remind.forget, ready.nudger.forget, ready.paging.wake
+    following = SlackSync(backend, state, workspace, open_now.put, ended, leads, names)
     announcer = Announcer(backend, engine, state, workspace, following, rules_of, clock)
     rules = RuleEffects(announcer, ready.add_tasks, ready.digests)
     moving = MakePrivate(backend, engine, state, workspace, names)

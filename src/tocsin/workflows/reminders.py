@@ -73,6 +73,10 @@ class ReminderScheduler:
         await self._state.forget_reminder(incident.id)
         await self._nudger.stop_updates(incident)
 
+    async def forget(self, incident: Incident) -> None:
+        """Delete the reminder of an incident that has ended, wherever that was, and that it is overdue."""
+        await self._state.forget_reminder(incident.id)
+
     async def overdue(self, incidents: Iterable[Incident]) -> dict[str, datetime]:
         """Return when the updates of these incidents were due that are missing, by id, longest due first.
 

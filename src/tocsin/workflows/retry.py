@@ -163,12 +163,14 @@ class Steps:
         on_failure: str,
         returns: Any = None,
         attempts: int = SLACK_ATTEMPTS,
+        seconds: float | None = None,
     ) -> Coroutine[Any, Any, T | StepFailure]:
-        """Run one step that is not idempotent, as `run` does.
+        """Run one step that is not idempotent, as `run` does; with `seconds`, for so long at most.
 
         The last argument of `act` is True if an earlier attempt or an earlier process may have done it.
+        Nothing that was promised waits for what is optional: such a step has a limit.
         """
-        return self._run(name, lambda again: act(*args, again), on_failure, returns, attempts)
+        return self._run(name, lambda again: act(*args, again), on_failure, returns, attempts, seconds)
 
     async def _run(
         self,
@@ -177,11 +179,12 @@ class Steps:
         on_failure: str,
         returns: Any,
         attempts: int,
+        seconds: float | None = None,
     ) -> T | StepFailure:
         async def attempted(again: bool) -> T | StepFailure:
             failure, backoff = StepFailure(trouble=on_failure, why=OUR_FAULT), Backoff(attempts)
             # A bug in one step must not stop the other steps.
-            async with best_effort(name):
+            async with best_effort(name), asyncio.timeout(seconds):
                 try:
                     while True:
                         try:

@@ -534,6 +534,8 @@ class BackendPoller:
         async with best_effort("follow an incident that is looked at no more"):
             await self._following.sync(incident_id, was)
             now = await self._backend.find(incident_id)
+            if now is None:
+                await self._state.forget_reminder(incident_id)
             if now is None or now.incident_status.is_open:
                 await self._state.remember_watched(incident_id, None)
 

@@ -88,3 +88,15 @@ async def test_updates_tell_each_new_status_each_new_severity_and_what_was_said(
         assert sum(verb == "gave an update:" and "Still at it." in text for verb, text in said) == 1
         words = [item.verb for item in items_of(incident, timeline, form)]
         assert "wrote an update:" in words
+
+
+async def test_the_last_update_that_says_so_names_the_incident_that_one_was_merged_into(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as (backend, server, _clock):
+        one, first, last = [await backend.create(declaration(key)) for key in ("a", "b", "c")]
+        assert await backend.merged_into(one.id) is None
+        for at, into in (("2026-03-01T05:00:00Z", last), ("2026-03-01T04:00:00Z", first)):
+            said = {"incident_id": one.id, "created_at": at, "merged_into_incident_id": into.id}
+            server.account.updates.append({"id": f"01UPDATE{at}", "message": "", **said})
+        assert await backend.merged_into(one.id) == last.id

@@ -12,7 +12,13 @@ from integration.devrev.desk import ANA, BEN, SEV0, SEV1, STAGE, DevRevDesk, dec
 from slack_emulator.faults import Fault
 from tocsin.incidents.errors import Conflict, Refused
 from tocsin.incidents.model import ChannelId, Incident, PersonId, SourceMessage, TimelineEntry
-from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange, IncidentFilter
+from tocsin.incidents.requests import (
+    FollowUpChange,
+    FollowUpRequest,
+    IncidentChange,
+    IncidentFilter,
+    IncidentQuery,
+)
 from tocsin.workflows.ports import Channel
 
 CHANNEL = Channel(id=ChannelId("C0INC"), name="inc-1-checkout-is-slow")
@@ -62,6 +68,18 @@ async def test_incidents_are_listed_newest_first_and_page_by_page(desk: DevRevDe
             await desk.reopen()
     assert len(set(listed)) == len(listed) == 7
     assert [await desk.backend.incidents(after=after, limit=2)] == [[]]
+
+
+async def test_the_longest_page_after_an_incident_asks_devrev_for_no_more_than_it_gives(
+    desk: DevRevDesk,
+) -> None:
+    for number in range(3):
+        desk.clock.turn(60)
+        await desk.backend.create(declared(f"key-{number}"))
+    newest, *older = await desk.backend.incidents(limit=3)
+    assert await desk.backend.matching(IncidentFilter(), after=newest.id, limit=100) == older
+    found = await desk.backend.listed(IncidentQuery(after=newest.id, limit=100))
+    assert list(found.incidents) == older
 
 
 async def test_what_is_wanted_is_asked_of_devrev_as_far_as_it_can_be(desk: DevRevDesk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -56,7 +57,13 @@ def pictures(bot: RunningBot, channel: str) -> list[Json]:
 
 
 async def closed(bot: RunningBot, clock: Turned, name: str, **fields: Any) -> str:
-    """An incident that was fixed and closed; its channel."""
+    """An incident that was fixed and closed, with everything that follows; its channel."""
+    channel = await closing_begun(bot, clock, name, **fields)
+    await settled(bot)
+    return channel
+
+
+async def closing_begun(bot: RunningBot, clock: Turned, name: str, **fields: Any) -> str:
     incident = await declared(bot, name, **fields)
     clock.turn(10)
     for verb in ("status {} fixing", "close {} it was the pool"):
@@ -65,7 +72,6 @@ async def closed(bot: RunningBot, clock: Turned, name: str, **fields: Any) -> st
         )
         assert incident.reference in said
         clock.turn(10)
-    await settled(bot)
     return incident.slack_channel_id
 
 
@@ -95,3 +101,16 @@ async def test_without_files_a_closed_incident_has_its_summary_alone(bot: Runnin
     assert pictures(bot, channel) == []
     assert any("from declared to Closed" in words(message) for message in history(bot, channel))
     assert not any("went well" in words(message) for message in history(bot, channel))
+
+
+async def test_an_incident_is_closed_to_the_end_although_slack_takes_no_picture_for_hours(
+    bot: RunningBot, clock: Turned
+) -> None:
+    limited = [Fault(status=429, retry_after=30) for _ in range(400)]
+    bot.workspace.faults.plan("files.getUploadURLExternal", *limited)
+    async with asyncio.timeout(600):
+        channel = await closing_begun(bot, clock, "no picture yet")
+        await bot.app.settled()
+    bot.workspace.faults.clear()
+    assert pictures(bot, channel) == []
+    assert any("from declared to Closed" in words(message) for message in history(bot, channel))

@@ -20,7 +20,7 @@ from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Person
 from tocsin.backends.local import LocalBackend
-from tocsin.incidents.digest import MOST_LISTED, week_until
+from tocsin.incidents.digest import MOST_LISTED, DigestRule, week_until
 from tocsin.incidents.errors import Withheld
 from tocsin.incidents.insights import Chosen, CountedDays, InsightSource, Names, Teams
 from tocsin.incidents.model import ChannelId, TeamId
@@ -95,8 +95,13 @@ async def looked(bot: RunningBot) -> list[Message]:
     return digests(bot)
 
 
-def replica(bot: RunningBot, clock: Turned, source: InsightSource | None = None) -> Digests:
-    """The digests of another replica, which has started none; with a source of its own, if it is given."""
+def replica(
+    bot: RunningBot,
+    clock: Turned,
+    source: InsightSource | None = None,
+    rules: Sequence[tuple[TeamId, DigestRule]] | None = None,
+) -> Digests:
+    """The digests of another replica, which has started none; with a source or rules of its own, if given."""
     app, parts = bot.app, bot.app.resources
     assert isinstance(bot.backend, LocalBackend)
     teams = [workspace.team_id for workspace in app.registry.installed]
@@ -105,7 +110,7 @@ def replica(bot: RunningBot, clock: Turned, source: InsightSource | None = None)
         parts.engine,
         app.registry.workspace_of,
         source or bot.backend.insights,
-        lambda: parts.config.digests_in(teams),
+        lambda: rules or parts.config.digests_in(teams),
         app.registry.peer_teams,
         parts.alerts,
         clock,
@@ -145,6 +150,24 @@ async def test_the_week_is_told_once_with_what_is_open_and_nothing_private(
     *_, quiet = await looked(bot)
     assert "No incidents from" in words(quiet)
     assert "and none is open" in words(quiet)
+
+
+async def test_a_digest_whose_time_is_changed_on_its_day_is_not_posted_again(
+    bot: RunningBot, clock: Turned
+) -> None:
+    clock.turn(days=1, hours=3)
+    assert len(await looked(bot)) == 1
+    clock.turn(hours=2)
+    room, team = bot.slack.channel("alerts"), bot.app.registry.installed[0].team_id
+    later = DigestRule(channel=room, on="monday 11:00", zone="Europe/Berlin")
+    changed_rules = replica(bot, clock, rules=[(team, later)])
+    await changed_rules.start_due()
+    await bot.app.settled()
+    assert len(digests(bot)) == 1
+    clock.turn(days=7)
+    await changed_rules.start_due()
+    await bot.app.settled()
+    assert len(digests(bot)) == 2
 
 
 async def test_a_digest_whose_answer_is_lost_is_posted_once_and_a_late_one_never(

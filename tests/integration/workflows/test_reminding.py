@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.bot import RunningBot, running_bot
+from support.declarations import BEN
 from support.managing import an_incident, changed, somebody, verbs
 from support.readings import cards, words
 from support.slack import RunningWorkspace, running_workspace
@@ -15,7 +16,9 @@ from support.slack import RunningWorkspace, running_workspace
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from tocsin.incidents.model import Incident
+from tocsin.incidents.requests import IncidentChange
 from tocsin.slack import routes
+from tocsin.storage.slack_state import SqlSlackStateStore
 
 
 class Turned:
@@ -170,6 +173,22 @@ async def test_a_nudge_whose_answer_was_lost_is_posted_once_also_after_a_restart
             await verbs(bot).nudger.nudge_due()
             said = [words(message) for message in cards(bot, incident.slack_channel_id)]
             assert sum("has no lead" in one for one in said) == 1
+
+
+async def test_an_update_of_an_incident_that_ended_elsewhere_is_overdue_no_more(
+    bot: RunningBot, clock: Turned
+) -> None:
+    incident = await planned(bot, clock)
+    state = SqlSlackStateStore(bot.app.resources.database)
+    await verbs(bot).watching.poll()
+    clock.turn(15.1)
+    await verbs(bot).remind.ask_due()
+    assert list(await state.overdue_updates()) == [incident.id]
+    closed = next(one for one in (await bot.backend.form()).statuses if one.category == "closed")
+    change = IncidentChange(key="elsewhere", by=BEN, at=clock.now, incident_status_id=closed.id)
+    await bot.backend.change(incident.id, change)
+    await verbs(bot).watching.poll()
+    assert await state.overdue_updates() == {}
 
 
 async def test_an_update_that_is_not_given_is_overdue_on_home_until_it_is(

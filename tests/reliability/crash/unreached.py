@@ -43,6 +43,7 @@ IMPORTED = "only `tocsin incidents import` does this; tests/e2e/test_importing.p
 ALERTED = (
     "only once an incident is over, or by another rule; tests/integration/slack/test_alerts.py has these"
 )
+MERGED = "no incident of an alert is merged here; tests/integration/slack/test_merged_alerts.py has these"
 NO_ALERTS = "people over a hosted backend only declare here; over the local one alerts come in"
 
 PAGED = "only where the configuration names targets; over the local backend a scenario pages them"
@@ -147,6 +148,9 @@ ALERTS = {
     "workflows.alert_groups:AttachAlerts._noted": ALERTED,
     "workflows.alert_groups:AlertGroups._close": ALERTED,
     "workflows.alert_groups:AlertGroups._is_over": ALERTED,
+    "workflows.alert_groups:goes_on_in": MERGED,
+    "storage.alerts:SqlAlertStore.move": MERGED,
+    "backends.local.backend:LocalBackend.merged_into": MERGED,
     "storage.alerts:SqlAlertStore.fail": ALERTED,
     "storage.alerts:SqlAlertStore.begin_again": ALERTED,
     "storage.alerts:SqlAlertStore.end": ALERTED,
@@ -264,6 +268,8 @@ INCIDENT_IO = {
     "workflows.self_test": VERBS,
     "backends.incident_io.backend:IncidentIo.change": VERBS,
     "backends.incident_io.backend:IncidentIo.set_alerts": NO_ALERTS,
+    "backends.incident_io.backend:IncidentIo.merged_into": NO_ALERTS,
+    "backends.incident_io.queries:merged_into": NO_ALERTS,
     "backends.incident_io.backend:IncidentIo._email": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
     "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,

@@ -314,6 +314,9 @@ def test_home_shows_what_is_overdue_first_and_fits_into_slacks_blocks() -> None:
     said = json.dumps(view)
     assert said.count("*overdue*") == 3
     assert said.index("item 2") < said.index("item 3")
+    assert ("follow-ups (60)" in said, "And 50 more." in said) == (True, True)
+    in_part = json.dumps(home_view(page.model_copy(update={"has_more_items": True})).to_dict())
+    assert ("follow-ups (60 or more)" in in_part, "And 50 or more." in in_part) == (True, True)
     assert len(view["blocks"]) <= 100
 
 

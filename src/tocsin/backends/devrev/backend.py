@@ -213,6 +213,9 @@ class DevRevBackend:
             else await changes.timeline(self._client, await self._account.incident(response))
         )
 
+    async def merged_into(self, incident_id: str) -> str | None:
+        """Return None: DevRev merges no incidents."""
+
     async def remember_people(self, people: Iterable[Person]) -> None:
         """Do nothing: DevRev has its own users' names; names from Slack are stored with the incident."""
 

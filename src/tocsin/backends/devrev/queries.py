@@ -146,7 +146,7 @@ class IncidentReader:
         for _ in range(MOST_PAGES):
             if len(found) >= limit:
                 break
-            room = limit - len(found) + len(seen)
+            room = min(limit - len(found) + len(seen), MOST_ON_A_PAGE)
             answer = await self._account.client.ask(
                 "incidents.list", {**asked, "limit": room, **({"cursor": cursor} if cursor else {})}
             )

@@ -424,6 +424,7 @@ class UpdateResponse(Response):
     message: str = ""
     new_incident_status: StatusResponse | None = None
     new_severity: SeverityResponse | None = None
+    merged_into_incident_id: str = ""
     updater: ActorResponse = ActorResponse()
     created_at: Moment = None
 

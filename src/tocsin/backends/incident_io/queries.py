@@ -126,8 +126,7 @@ def list_query_of(wanted: IncidentQuery) -> list[tuple[str, str]]:
 async def happened(client: Client, incident_id: str, declared_at: datetime) -> list[TimelineEntry]:
     """Return updates and timeline items, oldest first."""
     query = (("incident_id", incident_id),)
-    updates = pages(client, "/v2/incident_updates", "incident_updates", query, most=1000)
-    found = list(_told([UpdateResponse.model_validate(item) async for item in updates], declared_at))
+    found = list(_told(await _updates(client, incident_id), declared_at))
     async for item in pages(
         client, "/v2/incident_timeline_items", "incident_timeline_items", query, most=1000
     ):
@@ -141,6 +140,19 @@ async def happened(client: Client, incident_id: str, declared_at: datetime) -> l
             )
         )
     return sorted(found, key=lambda entry: entry.at)
+
+
+async def _updates(client: Client, incident_id: str) -> list[UpdateResponse]:
+    query = (("incident_id", incident_id),)
+    found = pages(client, "/v2/incident_updates", "incident_updates", query, most=1000)
+    return [UpdateResponse.model_validate(item) async for item in found]
+
+
+async def merged_into(client: Client, incident_id: str) -> str | None:
+    """Return the incident of the last update that says so (Incident Updates V2, List)."""
+    said = [one for one in await _updates(client, incident_id) if one.merged_into_incident_id]
+    newest = max(said, key=lambda one: one.created_at or DAWN, default=None)
+    return newest.merged_into_incident_id if newest is not None else None
 
 
 DECLARING = timedelta(minutes=1)

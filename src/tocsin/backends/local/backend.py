@@ -306,6 +306,9 @@ class LocalBackend:
         """Return a text that is another one when the incident has changed; None if there is none."""
         return await self.database.run(lambda db: updates.version_of(db, incident_id))
 
+    async def merged_into(self, incident_id: str) -> str | None:
+        return await self.database.run(lambda db: updates.merged_into(db, incident_id))
+
     async def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return await self.database.run(lambda db: queries.timeline(db, incident_id))
 

@@ -49,6 +49,11 @@ LEFT JOIN people p ON p.slack_user_id = u.actor_slack_user_id
 WHERE {conditions} ORDER BY u.id DESC LIMIT ?
 """
 
+_MERGED_INTO = """
+SELECT merged_into_incident_id FROM incident_updates
+WHERE incident_id = ? AND merged_into_incident_id IS NOT NULL ORDER BY id DESC LIMIT 1
+"""
+
 UNKNOWN_CURSOR = "There is no update with this id to go on after."
 
 
@@ -103,6 +108,12 @@ def read_updates(
         conditions.append("u.id < ?")
         parameters.append(after)
     return _read(db, conditions, parameters, sees_private, limit)
+
+
+def merged_into(db: SqlConnection, incident_id: str) -> str | None:
+    """Return the id of the incident that an incident was last merged into; None if it never was."""
+    row = next(iter(db.query(_MERGED_INTO, [incident_id])), None)
+    return str(row["merged_into_incident_id"]) if row is not None else None
 
 
 def update_of_change(db: SqlConnection, key: str) -> Update | None:

@@ -52,11 +52,13 @@ async def publish_home(context: WorkspaceContext, person: PersonId) -> None:
         await context.workspace.publish_home(person, closed_home(refusal.sentence))
         return
     opened = tuple(await context.as_seen(person, context.open_now.seen_by(person)))
+    items, has_more_items = await _items_of(context, person)
     page = HomePage(
         mine=tuple(incident for incident in opened if person in incident.people),
         open=opened,
         at=context.clock(),
-        items=await _items_of(context, person),
+        items=items,
+        has_more_items=has_more_items,
         elsewhere=_elsewhere(context),
         overdue=await _overdue_of(context, opened),
     )
@@ -81,17 +83,19 @@ def _elsewhere(context: WorkspaceContext) -> str:
     return "" if knows or form is None else form.kept_by
 
 
-async def _items_of(context: WorkspaceContext, person: PersonId) -> tuple[AssignedItem, ...]:
-    """Return the person's open actions and follow-ups, of incidents that they may see in this workspace."""
+async def _items_of(context: WorkspaceContext, person: PersonId) -> tuple[tuple[AssignedItem, ...], bool]:
+    """Return the person's open actions and follow-ups, of incidents that they may see in this workspace.
+
+    The second value is True if there may be more.
+    """
     if context.assigned_to is None:
-        return ()
+        return (), False
     found: Sequence[AssignedItem] = ()
     async with best_effort("look for a person's actions and follow-ups"):
         found = await context.assigned_to(person, MOST_ITEMS)
     teams = context.peer_teams()
-    return tuple(
-        one for one in found if is_in_teams(teams, one.incident) and is_visible_to(person, one.incident)
-    )
+    seen = [one for one in found if is_in_teams(teams, one.incident) and is_visible_to(person, one.incident)]
+    return tuple(seen), len(found) >= MOST_ITEMS
 
 
 async def refresh_homes(

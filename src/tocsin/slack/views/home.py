@@ -41,6 +41,8 @@ class HomePage(FrozenModel):
     mine: tuple[Incident, ...] = ()
     items: tuple[AssignedItem, ...] = ()
     """Open actions and follow-ups whose assignee this person is, oldest first."""
+    has_more_items: bool = False
+    """True if there may be more of them than were looked for."""
     elsewhere: str = ""
     """Name of the product that alone knows whose actions and follow-ups there are; else empty."""
     overdue: dict[str, datetime] = Field(default_factory=dict)
@@ -118,8 +120,9 @@ def _items(page: HomePage) -> list[Block]:
     if not page.items:
         return []
     left = len(page.items) - SHOWN
-    more = [_small(f"And {left} more.")] if left > 0 else []
-    heading = HeaderBlock(text=plain(f"Your actions and follow-ups ({len(page.items)})"))
+    at_least = " or more" if page.has_more_items else ""
+    more = [_small(f"And {left}{at_least or ' more'}.")] if left > 0 else []
+    heading = HeaderBlock(text=plain(f"Your actions and follow-ups ({len(page.items)}{at_least})"))
     return [DividerBlock(), heading, *(_item(one, page.at) for one in page.items[:SHOWN]), *more]
 
 
