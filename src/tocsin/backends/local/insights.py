@@ -39,7 +39,7 @@ from tocsin.incidents.insights import (
 from tocsin.incidents.timestamps import DurationRule, measured
 
 AT_ONCE = 1_000
-"""Most incidents that are counted in one transaction, so that a change never waits long."""
+"""Most incidents that are counted in one transaction: in SQLite changes wait for it."""
 
 MOST_OF_A_DAY = 5_000
 """Most incidents of one day that are counted: the newest."""
@@ -150,9 +150,12 @@ class LocalInsights:
         return found
 
     def _stored(self, db: SqlConnection, chosen: Chosen, public: int) -> _Found:
-        found = _Found()
+        """Return the days whose counts are stored; void ones are read first, as a count may come between."""
+        found, void = _Found(), db.recounted(public)
         values = [public, chosen.first.isoformat(), chosen.last.isoformat(), self._counted_as]
         for day, is_cut, counts in db.execute(_STORED, values):
+            if not void.isdisjoint({day, ""}):
+                continue
             try:
                 found.days[date.fromisoformat(day)] = read_day(counts)
             except ValueError:
@@ -163,8 +166,7 @@ class LocalInsights:
 
     def _count_and_store(self, db: SqlConnection, missing: Sequence[date], public: int) -> _Found:
         """Count the first of these days, and store what no change has crossed."""
-        with db.transaction("insights"):
-            is_lasting = db.keeps_changes_out()
+        with db.counting() as is_lasting:
             found = self._count(db, missing, public)
             if is_lasting:
                 self._store(db, public, found)
@@ -180,7 +182,7 @@ class LocalInsights:
         return found
 
     def _store(self, db: SqlConnection, public: int, found: _Found) -> None:
-        """Store the days, many with one statement: changes wait for all of them."""
+        """Store the days, many with one statement, however far away the database is."""
         rows = [
             (public, day.isoformat(), self._counted_as, int(day in found.cut), written_day(cells))
             for day, cells in found.days.items()
