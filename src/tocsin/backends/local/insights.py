@@ -16,7 +16,7 @@ from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.backends.local.postgresql import PostgresqlDatabase
-from tocsin.backends.local.queries import UNKNOWN_TIME, marks, readable
+from tocsin.backends.local.queries import CATEGORY, UNKNOWN_TIME, marks, readable
 from tocsin.backends.local.reading import Choices, read_choices
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.incidents.errors import Unavailable
@@ -61,8 +61,8 @@ ON CONFLICT (is_public, day) DO UPDATE SET
 """
 _INCIDENTS = """
 SELECT i.id, i.created_at, i.closed_at, i.severity_id, i.incident_type_id, i.mode, i.slack_team_id,
-    s.category AS category
-FROM incidents i{indexed} JOIN incident_statuses s ON s.id = i.incident_status_id
+    {category} AS category
+FROM incidents i{indexed} LEFT JOIN incident_statuses s ON s.id = i.incident_status_id
 WHERE {public} = ? AND i.created_at >= ? AND i.created_at < ? ORDER BY i.created_at DESC LIMIT ?
 """
 _HOLDERS = """
@@ -236,7 +236,8 @@ def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
 
 def _incidents(db: SqlConnection, first: date, last: date, public: int, limit: int) -> list[Row]:
     """Return the rows of the incidents that were declared on these days, newest first."""
-    query = _INCIDENTS.format(indexed=db.indexed_by("incidents_by_creation"), public=db.is_public)
+    indexed = db.indexed_by("incidents_by_creation")
+    query = _INCIDENTS.format(indexed=indexed, public=db.is_public, category=CATEGORY)
     end = last + timedelta(days=1)
     return [dict(row) for row in db.query(query, [public, first.isoformat(), end.isoformat(), limit])]
 
