@@ -99,19 +99,19 @@ def digest_of(
     week: CountedDays, year: CountedDays, chosen: Chosen, open_now: tuple[Incident, ...], insights: str
 ) -> WeeklyDigest:
     """Return the digest of a week; `year` has the days of which follow-ups may be overdue."""
-    names, total = week.names, added(week.days.values(), chosen)
+    total = added(week.days.values(), chosen)
+    # A severity that is not there, since somebody edited a row by hand, has its id for a name.
+    unknown = sorted({cell[1] for day in week.days.values() for cell in day} - {"", *week.names.severities})
+    names = {**dict(zip(unknown, unknown, strict=True)), **week.names.severities}
     severities = {
-        one: added(week.days.values(), Chosen(chosen.first, chosen.last, one))[COUNTED]
-        for one in names.severities
+        one: added(week.days.values(), Chosen(chosen.first, chosen.last, one))[COUNTED] for one in names
     }
     return WeeklyDigest(
         first=chosen.first,
         last=chosen.last,
         declared=total[COUNTED],
         open=total[OPEN],
-        by_severity=tuple(
-            (names.severities[one], times) for one, times in reversed(severities.items()) if times
-        ),
+        by_severity=tuple((names[one], times) for one, times in reversed(severities.items()) if times),
         lasted=_lasted(week, chosen),
         overdue=overdue(year, chosen.last + timedelta(days=1)) if year.has_follow_ups else None,
         open_now=open_now[:MOST_LISTED],

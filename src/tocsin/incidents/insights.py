@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Incident, Person, TeamId, display_name
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is counted of an incident; counts of another version are made anew."""
 
 APART = ("triage", "test", "declined", "merged", "canceled")

@@ -163,8 +163,11 @@ def _tone(phase: Phase, live: Sequence[str]) -> str:
 
 # The timeline: by days, as far as the address asks for it.
 
-KIND, BY, ORDER, NEWEST = "kind", "by", "order", "newest"
+KIND, BY, ORDER, NEWEST, BEFORE = "kind", "by", "order", "newest", "before"
 """Names in the query, and the value that turns the order round."""
+
+AT_ONCE = 200
+"""Most entries that a page shows: its last ones, and those before them a link away."""
 
 
 class Choice(NamedTuple):
@@ -195,24 +198,37 @@ class TimelineView:
     kinds: tuple[Choice, ...]
     people: tuple[Choice, ...]
     order: Choice
-    shown: int
+    found: int
+    """Number of entries of that kind and by that person."""
     count: int
     problem: str = ""
     """Sentence on a part of the address that means nothing here."""
     person: str = ""
+    earlier: Choice | None = None
+    latest: Choice | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        return self.shown < self.count
+        return self.found < self.count
 
     @classmethod
     def of(cls, items: Sequence[TimelineItem], query: Mapping[str, str]) -> TimelineView:
         kind, person, newest = query.get(KIND, ""), query.get(BY, ""), query.get(ORDER) == NEWEST
         kinds, people = Counter(item.kind for item in items), Counter(item.actor for item in items)
-        problem = _problem(kind, person, query.get(ORDER, ""), people)
+        before = query.get(BEFORE, "")
+        problem = _problem(kind, person, query.get(ORDER, ""), people) or _misplaced(before, len(items))
         kind = kind if kind in KINDS else ""
         person = person if person in people else ""
-        shown = [item for item in items if kind in ("", item.kind) and person in ("", item.actor)]
+        found = [
+            (place, item)
+            for place, item in enumerate(items)
+            if kind in ("", item.kind) and person in ("", item.actor)
+        ]
+        # A place among all entries, which stays the same while more are added and when filters change.
+        end = int(before) if before and not _misplaced(before, len(items)) else len(items)
+        until = [one for one in found if one[0] < end]
+        shown = [item for _, item in until[-AT_ONCE:]]
+        rest = len(until) - len(shown)
         if newest:
             shown.reverse()
         asked = {KIND: kind, BY: person, ORDER: NEWEST if newest else ""}
@@ -239,11 +255,24 @@ class TimelineView:
                 _query(asked, ORDER, "" if newest else NEWEST),
                 newest,
             ),
-            shown=len(shown),
+            found=len(found),
             count=len(items),
             problem=problem,
             person=person,
+            earlier=Choice("Earlier entries", _query(asked, BEFORE, str(until[rest][0])), False, rest)
+            if rest
+            else None,
+            latest=Choice("Latest entries", _query(asked, BEFORE, ""), False, len(found) - len(until))
+            if len(until) < len(found)
+            else None,
         )
+
+
+def _misplaced(before: str, count: int) -> str:
+    """Return a sentence on a place that the timeline does not have; empty for one that it has, or none."""
+    if before and not (before.isascii() and before.isdecimal() and len(before) < 10 and int(before) <= count):
+        return "There is no such place in this timeline, so its latest entries are shown."
+    return ""
 
 
 def _problem(kind: str, person: str, order: str, people: Mapping[str, int]) -> str:

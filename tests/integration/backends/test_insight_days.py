@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tocsin.backends.local.insights import AT_ONCE, IN_A_LOOK, MOST_OF_A_DAY, Lo
 from tocsin.backends.local.postgresql import PostgresqlConnection
 from tocsin.backends.local.sqlite import SqliteConnection
 from tocsin.config import IncidentConfig
-from tocsin.incidents.insights import Chosen, CountedDays, Names
+from tocsin.incidents.insights import Chosen, CountedDays, Day, Names
 from tocsin.incidents.model import FieldOption, FieldValue, TeamId
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
 
@@ -188,31 +189,63 @@ async def test_a_count_that_a_change_crosses_is_not_kept(postgresql: PostgresqlS
     await backend.close()
 
 
-async def test_a_change_waits_with_its_commit_for_a_count_that_is_under_way(
+async def test_no_change_waits_for_a_replica_that_stands_still_while_it_counts(
     postgresql: PostgresqlServer,
 ) -> None:
+    """Its counts are stored when it goes on, and void from the beginning."""
     backend = await in_postgresql(postgresql.create_database())
-    await backend.create(declaration())
-    await counted(backend)
-
-    def hold(db: SqlConnection) -> tuple[int, int]:
-        """A count that has the lock while another connection changes the incident, and gives up waiting."""
-        with db.transaction("insights"):
-            assert db.keeps_changes_out()
-            with backend.database.engine.connect() as beside:  # type: ignore[union-attr]
-                beside.exec_driver_sql("SET lock_timeout = '50ms'")
-                beside.exec_driver_sql("BEGIN; UPDATE incidents SET severity_id = 'minor'")
-                try:
-                    beside.exec_driver_sql("COMMIT")
-                except sa.exc.OperationalError as error:
-                    return 1, int("lock timeout" in str(error))
-        return 0, 0
-
-    assert await backend.database.run(hold) == (1, 1)
+    made = await backend.create(declaration())
+    before = await both(backend)
+    hidden = IncidentChange(key="hide", at=DAWN, by=ANA, visibility="private")
+    category = "UPDATE incident_statuses SET category = ? WHERE id = 'investigating'"
+    everything: list[Callable[[], Awaitable[Any]]] = [
+        lambda: changes(made.id)["its severity"](backend),
+        lambda: changes(made.id)["a follow-up"](backend),
+        lambda: backend.create(declaration("another")),
+        lambda: backend.change(made.id, hidden),
+        lambda: backend.database.run(lambda db: db.execute(category, ["declined"]) and None),
+    ]
+    engine = backend.database.engine  # type: ignore[union-attr]
+    for number, change in enumerate(everything):
+        with engine.connect() as beside:
+            insights = LocalInsights(backend.database, IncidentConfig().duration_rules)
+            still = PostgresqlConnection(beside)
+            with still.counting() as is_lasting:
+                assert is_lasting
+                found = insights._count(still, [DAY], 1)
+                insights._store(still, 1, found)
+                with impatient(engine):
+                    await change()
+                    during = await both(backend)
+        after = await both(backend)
+        assert during == after != before, number
+        await afresh(backend, True)
+        assert await both(backend) == after, number
+        before = after
     await backend.close()
 
 
-async def test_ten_years_keep_changes_out_for_a_few_statements_only(postgresql: PostgresqlServer) -> None:
+async def both(backend: LocalBackend) -> list[Mapping[date, Day]]:
+    """Counts without and with the private incidents."""
+    return [(await counted(backend, private)).days for private in (False, True)]
+
+
+@contextmanager
+def impatient(engine: sa.Engine) -> Iterator[None]:
+    """Let every connection give up instead of waiting for a lock."""
+
+    def hurry(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET lock_timeout = '20ms'")
+
+    sa.event.listen(engine, "engine_connect", hurry)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "engine_connect", hurry)
+        engine.dispose()
+
+
+async def test_ten_years_are_stored_with_a_few_statements(postgresql: PostgresqlServer) -> None:
     """However far away the database is: each statement is a way there and back."""
     backend = await in_postgresql(postgresql.create_database())
     await backend.create(declaration())

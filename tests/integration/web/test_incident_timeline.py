@@ -97,6 +97,65 @@ async def test_an_address_that_means_nothing_says_so_above_the_whole_timeline(
     assert sentence in page.text
 
 
+MANY, LATER = 1_000, DAWN + timedelta(days=1)
+NOTES = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :many)
+INSERT INTO incident_timeline_items (incident_id, idempotency_key, timestamp, verb, text, actor_name)
+SELECT :id, 'note ' || n, printf('2026-03-01T%02d:%02d:00.000000Z', 4 + n / 600, n / 10 % 60),
+    CASE n % 10 WHEN 0 THEN 'gave an update:' ELSE 'noted:' END, 'Look ' || n, 'Ana Torres'
+FROM numbers
+"""
+
+
+async def looked_at(site: Site) -> None:
+    """INC-1, with a thousand notes, a tenth of them updates."""
+    made = await site.backend.create(full_declaration())
+    await site.backend.database.run(lambda db: db.execute(NOTES, {"id": made.id, "many": MANY}) and None)
+
+
+def looks(page: str) -> list[int]:
+    return [int(number) for number in re.findall(r"Look (\d+)", page)]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", range(1, MANY + 1)),
+        ("order=newest", range(MANY, 0, -1)),
+        ("kind=update&by=Ana+Torres", range(10, MANY + 1, 10)),
+    ],
+)  # fmt: skip
+async def test_of_very_many_entries_a_page_has_the_last_ones_and_leads_to_all_others(
+    site: Site, query: str, numbers: range
+) -> None:
+    await looked_at(site)
+    page, found = await site.page(f"{PAGE}?{query}"), list[int]()
+    assert 'id="latest"' not in page.text
+    while True:
+        assert len(page.content) < 150_000
+        shown = looks(page.text)
+        found = [*found, *shown] if "newest" in query else [*shown, *found]
+        links = re.findall(r'<a id="earlier" href="(\?[^"#]*)#timeline">', page.text)
+        if not links:
+            break
+        page = await site.page(f"{PAGE}{links[0].replace('&amp;', '&')}")
+        assert 'id="latest"' in page.text
+    assert found == list(numbers)
+
+
+async def test_a_place_in_the_timeline_stays_where_it_is_while_more_happens(site: Site) -> None:
+    await looked_at(site)
+    before = await site.page(f"{PAGE}?before=700")
+    (incident,) = await site.backend.incidents()
+    await site.backend.change(incident.id, IncidentChange(key="k", by=BEN, at=LATER, message="Still here."))
+    assert looks((await site.page(f"{PAGE}?before=700")).text) == looks(before.text) == [*range(500, 700)]
+    assert "Still here." in (await site.page(PAGE)).text
+    for nowhere in ("x", "-1", "9" * 30, "1003"):
+        page = (await site.page(f"{PAGE}?before={nowhere}")).text
+        assert "There is no such place in this timeline, so its latest entries are shown." in page
+        assert "Still here." in page
+
+
 async def test_the_bar_shows_how_long_each_phase_took_and_says_it_in_a_list(site: Site) -> None:
     await lived(site)
     page = (await site.page(PAGE)).text

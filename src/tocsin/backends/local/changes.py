@@ -98,8 +98,10 @@ def change(
             closes = change.incident_status_id is not None and category not in OPEN_CATEGORIES
             said.append(("message", UPDATE_VERBS[closes], change.message))
         if not said:
-            status = _name(db, "incident_statuses", row["incident_status_id"])
-            raise Unchanged(unchanged(row["reference"], status, _name(db, "severities", row["severity_id"])))
+            status, severity = row["incident_status_id"], row["severity_id"] or ""
+            status = _name(db, "incident_statuses", status) or status
+            severity = _name(db, "severities", severity) or severity
+            raise Unchanged(unchanged(row["reference"], status, severity))
         for what, verb, text in said:
             entry = TimelineEntry(at=change.at, by=change.by, verb=verb, text=text)
             create.add_to_timeline(db, incident_id, entry, f"{change.key}:{what}")
@@ -117,7 +119,7 @@ def change(
 def _refuse_conflict(db: SqlConnection, row: dict[str, Any], change: IncidentChange, now: datetime) -> None:
     if change.seen_status_id is None or change.seen_status_id == row["incident_status_id"]:
         return
-    status = _name(db, "incident_statuses", row["incident_status_id"])
+    status = _name(db, "incident_statuses", row["incident_status_id"]) or row["incident_status_id"]
     sentence = f"{row['reference']} is {status} by now."
     last = db.execute(_LAST_STATUS, [row["id"], *STATUS_VERBS]).fetchone()
     if last is not None:

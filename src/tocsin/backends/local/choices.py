@@ -62,12 +62,10 @@ def update_choices(db: SqlConnection, config: IncidentConfig, now: str) -> None:
 def agree_on_what_is_open(db: SqlConnection, now: str) -> None:
     """Close or reopen incidents whose status got another category in the configuration."""
     marks = ", ".join("?" * len(OPEN_CATEGORIES))
-    is_open = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category IN ({marks}))"
-    categories = sorted(OPEN_CATEGORIES)
-    db.execute(f"UPDATE incidents SET closed_at = NULL WHERE closed_at IS NOT NULL AND {is_open}", categories)
-    db.execute(
-        f"UPDATE incidents SET closed_at = ? WHERE closed_at IS NULL AND NOT ({is_open})", [now, *categories]
-    )
+    of = f"incident_status_id IN (SELECT id FROM incident_statuses WHERE category {{}} ({marks}))"
+    is_open, is_over, open_ones = of.format("IN"), of.format("NOT IN"), sorted(OPEN_CATEGORIES)
+    db.execute(f"UPDATE incidents SET closed_at = NULL WHERE closed_at IS NOT NULL AND {is_open}", open_ones)
+    db.execute(f"UPDATE incidents SET closed_at = ? WHERE closed_at IS NULL AND {is_over}", [now, *open_ones])
 
 
 def ruled_tables(config: IncidentConfig) -> set[str]:

@@ -48,11 +48,15 @@ class SqlConnection(ABC):
         """
 
     @abstractmethod
-    def keeps_changes_out(self) -> bool:
-        """Return True if no change is committed from now on until the end of this transaction.
+    def counting(self) -> AbstractContextManager[bool]:
+        """Commit all statements of the block together; yields True if the counts of days may be stored in it.
 
-        Then everything that was committed before is seen by the statements that follow.
+        Then a change that the counts do not have makes them void, however late it is committed.
         """
+
+    @abstractmethod
+    def recounted(self, public: int) -> frozenset[str]:
+        """Return the days whose stored counts are void; "" stands for every day."""
 
     @abstractmethod
     def indexed_by(self, index: str) -> str:

@@ -287,9 +287,7 @@ class _Import:
     def finish(self) -> None:
         """Close and reopen incidents as the configuration has their status; set what counts on."""
         agree_on_what_is_open(self._db, self._now)
-        # A look at the figures counts without what is not committed yet, and would store that.
-        self._db.keep_counts_out()
-        self._db.execute("DELETE FROM insight_days WHERE is_public >= 0")
+        self._db.forget_counts()
         for table, column in _IDENTITIES.items():
             self._db.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'),"

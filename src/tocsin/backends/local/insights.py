@@ -16,7 +16,7 @@ from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
 from tocsin.backends.local.postgresql import PostgresqlDatabase
-from tocsin.backends.local.queries import UNKNOWN_TIME, marks, readable
+from tocsin.backends.local.queries import CATEGORY, UNKNOWN_TIME, marks, readable
 from tocsin.backends.local.reading import Choices, read_choices
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.incidents.errors import Unavailable
@@ -39,7 +39,7 @@ from tocsin.incidents.insights import (
 from tocsin.incidents.timestamps import DurationRule, measured
 
 AT_ONCE = 1_000
-"""Most incidents that are counted in one transaction, so that a change never waits long."""
+"""Most incidents that are counted in one transaction: in SQLite changes wait for it."""
 
 MOST_OF_A_DAY = 5_000
 """Most incidents of one day that are counted: the newest."""
@@ -61,8 +61,8 @@ ON CONFLICT (is_public, day) DO UPDATE SET
 """
 _INCIDENTS = """
 SELECT i.id, i.created_at, i.closed_at, i.severity_id, i.incident_type_id, i.mode, i.slack_team_id,
-    s.category AS category
-FROM incidents i{indexed} JOIN incident_statuses s ON s.id = i.incident_status_id
+    {category} AS category
+FROM incidents i{indexed} LEFT JOIN incident_statuses s ON s.id = i.incident_status_id
 WHERE {public} = ? AND i.created_at >= ? AND i.created_at < ? ORDER BY i.created_at DESC LIMIT ?
 """
 _HOLDERS = """
@@ -150,9 +150,12 @@ class LocalInsights:
         return found
 
     def _stored(self, db: SqlConnection, chosen: Chosen, public: int) -> _Found:
-        found = _Found()
+        """Return the days whose counts are stored; void ones are read first, as a count may come between."""
+        found, void = _Found(), db.recounted(public)
         values = [public, chosen.first.isoformat(), chosen.last.isoformat(), self._counted_as]
         for day, is_cut, counts in db.execute(_STORED, values):
+            if not void.isdisjoint({day, ""}):
+                continue
             try:
                 found.days[date.fromisoformat(day)] = read_day(counts)
             except ValueError:
@@ -163,8 +166,7 @@ class LocalInsights:
 
     def _count_and_store(self, db: SqlConnection, missing: Sequence[date], public: int) -> _Found:
         """Count the first of these days, and store what no change has crossed."""
-        with db.transaction("insights"):
-            is_lasting = db.keeps_changes_out()
+        with db.counting() as is_lasting:
             found = self._count(db, missing, public)
             if is_lasting:
                 self._store(db, public, found)
@@ -180,7 +182,7 @@ class LocalInsights:
         return found
 
     def _store(self, db: SqlConnection, public: int, found: _Found) -> None:
-        """Store the days, many with one statement: changes wait for all of them."""
+        """Store the days, many with one statement, however far away the database is."""
         rows = [
             (public, day.isoformat(), self._counted_as, int(day in found.cut), written_day(cells))
             for day, cells in found.days.items()
@@ -234,7 +236,8 @@ def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
 
 def _incidents(db: SqlConnection, first: date, last: date, public: int, limit: int) -> list[Row]:
     """Return the rows of the incidents that were declared on these days, newest first."""
-    query = _INCIDENTS.format(indexed=db.indexed_by("incidents_by_creation"), public=db.is_public)
+    indexed = db.indexed_by("incidents_by_creation")
+    query = _INCIDENTS.format(indexed=indexed, public=db.is_public, category=CATEGORY)
     end = last + timedelta(days=1)
     return [dict(row) for row in db.query(query, [public, first.isoformat(), end.isoformat(), limit])]
 

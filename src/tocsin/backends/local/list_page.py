@@ -15,7 +15,15 @@ from typing import Any
 
 from tocsin.backends.local.connection import WORD, Query, SqlConnection
 from tocsin.backends.local.listing import LOOKED_AT, NEAR, UNKNOWN_CURSOR, Among, of_answers
-from tocsin.backends.local.queries import BY_NUMBERS, ID, marks, matching_numbers, readable, written
+from tocsin.backends.local.queries import (
+    BY_NUMBERS,
+    ID,
+    marks,
+    matching_numbers,
+    readable,
+    unknown_statuses,
+    written,
+)
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Incident, Status
 from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery, ListedIncidents
@@ -52,6 +60,8 @@ class _Asked:
     statuses: tuple[str, ...] | None
     is_open: tuple[int, ...]
     people: tuple[str, ...] | None
+    unknown: frozenset[str] = frozenset()
+    """Those among the statuses that are not there."""
 
     @property
     def is_over(self) -> bool:
@@ -131,16 +141,21 @@ def _asked(db: SqlConnection, wanted: IncidentQuery) -> _Asked | None:
     start = _start(db, wanted)
     rows = db.query("SELECT id, name, category FROM incident_statuses WHERE id >= ''")
     known = {status.id: status for status in (Status(**readable(row)) for row in rows)}
-    statuses: tuple[str, ...] | None = None
+    statuses, unknown, both = None, frozenset[str](), [1, 0]
     if wanted.group is not None or wanted.incident_status_id is not None:
         chosen = sorted(known) if wanted.incident_status_id is None else [wanted.incident_status_id]
-        fitting = [one for one in chosen if one in known]
-        statuses = tuple(one for one in fitting if wanted.group in (None, known[one].group))
+        if wanted.incident_status_id not in known:
+            unknown = frozenset(unknown_statuses(db))
+        fitting = [one for one in chosen if one in known and wanted.group in (None, known[one].group)]
+        # An incident whose status is not there is open or closed by itself, and never in triage.
+        also = sorted(unknown) if wanted.incident_status_id is None else sorted(unknown & set(chosen))
+        statuses = (*fitting, *(also if wanted.group != "triage" else ()))
+        both = sorted({int(known[one].is_open) for one in fitting} | ({1, 0} if also else set()))
+        both = both if wanted.group is None else [int(wanted.group != "closed")]
     people = _people(db, wanted.person)
     if statuses == () or people == ():
         return None
-    both = (1, 0) if statuses is None else sorted({int(known[one].is_open) for one in statuses})
-    return _Asked(wanted, start, statuses, tuple(both), people)
+    return _Asked(wanted, start, statuses, tuple(both), people, unknown)
 
 
 def _start(db: SqlConnection, wanted: IncidentQuery) -> int | None:
@@ -218,7 +233,9 @@ def _of_all(db: SqlConnection, asked: _Asked, public: int) -> Iterator[_Walk]:
     beside = [*_columns(wanted), *_far(db, asked)]
     for way in ways or [("TRUE", [])]:
         along = [seen, *([way] if ways else []), *of_severity]
-        yield _Walk(source, source, "i.number", along, beside)
+        is_open = asked.is_open if asked.unknown.intersection(way[1]) else (1, 0)
+        own = [(f"{db.is_open} = ?", list(is_open))] if len(is_open) == 1 else []
+        yield _Walk(source, source, "i.number", along, [*beside, *own])
 
 
 def _of_person(db: SqlConnection, asked: _Asked, person: str, public: int) -> Iterator[_Walk]:

@@ -141,14 +141,17 @@ IMPORTING = "tocsin.importing"
 """Setting that is `on` in the transaction of an import, which forgets all counts of days itself."""
 
 _COUNTING = "insight days"
-"""Scope of the lock that a change shares while it commits, and that a count of days has alone."""
+"""Scope of the lock that changes share while they commit, and that a count of days has alone.
+
+None of them waits for it: a replica that stands still while it counts keeps no change waiting.
+"""
 
 
 def _counted_anew() -> tuple[str, ...]:
     """Return the triggers that delete the counts of a day whose incidents change.
 
-    They run at the commit, after everything else, so that they wait for nothing that waits for them. A count
-    that the change has crossed is deleted, or was not stored (see `keeps_changes_out`).
+    They run at the commit, after everything else, so that they wait for nothing that waits for them. Their
+    functions are others since (see `_counted_anew_without_waiting`).
     """
     begin = "LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN"
     wait = f"PERFORM pg_advisory_xact_lock_shared({_lock_number(_COUNTING)});"
@@ -194,6 +197,51 @@ def _counted_anew() -> tuple[str, ...]:
     )
 
 
+# A change that comes while something is counted leaves a row, which conflicts with none: it cannot know
+# whether the count has it already, and the row of the day may be locked. The next count begins with these.
+_CHANGES = (
+    "CREATE TABLE insight_changes (is_public INTEGER NOT NULL, day TEXT NOT NULL)",
+    "CREATE INDEX insight_changes_by_visibility ON insight_changes (is_public, day)",
+)
+_DELETE_VOID = """
+WITH changed AS (DELETE FROM insight_changes WHERE is_public >= 0 RETURNING is_public, day)
+DELETE FROM insight_days d USING (SELECT DISTINCT is_public, day FROM changed) c
+WHERE d.is_public = c.is_public AND (d.day = c.day OR c.day = '')
+"""
+"""One statement, so that it deletes the rows of those changes alone that it sees."""
+
+
+def _counted_anew_without_waiting() -> tuple[str, ...]:
+    """Return the functions of those triggers, none of which waits for a count."""
+    begin = "LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN"
+
+    def forget(row: str) -> str:
+        return f"PERFORM insight_days_forget(({row}.visibility = 'public')::int, left({row}.created_at, 10));"
+
+    bodies = {
+        "insight_days_added": forget("new"),
+        "insight_days_changed": f"{forget('old')} {forget('new')}",
+        "insight_days_gone": forget("old"),
+        "insight_days_statuses": "PERFORM insight_days_forget(0, ''), insight_days_forget(1, '');",
+        "insight_days_parts": f"{forget('i')[:-1]} FROM incidents i"
+        " WHERE i.id IN (new.incident_id, old.incident_id);",
+    }
+    return (
+        f"""CREATE FUNCTION insight_days_forget(of_public integer, of_day text) RETURNS void {begin}
+            IF NOT pg_try_advisory_xact_lock_shared({_lock_number(_COUNTING)}) THEN
+                INSERT INTO insight_changes VALUES (of_public, of_day);
+            ELSIF of_day = '' THEN
+                DELETE FROM insight_days d WHERE d.is_public = of_public;
+            ELSE
+                DELETE FROM insight_days d WHERE d.is_public = of_public AND d.day = of_day;
+            END IF; END $$""",
+        *(
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger {begin} {body} RETURN NULL; END $$"
+            for name, body in bodies.items()
+        ),
+    )
+
+
 def _lock_number(scope: str) -> int:
     digest = hashlib.sha256(f"tocsin incidents {scope}".encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
@@ -224,6 +272,7 @@ _MIGRATIONS = {
         "CREATE INDEX incidents_by_creation ON incidents (is_public, created_at)",
         *_counted_anew(),
     ),
+    "insight_changes": (*_CHANGES, *_counted_anew_without_waiting()),
 }
 
 
@@ -282,7 +331,12 @@ class PostgresqlConnection(SqlConnection):
     @contextmanager
     def transaction(self, scope: str) -> Iterator[None]:
         """Commit all statements of the block together, under a lock of this scope in the whole database."""
-        self.execute(f"BEGIN; SELECT pg_advisory_xact_lock({_lock_number(scope)})")
+        with self._begun(f"BEGIN; SELECT pg_advisory_xact_lock({_lock_number(scope)})"):
+            yield
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[None]:
+        self.execute(begin)
         try:
             yield
             self.execute("COMMIT")
@@ -291,14 +345,24 @@ class PostgresqlConnection(SqlConnection):
                 self.execute("ROLLBACK")
             raise
 
-    def keep_counts_out(self) -> None:
-        """Wait for a count that is under way; none is stored until the end of the transaction."""
-        self.execute(f"SELECT pg_advisory_xact_lock_shared({_lock_number(_COUNTING)})")
+    @contextmanager
+    def counting(self) -> Iterator[bool]:
+        """Yield False if a change is being committed, or another count stored: neither is waited for."""
+        with self._begun("BEGIN"):
+            asked = f"SELECT pg_try_advisory_xact_lock({_lock_number(_COUNTING)})"
+            is_lasting = bool(self.execute(asked).fetchone()[0])
+            if is_lasting:
+                self.execute(_DELETE_VOID)
+            yield is_lasting
 
-    def keeps_changes_out(self) -> bool:
-        """Return False if a change is being committed just now; it is not waited for."""
-        asked = f"SELECT pg_try_advisory_xact_lock({_lock_number(_COUNTING)})"
-        return bool(self.execute(asked).fetchone()[0])
+    def recounted(self, public: int) -> frozenset[str]:
+        """Return the days of which a change was committed while something was counted."""
+        asked = "SELECT DISTINCT day FROM insight_changes WHERE is_public = ?"
+        return frozenset(row[0] for row in self.execute(asked, [public]))
+
+    def forget_counts(self) -> None:
+        """Make the counts of all days void with the commit of this transaction."""
+        self.execute("SELECT insight_days_forget(0, ''), insight_days_forget(1, '')")
 
     def indexed_by(self, index: str) -> str:
         return ""

@@ -239,6 +239,26 @@ def _conditions(db: SqlConnection, wanted: IncidentFilter) -> tuple[list[str], l
     return conditions, parameters
 
 
+# From one status to the next along the index, so that it costs the same however many incidents there are.
+_STATUSES_IN_USE = """
+WITH RECURSIVE used(id) AS (
+    SELECT ({next} ORDER BY i.incident_status_id LIMIT 1)
+    UNION ALL
+    SELECT ({next} AND i.incident_status_id > used.id ORDER BY i.incident_status_id LIMIT 1)
+    FROM used WHERE used.id IS NOT NULL)
+SELECT u.id FROM used u LEFT JOIN incident_statuses s ON s.id = u.id WHERE u.id IS NOT NULL AND s.id IS NULL
+"""
+
+
+def unknown_statuses(db: SqlConnection) -> list[str]:
+    """Return the ids of statuses that incidents have and that are not there."""
+    indexed, found = db.indexed_by(_INDEXES["status",]), set[str]()
+    for public in (1, 0):
+        following = f"SELECT i.incident_status_id FROM incidents i{indexed} WHERE {db.is_public} = {public}"
+        found |= {str(row[0]) for row in db.execute(_STATUSES_IN_USE.format(next=following))}
+    return sorted(found)
+
+
 def marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
@@ -298,16 +318,23 @@ def _moment(value: Any) -> datetime:
 _GIVEN = re.compile(r"<@[UW][A-Z0-9]+>|[UW][A-Z0-9]{8,}")
 """Text of a timeline entry that is a Slack user id: `<@U…>`, or the bare id in older entries."""
 
-_INCIDENTS = """
+# A choice that is not there, since the row was edited by hand, is shown by its id.
+
+CATEGORY = "COALESCE(s.category, CASE WHEN i.closed_at IS NULL THEN 'live' ELSE 'closed' END)"
+"""Category of the status `s` of `incidents i`: one that is not there is open as long as the incident is."""
+
+_INCIDENTS = f"""
 SELECT i.*,
     COALESCE(p.name, i.creator_name) AS by_name, COALESCE(p.email, i.creator_email) AS by_email,
-    v.name AS severity_name, v.description AS severity_description, v.rank AS severity_rank,
-    s.name AS status_name, s.description AS status_description, s.category AS status_category,
-    s.rank AS status_rank,
-    t.name AS type_name, t.description AS type_description, t.is_default AS type_is_default,
-    t.private_incidents_only AS type_private_only, t.create_in_triage AS type_in_triage
+    COALESCE(v.name, i.severity_id) AS severity_name, v.description AS severity_description,
+    v.rank AS severity_rank,
+    COALESCE(s.name, i.incident_status_id) AS status_name, s.description AS status_description,
+    {CATEGORY} AS status_category, s.rank AS status_rank,
+    COALESCE(t.name, i.incident_type_id) AS type_name, t.description AS type_description,
+    t.is_default AS type_is_default, t.private_incidents_only AS type_private_only,
+    COALESCE(t.create_in_triage, 'optional') AS type_in_triage
 FROM incidents i
-JOIN incident_statuses s ON s.id = i.incident_status_id
+LEFT JOIN incident_statuses s ON s.id = i.incident_status_id
 LEFT JOIN severities v ON v.id = i.severity_id
 LEFT JOIN incident_types t ON t.id = i.incident_type_id
 LEFT JOIN people p ON p.slack_user_id = i.creator_slack_user_id
@@ -324,9 +351,10 @@ OLDER_THAN = (
 _ROLES = """
 SELECT a.incident_id, a.assignee_slack_user_id,
     COALESCE(p.name, a.assignee_name) AS assignee_name, COALESCE(p.email, a.assignee_email) AS assignee_email,
-    r.id, r.name, r.description, r.instructions, r.role_type, r.shortform
+    a.incident_role_id AS id, COALESCE(r.name, a.incident_role_id) AS name, r.description, r.instructions,
+    COALESCE(r.role_type, 'custom') AS role_type, r.shortform
 FROM incident_role_assignments a
-JOIN incident_roles r ON r.id = a.incident_role_id
+LEFT JOIN incident_roles r ON r.id = a.incident_role_id
 LEFT JOIN people p ON p.slack_user_id = a.assignee_slack_user_id
 WHERE a.incident_id IN ({marks})
 ORDER BY r.rowid
@@ -340,20 +368,22 @@ WHERE m.incident_id IN ({marks}) ORDER BY m.created_at, m.slack_user_id
 
 _ENTRIES = """
 SELECT e.incident_id, e.value_text, e.value_link, e.value_numeric, e.value_option_id,
-    o.value AS option_value, o.sort_key AS option_sort_key,
-    f.id, f.name, f.description, f.field_type, f.required
+    COALESCE(o.value, e.value_option_id) AS option_value, o.sort_key AS option_sort_key,
+    e.custom_field_id AS id, COALESCE(f.name, e.custom_field_id) AS name, f.description, f.field_type,
+    f.required
 FROM custom_field_entries e
-JOIN custom_fields f ON f.id = e.custom_field_id
+LEFT JOIN custom_fields f ON f.id = e.custom_field_id
 LEFT JOIN custom_field_options o ON o.custom_field_id = e.custom_field_id AND o.id = e.value_option_id
 WHERE e.incident_id IN ({marks})
-ORDER BY f.rank, f.id, e.position
+ORDER BY f.rank, e.custom_field_id, e.position
 """
 
 _TIMESTAMPS = """
-SELECT w.incident_id, w.value AS set_to, t.id, t.name, t.description, t.rank
-FROM incident_timestamp_values w JOIN incident_timestamps t ON t.id = w.incident_timestamp_id
+SELECT w.incident_id, w.value AS set_to, w.incident_timestamp_id AS id,
+    COALESCE(t.name, w.incident_timestamp_id) AS name, t.description, t.rank
+FROM incident_timestamp_values w LEFT JOIN incident_timestamps t ON t.id = w.incident_timestamp_id
 WHERE w.incident_id IN ({marks})
-ORDER BY t.rank, t.id
+ORDER BY t.rank, w.incident_timestamp_id
 """
 
 _TIMELINE = """

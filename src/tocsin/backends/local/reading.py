@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -19,7 +19,7 @@ from tocsin.backends.local.listing import (
     listed_numbers,
 )
 from tocsin.backends.local.postgresql import PostgresqlDatabase
-from tocsin.backends.local.queries import marks, person_in, readable
+from tocsin.backends.local.queries import UNKNOWN_TIME, marks, person_in, readable, unknown_statuses
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.backends.local.updates import Update, read_updates, update_of_change
 from tocsin.incidents.model import (
@@ -86,9 +86,10 @@ def read_choices(db: SqlConnection) -> Choices:
     asked = "SELECT * FROM custom_field_options WHERE custom_field_id >= '' AND archived_at IS NULL"
     for row in sorted(map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["id"])):
         options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
+    unknown = {id: _archived(Status(id=id, name=id)) for id in unknown_statuses(db)}
     return Choices(
         severities=_kept(db, "severities", "rank", lambda row: Severity(**row)),
-        statuses=_kept(db, "incident_statuses", "rank", lambda row: Status(**row)),
+        statuses=_kept(db, "incident_statuses", "rank", lambda row: Status(**row)) | unknown,
         types=_kept(db, "incident_types", "name", lambda row: IncidentType(**row)),
         roles=_kept(db, "incident_roles", "rowid", lambda row: Role(**row)),
         fields=_kept(
@@ -125,6 +126,36 @@ WHERE incident_id IN ({marks}) GROUP BY incident_id
 """
 
 
+def with_unknown(
+    choices: Choices, incidents: Iterable[Incident] = (), updates: Iterable[Update] = ()
+) -> Choices:
+    """Return the choices, and those of incidents and updates that are not there, named by their ids."""
+    found: dict[str, dict[str, Any]] = {name: dict(getattr(choices, name)) for name in _OF_INCIDENTS}
+    for one in incidents:
+        for name, parts in _OF_INCIDENTS.items():
+            for part in parts(one):
+                found[name].setdefault(part.id, _archived(part))
+    for made in updates:
+        status, severity = made.incident_status_id, made.severity_id
+        found["statuses"].setdefault(status, _archived(Status(id=status, name=status)))
+        if severity is not None:
+            found["severities"].setdefault(severity, _archived(Severity(id=severity, name=severity)))
+    return replace(choices, **found)
+
+
+_OF_INCIDENTS: Mapping[str, Callable[[Incident], Iterable[Any]]] = {
+    "severities": lambda one: filter(None, [one.severity]),
+    "statuses": lambda one: [one.incident_status],
+    "types": lambda one: filter(None, [one.incident_type]),
+    "roles": lambda one: [given.role for given in one.incident_role_assignments],
+    "fields": lambda one: [entry.custom_field for entry in one.custom_field_entries],
+}
+
+
+def _archived(thing: T) -> Kept[T]:
+    return Kept(thing, UNKNOWN_TIME, UNKNOWN_TIME, is_archived=True)
+
+
 def read_activity(db: SqlConnection, ids: Sequence[str]) -> dict[str, datetime]:
     """Return the time of the last timeline entry of each incident that has one."""
     if not ids:
@@ -147,7 +178,8 @@ def read_page(
         found = read(by_number, listed.numbers)
     if wanted.oldest_first:
         found.reverse()
-    choices, activity = read_choices(db), read_activity(db, [incident.id for incident in found])
+    choices = with_unknown(read_choices(db), found)
+    activity = read_activity(db, [incident.id for incident in found])
     return ReadIncidents(found, choices, activity, listed.after)
 
 
@@ -264,7 +296,8 @@ class LocalReader:
         """Return an incident that was found already, with what the API says besides."""
 
         def look(db: SqlConnection) -> ReadIncidents:
-            return ReadIncidents([incident], read_choices(db), read_activity(db, [incident.id]))
+            choices = with_unknown(read_choices(db), [incident])
+            return ReadIncidents([incident], choices, read_activity(db, [incident.id]))
 
         return await self._database.run(look)
 
@@ -289,10 +322,15 @@ class LocalReader:
             found = read_updates(
                 db, incident_id=incident_id, sees_private=sees_private, after=after, limit=limit
             )
-            return found, read_choices(db)
+            return found, with_unknown(read_choices(db), updates=found)
 
         return await self._database.run(look)
 
     async def update_of_change(self, key: str) -> tuple[Update | None, Choices]:
         """Return the update that the change with this key made, and the choices that it names."""
-        return await self._database.run(lambda db: (update_of_change(db, key), read_choices(db)))
+
+        def look(db: SqlConnection) -> tuple[Update | None, Choices]:
+            found = update_of_change(db, key)
+            return found, with_unknown(read_choices(db), updates=filter(None, [found]))
+
+        return await self._database.run(look)

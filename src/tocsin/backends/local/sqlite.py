@@ -83,9 +83,15 @@ class SqliteConnection(SqlConnection):
                 self.conn.execute("ROLLBACK")
             raise
 
-    def keeps_changes_out(self) -> bool:
-        """Return True: a transaction has the write lock of the whole file."""
-        return True
+    @contextmanager
+    def counting(self) -> Iterator[bool]:
+        """Yield True: a transaction has the write lock of the file, so a change comes before or after."""
+        with self.transaction("insights"):
+            yield True
+
+    def recounted(self, public: int) -> frozenset[str]:
+        """Return none: the counts that a change makes void are deleted with it."""
+        return frozenset()
 
     def indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}"

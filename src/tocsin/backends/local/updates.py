@@ -34,9 +34,10 @@ class Update(FrozenModel):
 _INSERT = """
 INSERT INTO incident_updates (id, incident_id, idempotency_key, timestamp, actor_slack_user_id, actor_name,
     actor_email, message, incident_status_id, severity_id, merged_into_incident_id)
-SELECT ?, i.id, ?, ?, ?, ?, ?, ?, i.incident_status_id, i.severity_id,
-    (SELECT m.id FROM incidents m WHERE m.reference = ?)
-FROM incidents i WHERE i.id = ?
+SELECT ?, i.id, ?, ?, ?, ?, ?, ?, s.id, v.id, (SELECT m.id FROM incidents m WHERE m.reference = ?)
+FROM incidents i JOIN incident_statuses s ON s.id = i.incident_status_id
+LEFT JOIN severities v ON v.id = i.severity_id
+WHERE i.id = ?
 """
 _UPDATES = """
 SELECT u.id, u.incident_id, u.timestamp, u.message, u.incident_status_id, u.severity_id,
@@ -74,7 +75,10 @@ def version_of(db: SqlConnection, incident_id: str) -> str | None:
 
 
 def add_update(db: SqlConnection, incident_id: str, change: IncidentChange, now: datetime) -> None:
-    """Record the update of a change that was made, in its transaction."""
+    """Record the update of a change that was made, in its transaction.
+
+    An incident whose status is not there, since its row was edited by hand, has its timeline alone.
+    """
     by = change.by
     db.execute(
         _INSERT,
