@@ -110,6 +110,10 @@ G = TypeVar("G", SlashCommand, Shortcut, BlockAction, ViewSubmission, BlockSugge
 Body = dict[str, Any]
 
 ANY = re.compile(".*", re.DOTALL)
+LISTENED_TO = frozenset(
+    {"block_actions", "block_suggestion", "event_callback", "message_action", "shortcut", "view_submission"}
+)
+"""Kinds of payloads with a listener; one of these that Bolt does not recognize is malformed."""
 ACK_TRACKER = "delivery"
 SORRY = "Something went wrong on our side, and nothing was done. Please try again."
 NOT_OURS = "Tocsin does not serve this workspace."
@@ -167,9 +171,23 @@ async def dispatch(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse
     """
     with traced(trace):
         try:
-            return await app.async_dispatch(AsyncBoltRequest(**asked))
+            answered = await app.async_dispatch(AsyncBoltRequest(**asked))
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             return await _malformed(error)
+        # Bolt answers 404 to a kind without a listener. Slack would take that for a failure of the app.
+        if answered.status == 404 and (kind := _unused_kind(asked.get("body"))):
+            log.info("not used", kind=kind)
+            return BoltResponse(status=200)
+        return answered
+
+
+def _unused_kind(body: object) -> str:
+    """Return the kind of a payload that the bot has no use for; empty for the kinds that it listens to.
+
+    Such as `view_closed`, `app_rate_limited` or `interactive_message`, and whatever Slack adds.
+    """
+    kind = body.get("type") if isinstance(body, dict) else None
+    return kind[:40] if isinstance(kind, str) and kind not in LISTENED_TO else ""
 
 
 async def _malformed(error: Exception) -> BoltResponse:

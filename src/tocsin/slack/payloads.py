@@ -1,6 +1,7 @@
 """Models of Slack's payloads: commands, shortcuts, actions, submissions, suggestions and events.
 
-The models have only the fields that Tocsin uses, by Slack's names; fields that Slack may omit are optional.
+The models have only the fields that Tocsin uses, by Slack's names; fields that Slack may omit are optional,
+and null is the same as omitted.
 """
 
 from __future__ import annotations
@@ -8,39 +9,50 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tocsin.incidents.model import ChannelId, FrozenModel, MessageTs, Person, PersonId, TeamId
 
 
-class Team(FrozenModel):
+class SlackObject(FrozenModel):
+    """An object in a payload; a field that is null has its default value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or None not in given.values():
+            return given
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Team(SlackObject):
     id: TeamId
     domain: str | None = None
 
 
-class Enterprise(FrozenModel):
+class Enterprise(SlackObject):
     """An organization of several workspaces."""
 
     id: str = ""
 
 
-class User(FrozenModel):
+class User(SlackObject):
     id: PersonId
     name: str | None = None
     username: str | None = None
     team_id: TeamId | None = None
 
 
-class ChannelRef(FrozenModel):
+class ChannelRef(SlackObject):
     id: ChannelId
     name: str | None = None
 
 
-class Option(FrozenModel):
+class Option(SlackObject):
     value: str = ""
 
 
-class Action(FrozenModel):
+class Action(SlackObject):
     """The button or select that was used (Slack, block_actions payload: an element of `actions`)."""
 
     action_id: str = ""
@@ -49,17 +61,17 @@ class Action(FrozenModel):
     selected_option: Option | None = None
 
 
-class Container(FrozenModel):
+class Container(SlackObject):
     """The message or view that an interaction happened in (Slack, block_actions payload: `container`)."""
 
     message_ts: MessageTs | None = None
 
 
-class ViewState(FrozenModel):
+class ViewState(SlackObject):
     values: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
 
-class OpenView(FrozenModel):
+class OpenView(SlackObject):
     """A modal or Home tab in a payload."""
 
     id: str
@@ -87,7 +99,7 @@ class OpenView(FrozenModel):
         return self.state.values if self.state else {}
 
 
-class SlashCommand(FrozenModel):
+class SlashCommand(SlackObject):
     """A slash command (Slack, app command payload: a flat object of strings)."""
 
     command: str
@@ -110,7 +122,7 @@ class SlashCommand(FrozenModel):
         return self.enterprise_id or ""
 
 
-class Interaction(FrozenModel):
+class Interaction(SlackObject):
     """Fields of every interactive payload: user, team, channel, and a trigger for opening a view."""
 
     user: User
@@ -194,14 +206,14 @@ Payload = SlashCommand | Shortcut | BlockAction | ViewSubmission | BlockSuggesti
 """A payload of a person's interaction, which is answered; an event is only acknowledged."""
 
 
-class Authorization(FrozenModel):
+class Authorization(SlackObject):
     """An installation that an event was sent to (Slack, Events API: `authorizations`)."""
 
     team_id: TeamId | None = None
     enterprise_id: str | None = None
 
 
-class EventCallback(FrozenModel):
+class EventCallback(SlackObject):
     """An event with its envelope (Slack, Events API)."""
 
     event_id: str

@@ -237,6 +237,29 @@ async def test_slack_may_check_that_the_address_is_ours(door: Door) -> None:
     assert (await door.post(b"ssl_check=1&token=t")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "view_closed", "view": {"id": "V1", "type": "modal"}, "is_cleared": False},
+        {"type": "interactive_message", "actions": [{"name": "x", "type": "button"}], "callback_id": "x"},
+        {"type": "brand_new"},
+    ],
+    ids=lambda payload: payload["type"],
+)
+async def test_a_kind_that_the_bot_has_no_use_for_is_acknowledged(
+    door: Door, payload: dict[str, Any]
+) -> None:
+    given = payload | {"user": {"id": "U0ANA00001"}, "team": {"id": door.bot.workspace.state.team.id}}
+    answered = await door.post(urlencode({"payload": json.dumps(given)}).encode())
+    assert (answered.status_code, answered.text) == (200, "")
+
+
+async def test_slack_may_say_that_it_holds_events_back(door: Door) -> None:
+    said = {"type": "app_rate_limited", "token": "t", "team_id": "T1", "minute_rate_limited": 1518467820}
+    answered = await door.post(json.dumps(said).encode(), kind="application/json")
+    assert (answered.status_code, answered.text) == (200, "")
+
+
 async def test_another_workspace_is_told_that_it_is_not_served(door: Door) -> None:
     answered = await door.post(command(door, team_id="T0STRANGER"))
     assert answered.json()["text"] == "Tocsin does not serve this workspace."
