@@ -17,14 +17,7 @@ from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
 from support.first_files import own_tables
 from support.incident_io import shapes
 from support.incident_io.account import Account
-from support.incident_io.server import (
-    LOST,
-    NEVER_CAME,
-    Fault,
-    IncidentIoServer,
-    failing,
-    running_incident_io,
-)
+from support.incident_io.server import LOST, NEVER_CAME, Fault, IncidentIoServer, failing, running_incident_io
 
 from tocsin.backends.incident_io import IncidentIo, api_models
 from tocsin.backends.incident_io.api_models import IncidentResponse
