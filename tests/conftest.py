@@ -63,17 +63,30 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if narrow else 2 * (os.cpu_count() or 1)
 
 
-class BrowsersApart(LoadFileScheduling):
-    """Gives a worker one file after another, and one of them all of tests/e2e/browser with its playground."""
+SHARED = {
+    "tests/e2e/browser": ("tests/e2e/browser/",),
+    # Each process that asks the source something parses all of it first.
+    "the source": (
+        "tests/test_architecture.py",
+        "tests/test_terms.py",
+        "tests/deployment/test_declared.py",
+        "tests/emulator/test_coverage.py",
+        "tests/integration/slack/test_gate_is_asked.py",
+    ),
+}
+"""Files that one worker runs, since they share what takes long: a playground, the parsed source."""
+
+
+class SomeTogether(LoadFileScheduling):
+    """Gives a worker one file after another, and one of them all files that share something (`SHARED`)."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return (
-            "tests/e2e/browser" if nodeid.startswith("tests/e2e/browser/") else super()._split_scope(nodeid)
-        )
+        together = (name for name, begin in SHARED.items() if nodeid.startswith(begin))
+        return next(together, super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return BrowsersApart(config, log)
+    return SomeTogether(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

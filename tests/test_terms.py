@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from measures import nodes_of
 from support.markdown import DOCS, ROOT, Row, outside_code, read
 
 from tocsin.cli import cli
@@ -72,10 +73,10 @@ def _modules() -> Iterator[Path]:
 
 def _sentences(path: Path) -> str:
     """The strings of a module with several words; docstrings, SQL and names of steps are not among them."""
-    tree = ast.parse(read(path))
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    nodes = nodes_of(path)
+    told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     kept = read(UNREAD)
-    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in told]
+    strings = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in told]
     words = [one.value for one in strings if isinstance(one.value, str) and " " in one.value.strip()]
     words = [text for text in words if not SQL.search(text)]
     return "\n".join(text for text in words if text not in NAMES and f'"{text}"' not in kept)

@@ -585,7 +585,7 @@ def _build_receiver(
     parts: Resources, bolt: AsyncApp, new_client: NewClient
 ) -> SocketModeReceiver | HttpReceiver:
     """Return the receiver of payloads: over Socket Mode if there is an app token, else over HTTP."""
-    parts.metrics.create_series(every_route())
+    parts.metrics.export_routes(every_route())
     if app_token := secret(parts.settings.slack_app_token):
         return SocketModeReceiver(bolt, app_token, new_client(app_token))
     return HttpReceiver(

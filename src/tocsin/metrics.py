@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
 
 from tocsin import __version__
 
@@ -16,11 +17,28 @@ REFERENCES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0, 60.0
 OUTCOMES = ("answered", "failed", "stranger", "malformed")
 
 
+class _BeforeEachLook(Collector):
+    """Collector of nothing, which the registry asks before all that are registered after it."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+
+    def describe(self) -> Iterable[Metric]:
+        """Return no names, so that being registered is no look yet."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        self._act()
+        return ()
+
+
 class Metrics:
     """Metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._unused: list[str] = []
+        self.registry.register(_BeforeEachLook(self._create_series))
         self._gauge("tocsin_build_info", "Version of Tocsin.", ["version"]).labels(__version__).set(1)
         self._pending = self._gauge(
             "tocsin_pending_declarations", "Declarations that are saved and not finished.", []
@@ -87,12 +105,20 @@ class Metrics:
     def _histogram(self, name: str, says: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, says, labels, buckets=buckets, registry=self.registry)
 
-    def create_series(self, routes: Iterable[str]) -> None:
-        """Create the series of every route, so that an unused one is exported as zero."""
-        for route in routes:
-            self._answers.labels(route)
+    def export_routes(self, routes: Iterable[str]) -> None:
+        """Have a series for every route, so that an unused one is exported as zero.
+
+        They are created when they are first looked at: more than a thousand objects, for which a start has
+        no time.
+        """
+        self._unused += routes
+
+    def _create_series(self) -> None:
+        while self._unused:
+            route = self._unused.pop()
+            self._answer(route)
             for outcome in OUTCOMES[:2]:
-                self._requests.labels(route, outcome)
+                self._request(route, outcome)
 
     def count_request(self, route: str, outcome: str) -> None:
         self._request(route, outcome).inc()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from measures import nodes_of
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.manifest import manifest_errors
@@ -40,7 +41,7 @@ def asked() -> dict[str, str]:
 def _calls() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCES.rglob("*.py")):
         place = str(path.relative_to(SOURCES))
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and node.attr in CLIENT and _of_a_client(node.value):
                 yield node.attr, place
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "method_of":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measures import nodes_of
 from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 from support.manifests import DECLARED
@@ -100,7 +101,7 @@ def test_every_event_that_is_said_to_be_sent_is_sent_somewhere() -> None:
         node.value
         for path in PACKAGE.rglob("*.py")
         if path.name not in ("scopes.py", "limits.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     kinds = {f"{kind}_{what}" for kind in ("reaction", "pin") for what in ("added", "removed")}

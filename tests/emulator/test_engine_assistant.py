@@ -42,7 +42,7 @@ def client(slack: Slack) -> AsyncWebClient:
 @pytest.fixture
 async def helper(slack: Slack, client: AsyncWebClient) -> AsyncIterator[AsyncApp]:
     """A Bolt app with an assistant that greets, thinks and answers."""
-    app, assistant = AsyncApp(client=client), AsyncAssistant()
+    app, assistant = AsyncApp(name="a bot", client=client), AsyncAssistant()
 
     @assistant.thread_started
     async def greet(say: Any, set_suggested_prompts: Any) -> None:

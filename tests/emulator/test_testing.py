@@ -80,7 +80,7 @@ BUTTON = {"type": "button", "action_id": "again", "text": text("Again")}
 
 def deployer(slack: Slack) -> AsyncApp:
     """An app with a command, a form, a button, a shortcut, a Home tab and an event."""
-    app = AsyncApp(client=AsyncWebClient(slack.bot_token, base_url=slack.api_url))
+    app = AsyncApp(name="a bot", client=AsyncWebClient(slack.bot_token, base_url=slack.api_url))
 
     @app.command("/deploy")
     async def deploy(ack: Any, body: Any, client: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from support.declarations import Ticking
+from support.first_files import new_incidents, own_tables
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.postgresql import SESSION
 from tocsin.config import IncidentConfig
@@ -67,9 +68,13 @@ async def served_api(
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     address, clock, metrics = f"http://127.0.0.1:{port}", Ticking(), Metrics()
-    where = postgresql_engine(url, session=SESSION, autocommit=True) if url else folder / "incidents.db"
+    where = (
+        postgresql_engine(url, session=SESSION, autocommit=True)
+        if url
+        else await new_incidents(folder / "incidents.db")
+    )
     backend = await LocalBackend.open(where, config or IncidentConfig(), public_url=address, clock=clock)
-    database = Database(url or f"sqlite:///{folder / 'journal.db'}")
+    database = Database(url or own_tables(folder / "journal.db"))
     keys = SqlKeyStore(database)
     api = ApiServer(
         ENDPOINTS,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from support.autojump import passing
+from support.first_files import GLANCE_SECONDS, copied_into, first_journal, new_incidents
 from support.slack import RunningWorkspace, running_workspace
 from tocsin.app import App, open_app
 from tocsin.data_dir import folder_of
@@ -25,14 +23,10 @@ from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.start import connected
-from tocsin.storage.database import Database
-from tocsin.storage.sqlite import file_identity
 from tocsin.storage.workflow_engine import DbosEngine
 from tocsin.workflows.ports import Clock, IncidentBackend
 
 ALL_POSTED = "chat.postMessage"
-GLANCE_SECONDS = 0.01
-_first = TemporaryDirectory(prefix="tocsin-first-")
 
 
 def typed(text: str) -> dict[str, Any]:
@@ -152,29 +146,6 @@ async def resumed(engine: DbosEngine) -> None:
             await asyncio.sleep(GLANCE_SECONDS)
 
 
-async def first_journal() -> Path:
-    """A journal as a first start leaves it; its tables are made once for each test process."""
-    made = Path(_first.name) / "journal.db"
-    database = Database(f"sqlite:///{made}")
-    journal = DbosEngine(database)
-    if file_identity(journal.url) is None:
-        journal.poll_seconds = GLANCE_SECONDS
-        journal.open()
-        await journal.close()
-        database.close()
-        # It is copied without its log.
-        with closing(sqlite3.connect(made)) as kept:
-            kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return made
-
-
-def copied_into(folder: Path, journal: Path) -> None:
-    """Give a new data folder this journal; one that is there already stays."""
-    if not (folder / journal.name).exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copy(journal, folder)
-
-
 @asynccontextmanager
 async def running_bot(
     folder: Path,
@@ -205,6 +176,8 @@ async def running_bot(
         }
         read = read_settings(**{**given, **settings})
         copied_into(folder, await first_journal())
+        if read.tocsin_backend == "local":
+            await new_incidents(folder / "incidents.db")
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))

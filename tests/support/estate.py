@@ -18,8 +18,9 @@ from slack_emulator.clock import TurnableClock
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import InstalledApp
 from slack_emulator.organization import Organization
-from support.bot import GLANCE_SECONDS, RunningBot, copied_into, first_journal
+from support.bot import RunningBot
 from support.declarations import declaration
+from support.first_files import GLANCE_SECONDS, copied_into, first_journal, new_incidents
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from tocsin.app import open_app
@@ -158,6 +159,7 @@ async def lobby(
         }
         read = read_settings(**{**given, **settings})
         copied_into(folder, await first_journal())
+        await new_incidents(folder / "incidents.db")
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)

@@ -13,6 +13,7 @@ import httpx
 from prometheus_client import CollectorRegistry, Counter
 
 from support.declarations import DAWN, Ticking
+from support.first_files import new_incidents
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
 from tocsin.incidents.alert_payloads import AlertSource
@@ -85,7 +86,7 @@ async def served(
     port = listening.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     backend = await LocalBackend.open(
-        folder / "incidents.db",
+        await new_incidents(folder / "incidents.db"),
         IncidentConfig(),
         public_url=address,
         clock=Ticking(),

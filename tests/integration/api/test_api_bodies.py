@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from support.api import OPERATOR_TOKEN
 from support.declarations import Ticking
+from support.first_files import new_incidents
 
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
@@ -63,7 +64,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
     listening, folder = listen("127.0.0.1", 0), tmp_path_factory.mktemp("api")
     address, clock = f"http://127.0.0.1:{listening.getsockname()[1]}", Ticking()
     backend = await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url=address, clock=clock
+        await new_incidents(folder / "incidents.db"), IncidentConfig(), public_url=address, clock=clock
     )
 
     async def no_key(key: str, now: object) -> ApiKey | None:

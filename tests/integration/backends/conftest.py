@@ -12,6 +12,7 @@ import pytest
 from support.declarations import DAWN, Ticking
 from support.devrev import running_org
 from support.devrev.catalogued import InDevRev, organisation
+from support.first_files import new_incidents, own_tables
 from support.incident_io.account import Account
 from support.incident_io.server import running_incident_io
 from support.postgresql import PostgresqlServer
@@ -37,7 +38,10 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
         for earlier in opened:
             await earlier.close()
         backend = await LocalBackend.open(
-            folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+            await new_incidents(folder / "incidents.db"),
+            IncidentConfig(),
+            public_url="http://127.0.0.1:8080",
+            clock=Ticking(),
         )
         opened.append(backend)
         return backend
@@ -48,7 +52,7 @@ async def _local(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[IncidentIo] = []
-    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
+    memory = SqlKeyValueStore(Database(own_tables(folder / "journal.db")))
     account = Account(clock=Ticking(DAWN - timedelta(seconds=1)))
     async with running_incident_io(account) as server:
 
@@ -68,7 +72,7 @@ async def _incident_io(folder: Path) -> AsyncIterator[Reopen]:
 @asynccontextmanager
 async def _devrev(folder: Path) -> AsyncIterator[Reopen]:
     opened: list[DevRevBackend] = []
-    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
+    memory = SqlKeyValueStore(Database(own_tables(folder / "journal.db")))
     async with running_org(organisation()) as (org, url):
 
         async def reopen() -> IncidentBackend:
@@ -142,7 +146,7 @@ async def backend(reopen: Reopen) -> AsyncIterator[IncidentBackend]:
 @pytest.fixture
 async def local(tmp_path: Path) -> AsyncIterator[LocalBackend]:
     opened = await LocalBackend.open(
-        tmp_path / "kept" / "incidents.db",
+        await new_incidents(tmp_path / "kept" / "incidents.db"),
         IncidentConfig(),
         public_url="http://127.0.0.1:8080",
         clock=Ticking(),

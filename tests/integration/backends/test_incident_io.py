@@ -14,16 +14,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
+from support.first_files import own_tables
 from support.incident_io import shapes
 from support.incident_io.account import Account
-from support.incident_io.server import (
-    LOST,
-    NEVER_CAME,
-    Fault,
-    IncidentIoServer,
-    failing,
-    running_incident_io,
-)
+from support.incident_io.server import LOST, NEVER_CAME, Fault, IncidentIoServer, failing, running_incident_io
 
 from tocsin.backends.incident_io import IncidentIo, api_models
 from tocsin.backends.incident_io.api_models import IncidentResponse
@@ -60,7 +54,7 @@ class Turned:
 @asynccontextmanager
 async def opened(folder: Path, account: Account | None = None, **more: Any) -> AsyncIterator[Any]:
     clock = Turned()
-    memory = SqlKeyValueStore(Database(f"sqlite:///{folder / 'journal.db'}"))
+    memory = SqlKeyValueStore(Database(own_tables(folder / "journal.db")))
     async with running_incident_io(account or Account(clock=clock)) as server:
         backend = IncidentIo(server.url, "a-key", store=memory, clock=clock, **more)
         yield backend, server, clock
@@ -570,7 +564,7 @@ async def test_a_follow_up_that_was_made_before_the_process_died_is_found_by_the
         incident = await backend.create(declaration())
         made = await backend.add_follow_up(incident.id, wanted)
         # Nothing but the journal's file is left of the first process.
-        memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+        memory = SqlKeyValueStore(Database(own_tables(tmp_path / "journal.db")))
         again = IncidentIo(server.url, "a-key", store=memory, clock=Turned(), seconds=2.0)
         assert await again.add_follow_up(incident.id, wanted) == made
         assert [f.id for f in await again.follow_ups(incident.id)] == [made.id]

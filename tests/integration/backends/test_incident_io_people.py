@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.declarations import ANA, DAWN, declaration
+from support.first_files import own_tables
 from support.incident_io.account import Account
 from support.incident_io.server import IncidentIoServer, running_incident_io
 
@@ -27,7 +28,7 @@ Both = tuple[IncidentIo, IncidentIoServer]
 
 @pytest.fixture
 async def both(tmp_path: Path) -> AsyncIterator[Both]:
-    memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+    memory = SqlKeyValueStore(Database(own_tables(tmp_path / "journal.db")))
     async with running_incident_io(Account(clock=lambda: DAWN)) as server:
         backend = IncidentIo(server.url, "a-key", store=memory, clock=lambda: DAWN)
         yield backend, server

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlite_utils import Database
 from support.declarations import ANA, BEN, DAWN, Ticking, declaration
 from support.filled import in_postgresql
+from support.first_files import new_incidents
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
@@ -36,7 +37,10 @@ DAY = DAWN.date()
 
 async def in_sqlite(folder: Path) -> LocalBackend:
     return await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+        await new_incidents(folder / "incidents.db"),
+        IncidentConfig(),
+        public_url="http://127.0.0.1:8080",
+        clock=Ticking(),
     )
 
 

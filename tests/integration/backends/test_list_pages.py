@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from support.declarations import Ticking
 from support.filled import ANA, BEN, NORTH, SOUTH, STRANGER, fill, in_postgresql
+from support.first_files import new_incidents
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
@@ -57,7 +58,10 @@ async def prepared(backend: LocalBackend, size: int) -> LocalBackend:
 
 async def in_file(folder: Path) -> LocalBackend:
     return await LocalBackend.open(
-        folder / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1", clock=Ticking()
+        await new_incidents(folder / "incidents.db"),
+        IncidentConfig(),
+        public_url="http://127.0.0.1",
+        clock=Ticking(),
     )
 
 

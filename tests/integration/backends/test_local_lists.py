@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlite_utils import Database
 from support.declarations import ANA, BEN, Ticking, declaration
+from support.first_files import new_incidents
 
 from tocsin.backends.local import LocalBackend
 from tocsin.backends.local.queries import matching_numbers
@@ -55,7 +56,10 @@ WANTED: dict[str, dict[str, Any]] = {
 
 async def opened(folder: Path, number: int) -> LocalBackend:
     backend = await LocalBackend.open(
-        folder / f"{number}.db", IncidentConfig(), public_url="http://127.0.0.1:8080", clock=Ticking()
+        await new_incidents(folder / f"{number}.db"),
+        IncidentConfig(),
+        public_url="http://127.0.0.1:8080",
+        clock=Ticking(),
     )
     for key in ("one", "two"):
         await backend.create(declaration(key, reporter=ANA if key == "one" else BEN))

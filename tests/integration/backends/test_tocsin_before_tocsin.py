@@ -16,6 +16,7 @@ from integration.backends.test_contract import *  # noqa: F403
 from support.beginning import Beginning
 from support.bot import RunningBot, running_bot
 from support.declarations import ANA, BEN, DAWN, Ticking
+from support.first_files import own_tables
 from support.readings import settled
 from support.slack import running_workspace
 
@@ -74,7 +75,7 @@ async def reopen(other: tuple[RunningBot, Beginning], tmp_path: Path) -> AsyncIt
     bot, beginning = other
     await beginning.again()
     await bot.backend.remember_people([ANA, BEN])
-    memory = SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+    memory = SqlKeyValueStore(Database(own_tables(tmp_path / "journal.db")))
     opened: list[IncidentIo] = []
     # Each test has a key of its own, and so the requests of a minute.
     key = await SqlKeyStore(bot.app.resources.database).create(tmp_path.name[:40], frozenset(SCOPES), DAWN)

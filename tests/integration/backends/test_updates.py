@@ -10,6 +10,7 @@ import pytest_asyncio
 from support.api_world import filled_world
 from support.declarations import ANA, DAWN, Ticking, declaration
 from support.filled import in_postgresql
+from support.first_files import new_incidents
 from support.postgresql import PostgresqlServer
 
 from tocsin.backends.local import LocalBackend
@@ -31,7 +32,10 @@ async def backend(
         await in_postgresql(postgresql.create_database())
         if request.param == "postgresql"
         else await LocalBackend.open(
-            tmp_path / "incidents.db", IncidentConfig(), public_url="http://127.0.0.1", clock=Ticking()
+            await new_incidents(tmp_path / "incidents.db"),
+            IncidentConfig(),
+            public_url="http://127.0.0.1",
+            clock=Ticking(),
         )
     )
     yield opened

@@ -12,6 +12,7 @@ from typing import Any
 from support.declarations import DAWN
 from support.devrev import FakeOrg, running_org
 from support.devrev.org import DON
+from support.first_files import own_tables
 
 from tocsin.backends.devrev import DevRevBackend, DevRevClient
 from tocsin.config import IncidentConfig
@@ -85,7 +86,7 @@ class DevRevDesk:
         self.settings |= settings
         given = {"seconds": 10.0, "token": self.org.token} | self.settings
         client = DevRevClient(given.pop("token"), self.url, seconds=given.pop("seconds"))
-        memory = SqlKeyValueStore(Database(f"sqlite:///{self.folder / 'journal.db'}"))
+        memory = SqlKeyValueStore(Database(own_tables(self.folder / "journal.db")))
         backend = DevRevBackend(
             client,
             store=memory,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import test_gate as gate_tests
+from measures import nodes_in, nodes_of
 from slack_sdk.web.async_client import AsyncWebClient
 from structlog.typing import EventDict
 from support.bot import RunningBot
@@ -47,9 +48,12 @@ def functions() -> Sequence[tuple[str, Function]]:
     return [
         (f"{path.relative_to(SOURCE)}:{node.name}", node)
         for path in sorted(SOURCE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, Function)
     ]
+
+
+nodes_below = cache(nodes_in)
 
 
 def is_a_method(name: str) -> bool:
@@ -58,7 +62,7 @@ def is_a_method(name: str) -> bool:
 
 def methods_in(function: Function) -> set[str]:
     """Slack's names of the methods that a function names."""
-    found = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+    found = {node.attr for node in nodes_below(function) if isinstance(node, ast.Attribute)}
     return {
         name.replace("_", ".")
         for name in found
@@ -67,7 +71,7 @@ def methods_in(function: Function) -> set[str]:
 
 
 def calls_in(function: Function) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(function) if isinstance(node, ast.Call))
+    return (node for node in nodes_below(function) if isinstance(node, ast.Call))
 
 
 def says_what_it_carries(call: ast.Call) -> bool:

@@ -110,6 +110,7 @@ def bolt(slack: RunningWorkspace) -> AsyncApp:
         return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=slack.bot_token)
 
     return AsyncApp(
+        name="answers",
         client=AsyncWebClient(token=slack.bot_token, base_url=slack.api_url),
         authorize=authorize,
         process_before_response=True,

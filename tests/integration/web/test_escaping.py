@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.declarations import Ticking, full_declaration
+from support.first_files import new_incidents
 
 from tocsin.backends.local import LocalBackend
 from tocsin.config import IncidentConfig
@@ -70,7 +71,10 @@ class Structure(HTMLParser):
 @pytest.fixture
 async def shop(tmp_path: Path) -> Any:
     backend = await LocalBackend.open(
-        tmp_path / "incidents.db", IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking()
+        await new_incidents(tmp_path / "incidents.db"),
+        IncidentConfig(),
+        public_url=f"http://{HOST}",
+        clock=Ticking(),
     )
     app = web_app(
         backend=backend, api_token="t", hosts={HOST}, public=True, ready=lambda: [], clock=Ticking()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.declarations import ANA, DAWN, declaration
+from support.first_files import new_incidents
 from support.webhooks import (
     SECRET,
     Receiver,
@@ -127,7 +128,7 @@ async def sending_to(folder: Path, look_seconds: float = 1.0, **how: Any) -> Asy
     async with running_receiver() as receiver:
         to = endpoint(receiver.url, **how)
         backend = await LocalBackend.open(
-            folder / "incidents.db",
+            await new_incidents(folder / "incidents.db"),
             IncidentConfig(),
             public_url="http://x",
             clock=clock,
@@ -304,7 +305,7 @@ async def test_a_sender_that_was_stopped_goes_on_where_it_was(tmp_path: Path) ->
     async with running_receiver() as receiver:
         subscription = endpoint(receiver.url).subscription
         backend = await LocalBackend.open(
-            tmp_path / "incidents.db",
+            await new_incidents(tmp_path / "incidents.db"),
             IncidentConfig(),
             public_url="http://x",
             clock=clock,

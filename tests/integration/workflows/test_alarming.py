@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.bot import RunningBot, chosen, running_bot
+from support.first_files import own_tables
 from support.held_backend import Held, held_bot
 from support.readings import cards, newest, settled, told
 from support.slack import running_workspace
@@ -28,7 +29,7 @@ REFUSED = "The backend refuses our key (401). Make a new one, and set INCIDENT_I
 
 @pytest.fixture
 def memory(tmp_path: Path) -> SqlKeyValueStore:
-    return SqlKeyValueStore(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+    return SqlKeyValueStore(Database(own_tables(tmp_path / "journal.db")))
 
 
 def refused() -> Unavailable:

@@ -93,12 +93,13 @@ def found_points(backend: str = "local") -> list[Point]:
         point
         for module, path in MODULES.items()
         if not _is_within(module, "backends") or _is_within(module, f"backends.{backend}")
-        for point in _points_in(module, path)
+        for point in points_in(module, path)
     ]
 
 
 @cache
-def _points_in(module: str, path: Path) -> list[Point]:
+def points_in(module: str, path: Path) -> list[Point]:
+    """The points of one module."""
     return rewritten(path.read_text(encoding="utf-8"), module)[1]
 
 

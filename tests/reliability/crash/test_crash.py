@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from measures import nodes_of
 
 from reliability.crash.backends import BACKENDS
 from reliability.crash.lives import Zygote, warm
-from reliability.crash.points import MODULES, around_call, found_points, rewritten
+from reliability.crash.points import MODULES, around_call, found_points, points_in, rewritten
 from reliability.crash.run import Plan, Runner
 from reliability.crash.switch import CLOCK, Kill
 from reliability.crash.unreached import LEAST_REACHED, UNREACHED, is_in
@@ -76,9 +77,8 @@ async def test_every_package_with_points_has_a_share_of_them_that_must_be_reache
 
 async def test_a_new_await_is_a_new_point() -> None:
     for module, path in MODULES.items():
-        source = path.read_text(encoding="utf-8")
-        awaits = sum(isinstance(node, ast.Await) for node in ast.walk(ast.parse(source)))
-        points = rewritten(source, module)[1]
+        awaits = sum(isinstance(node, ast.Await) for node in nodes_of(path))
+        points = points_in(module, path)
         assert len({point.name for point in points}) == len(points)
         assert sum(":await" in point.name for point in points) == 2 * awaits
 

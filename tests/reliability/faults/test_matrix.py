@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from measures import nodes_of
+
 from reliability.faults.matrix import MATRIX
 
 TESTS = Path(__file__).parents[2]
@@ -18,8 +20,8 @@ def test_every_cell_of_the_fault_matrix_is_shown_by_a_test_that_exists() -> None
 
 def found_in(name: str) -> set[str]:
     path = TESTS / name.partition("::")[0]
-    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    nodes = nodes_of(path) if path.exists() else ()
+    return {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def test_every_test_of_a_fault_is_in_the_matrix() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.declarations import BEN, DAWN, Ticking, full_declaration
+from support.first_files import new_incidents
 
 from reliability.hostile.sizes import sizes
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
@@ -54,7 +55,9 @@ EDITED = {
 async def edited(tmp_path: Path) -> Any:
     """A backend with incidents, a client of its pages, and its file."""
     path = tmp_path / "incidents.db"
-    backend = await LocalBackend.open(path, IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking())
+    backend = await LocalBackend.open(
+        await new_incidents(path), IncidentConfig(), public_url=f"http://{HOST}", clock=Ticking()
+    )
     for number in range(3):
         made = await backend.create(full_declaration(f"key-{number}"))
         task = FollowUpRequest(key="task", by=BEN, at=DAWN, kind="follow_up", text="Restart it", assignee=BEN)

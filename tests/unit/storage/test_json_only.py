@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bot import chosen, copied_into, first_journal, running_bot
+from support.bot import chosen, running_bot
+from support.first_files import copied_into, first_journal
 from support.patience import LIMIT
 from support.readings import settled
 from support.terminal import Terminal

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -308,14 +309,26 @@ def _refuse_damaged(connection: sqlite3.Connection) -> None:
 
 def _refuse_incomplete(db: Database) -> None:
     """Raise an error if a table lacks a column: SQLite does not notice a damaged column name."""
-    whole = Database(memory=True)
-    migrations.apply(whole)
-    for table in whole.tables:
-        if not set(table.columns_dict) <= set(db[table.name].columns_dict):
-            damaged = sqlite3.DatabaseError(f"{table.name} is not whole")
+    for table, columns in _columns().items():
+        if not columns <= _columns_of(db, table):
+            damaged = sqlite3.DatabaseError(f"{table} is not whole")
             damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise damaged
+
+
+@cache
+def _columns() -> dict[str, frozenset[str]]:
+    """Return the columns of each table, as the migrations leave them."""
+    whole = Database(memory=True)
+    migrations.apply(whole)
+    columns = {table: _columns_of(whole, table) for table in whole.table_names()}
     whole.close()
+    return columns
+
+
+def _columns_of(db: Database, table: str) -> frozenset[str]:
+    """Return the columns of a table; none if there is no such table."""
+    return frozenset(name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", [table]))
 
 
 def _refuse_newer(db: Database) -> None:
