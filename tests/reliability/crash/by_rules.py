@@ -10,6 +10,7 @@ from support.bot import chosen, typed
 from reliability.crash.acting import Case, heeded
 from reliability.crash.managing import HIDDEN, RESOLVED, SEVERITY, STATUS, Scenario
 from reliability.crash.stage import Stage
+from reliability.crash.taking_away import joined_by
 from reliability.history.deeds import Deed, Try
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message
@@ -36,6 +37,7 @@ url = "https://wiki.example.com/all-hands"
 [tracker]
 url = "{TRACKER}/new?title={{title}}&body={{body}}"
 """
+LINKS = ("https://wiki.example.com/", f"{TRACKER}/")
 ADDED = "added an action:"
 LINKED = "linked the issue of the follow-up:"
 CALLS = ("chat.postMessage", "chat.update", "conversations.replies", "conversations.history")
@@ -53,6 +55,7 @@ async def tasks_are_done(stage: Stage) -> None:
     )
     await stage.lives.quiet()
     given(case, entries=("assigned the action:",))
+    await joined_by(case, "ben")
     checklist = lambda: checklist_of(case)  # noqa: E731
     await case.pressed("ben", "take it", checklist, "take_follow_up", entries=("took the action:",))
     await stage.lives.quiet()
@@ -94,10 +97,10 @@ async def issues_are_linked(stage: Stage) -> None:
         if number == 2:
             await case.typed("ana", "follow-up", link, entries=(LINKED,))
         else:
-            await replied(case, case.posts(words)[0], link)
+            await replied(case, shown(case, words), link)
         await stage.lives.quiet()
-        assert link in f"{case.posts(words)[0].blocks}", f"{words} has no issue"
-    ana, message = stage.slack.person("ana"), case.posts("write an alert")[0]
+        assert link in f"{shown(case, words).blocks}", f"{words} has no issue"
+    ana, message = stage.slack.person("ana"), shown(case, "write an alert")
     issue = {**typed(f"{TRACKER}/4"), "type": "url_text_input"}
     await case.sent(
         *("ana", "issue", lambda: case.press(ana, message, "link_issue")),
@@ -109,10 +112,11 @@ async def issues_are_linked(stage: Stage) -> None:
 
 async def several_wait(case: Case) -> None:
     """A link that may be of either of two follow-ups is asked about, and told there."""
+    await joined_by(case, "ben")
     for words in ("clean the logs", "turn the keys"):
         await case.typed("ben", "follow-up", f"{words} {{token}}", adds="follow_up")
         await case.stage.lives.quiet()
-    wanted = case.posts("turn the keys")[0]
+    wanted = shown(case, "turn the keys")
     (block,) = (one for one in wanted.blocks if str(one.get("block_id")).startswith("follow_up."))
     follow_up = chosen(block["block_id"].partition(".")[2])
     opening = case.form("ben", f"follow-up {TRACKER}/5")
@@ -143,7 +147,12 @@ async def raised(case: Case) -> None:
 
 def given(case: Case, *titles: str, **deed: Any) -> None:
     """On the record: so much the rules do by themselves, with these titles."""
-    case.stage.deeds.append(Deed("rules", "", case.token, (Try("done"),), gives=titles, **deed))
+    case.stage.deeds.append(Deed("rules", "", case.token, (Try("done"),), gives=titles, links=LINKS, **deed))
+
+
+def shown(case: Case, words: str) -> Message:
+    """The message of what somebody wrote that is to be done, beside its line in the checklist."""
+    return next(post for post in case.posts() if words in post.text)
 
 
 def checklist_of(case: Case) -> Message:

@@ -19,7 +19,7 @@ SEED = 3
     ("backend", "runs"),
     [
         pytest.param(
-            "local", 80, marks=pytest.mark.campaign("python -m tests.reliability.crash --runs 3000")
+            "local", 92, marks=pytest.mark.campaign("python -m tests.reliability.crash --runs 3000")
         ),
         *(
             pytest.param(

@@ -49,11 +49,8 @@ NO_ALERTS = "people over a hosted backend only declare here; over the local one 
 PAGED = "only where the configuration names targets; over the local backend a scenario pages them"
 
 BROWSER = "only a browser that comes back from Slack; tests/integration/web/test_oauth_states.py has it"
-USED_CHANNEL = (
-    "people here use no channel that is there; tests/integration/slack/test_using_a_channel.py does, "
-    "and tests/integration/workflows/test_restart.py stops one"
-)
-CHANGE_STEP = "no workflow here changes anything; tests/integration/slack/test_workflow_step.py stops one"
+USED_CHANNEL = "people over a hosted backend use no channel that is there; over the local one they do"
+CHANGE_STEP = "people over a hosted backend only declare here; over the local one workflows change incidents"
 
 USED = {
     "slack.listeners.use_channel": USED_CHANNEL,
@@ -73,8 +70,7 @@ USED = {
 }
 
 TASKS = (
-    "only where the operator has rules for tasks, or a tracker; tests/integration/slack/test_tasks.py and"
-    " test_issues.py have them, tests/integration/workflows/test_tasks_restart.py stops one"
+    "only where the operator has rules for tasks, or a tracker; over the local backend scenarios have both"
 )
 
 CLIENTS = (
@@ -313,7 +309,7 @@ DEVREV = {
     "slack.listeners.triage": NO_TRIAGE,
 }
 UNREACHED: Mapping[str, Mapping[str, str]] = {
-    "local": LOCAL | REPLICAS | USED | TASKED | BY_KEY | ALERTS | WEBHOOKS,
+    "local": LOCAL | REPLICAS | BY_KEY | ALERTS | WEBHOOKS,
     "incident_io": INCIDENT_IO | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS | NOT_ALERTED,
     "devrev": DEVREV | NUDGED | REPLICAS | PAGING | USED | TASKED | HOSTED_KEYS | NOT_ALERTED,
 }

@@ -514,6 +514,56 @@ def no_answer(original: Function, *args: Any) -> list[Any]:
 
 
 @bug(
+    "a workflow is never told that its change is done",
+    breaks="I4",
+    scenario="changed by workflow",
+    instead_of="tocsin.workflows.change:ChangeIncident._answer_step",
+)
+async def no_answer_to_change(original: Function, *args: Any) -> None:
+    return None
+
+
+@bug(
+    "a channel that was there does not get its topic back",
+    breaks="I8",
+    scenario="in a channel that was there",
+    instead_of="tocsin.slack.channels:Channels.restore_topic",
+)
+async def topic_left(original: Function, *args: Any) -> None:
+    return None
+
+
+@bug(
+    "what became private is bookmarked where it was",
+    breaks="I5",
+    scenario="in a channel that was there, then private",
+    instead_of="tocsin.slack.channels:Channels.remove_bookmarks",
+)
+async def bookmarks_left(original: Function, *args: Any) -> None:
+    return None
+
+
+@bug(
+    "a channel that was there is archived with the incident",
+    breaks="I3",
+    scenario="in a channel that was there, then private",
+    instead_of="tocsin.slack.channels:Channels.restore_topic",
+)
+async def archived_all_the_same(original: Function, channels: Any, channel: Any, *args: Any) -> None:
+    await channels.archive(channel)
+
+
+@bug(
+    "a task of a rule has another key at each attempt",
+    breaks="I1",
+    scenario="killed before a task is recorded",
+    instead_of="tocsin.incidents.tasks:Task.key",
+)
+def another_key_each_time(original: Function, *args: Any) -> str:
+    return random_key()
+
+
+@bug(
     "the window shows another reference",
     breaks="I8",
     scenario="by command",

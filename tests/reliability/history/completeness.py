@@ -21,6 +21,16 @@ WORDS = {
 """What the reporter must read when the part is missing."""
 
 
+REFUSED = {
+    "channel": "conversations.create",
+    "topic": "conversations.setTopic",
+    "purpose": "conversations.setPurpose",
+    "bookmark": "bookmarks.add",
+    "pin": "pins.add",
+}
+"""What Slack refuses where the part is missing, and nobody is there to be told: a program declared it."""
+
+
 def incomplete(seen: Evidence) -> Iterator[str]:
     """A sentence for each part that is missing and that nobody was told of."""
     for kept in seen.kept:
@@ -29,9 +39,13 @@ def incomplete(seen: Evidence) -> Iterator[str]:
             continue
         told = _told(seen, intent, kept)
         for part in _missing(seen, intent, kept):
-            if WORDS[part] not in told:
+            if WORDS[part] not in told and not (not intent.press.person and _was_refused(seen, part)):
                 yield f"{kept.reference} has no {part}, and {intent.press.person} was not told"
         yield from _unfinished_window(seen, intent, kept)
+
+
+def _was_refused(seen: Evidence, part: str) -> bool:
+    return any(call.method == REFUSED.get(part) and call.error for call in seen.history.exchanges)
 
 
 def _told(seen: Evidence, intent: Intent, kept: Kept) -> str:

@@ -51,6 +51,8 @@ class Deed:
     """The execution of a workflow's step that asked for it."""
     gives: tuple[str, ...] = ()
     """What rules give it to be done, in their words; it stands in the checklist."""
+    links: tuple[str, ...] = ()
+    """What the addresses begin with that rules lead to."""
     keeps: str = ""
     """The topic of the channel that it uses, which that had before and has again once it is over."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from support.bot import chosen, picked, ticked, typed
 
+from reliability.history.beside import BESIDE
 from reliability.history.history import History, Press
 from reliability.history.managing import MANAGING
 from reliability.history.stage import Stage, Zygote, stage
@@ -266,4 +267,5 @@ SCENARIOS: dict[str, Scenario] = {
     **{f"killed {when}": killed(when) for when in KILLED},
     **MANAGING,
     **TAKING,
+    **BESIDE,
 }

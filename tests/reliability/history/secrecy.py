@@ -142,6 +142,7 @@ class _Ours:
         exchanges = (e for e in seen.history.exchanges if e.method == "conversations.canvases.create")
         self.canvases = {str((e.response or {}).get("canvas_id")) for e in exchanges}
         self.permalinks = {kept.row.get("permalink") for kept in seen.kept}
+        self.by_rules = tuple(start for deed in seen.history.deeds for start in deed.links)
         self.calls = {deed.sets.get("call_url") for deed in seen.history.deeds}
 
     def built(self, kind: str, target: str) -> bool:
@@ -152,6 +153,8 @@ class _Ours:
         if kind == "link":
             page = target.rpartition("/incidents/")[2]
             if target.rpartition("/docs/")[2].rpartition("/")[2] in self.canvases:
+                return True
+            if target.startswith(self.by_rules):
                 return True
             return page in self.references or unescape(target) in self.sources | self.permalinks | self.calls
         return False

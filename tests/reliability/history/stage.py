@@ -131,6 +131,8 @@ class Stage:
     kills: list[float] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     bot: BotProcess | None = None
+    rules: str = ""
+    """What the configuration has besides."""
 
     @property
     def workspace(self) -> Workspace:
@@ -152,7 +154,7 @@ class Stage:
 
     async def _begin(self, death: str | None) -> None:
         rules = self.folder / "tocsin.toml"
-        rules.write_text("[after]\narchive_after_days = 3\n")
+        rules.write_text(f"[after]\narchive_after_days = 3\n{self.rules}")
         settings = {
             "tocsin_config": rules,
             "tocsin_data_dir": self.folder / "kept",

@@ -17,6 +17,7 @@ from support.bot import RunningBot, chosen, dated, radio, ticked, typed
 from support.errands import until
 from support.patience import LIMIT
 
+from reliability.secrecy.halls import USE, offered_hall, open_halls
 from reliability.secrecy.kept import Kept
 from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.troubles import FAULTY, LATE, STALE, TROUBLED
@@ -60,6 +61,7 @@ class People:
         self._http = http
         self.further: list[Callable[[str], Awaitable[None]]] = []
         """Gestures of members that are written elsewhere."""
+        self.halls: list[str] = []
         self._desks: dict[str, str] = {}
 
     async def settle_in(self) -> None:
@@ -69,6 +71,7 @@ class People:
             self._desks[name] = made.channel or ""
             if name != "ana":
                 await self.bot.workspace.invite(self.id_of("ana"), self._desks[name], self.id_of(name))
+        self.halls = await open_halls(self.bot, [self.id_of(name) for name in MEMBERS])
         for name in (*MEMBERS, "ana", "ben", "chloe"):
             await self.do(self._declare, name)
 
@@ -113,6 +116,8 @@ class People:
             fields["incident_timestamp_values__fixed"] = dated(1_772_000_000)
         elif self.rng.random() < 0.3:
             fields["status"] = radio("triage")
+        if not kept.born_private and (place := await offered_hall(self.bot, self.rng, form)):
+            fields[USE] = ticked(place)
         try:
             await self.bot.fill(who, form, **fields)
         except Refused:
@@ -127,6 +132,8 @@ class People:
         way = self.rng.choice(["command", "message", "anywhere"])
         place = self.bot.slack.channel(self.rng.choice(PLACES[:2]))
         workspace = self.bot.workspace
+        if way == "command" and who in MEMBERS:
+            place = self.rng.choice([place, *self.halls])
         if way == "command":
             said = self.rng.choice(["/incident", "/incident", "/incident retro"])
             gesture = workspace.command(self.id_of(who), place, said)

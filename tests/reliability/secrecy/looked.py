@@ -223,7 +223,9 @@ class Looked:
             # Made while its incident was public, and left empty: its name is all that stands there.
             said = said[1:]
         if channel.kind == "public":
-            self._left(said, f"board of {channel.id}", channel.id)
+            # One that was there before goes on without an incident that is private now, and names it no more.
+            was_there = channel.creator != self.bot.slack.app.bot_user_id and not channel.archived
+            self._left(said, f"board of {channel.id}", "" if was_there else channel.id)
         else:
             self.stands(said, f"board of {channel.id}", channel)
 

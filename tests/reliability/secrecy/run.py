@@ -31,6 +31,8 @@ from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.programs import CONFIG as SOURCES
 from reliability.secrecy.programs import Programs
 from reliability.secrecy.steps import Workflows
+from reliability.secrecy.tasks import CONFIG as TASKS
+from reliability.secrecy.tasks import Tasks
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
@@ -40,7 +42,7 @@ SWEPT = 50
 A_DAY = 80
 """So many gestures, and a day has gone by."""
 
-CONFIG = f"""{SOURCES}
+CONFIG = f"""{SOURCES}{TASKS}
 [[paging]]
 name = "payments"
 provider = "pagerduty"
@@ -130,7 +132,7 @@ async def canaries(
     """
     config = folder / "tocsin.toml"
     calendar, register = Calendar(), Register()
-    installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1"))
+    installed = Manifest.from_dict(routes.manifest(pages="http://127.0.0.1", tracker="github.com"))
     with keyed():
         async with (
             running_workspace(installed) as slack,
@@ -151,6 +153,7 @@ async def canaries(
             receiver.reads = lambda said: looked.shown(said, "webhook", ANYBODY)
             people = People(bot, looked, random.Random(seed), http)
             Workflows(people)
+            Tasks(people)
             programs = Programs(bot, looked, random.Random(seed + 1), http)
             begun = await _lived(people, programs, calendar, gestures, minutes)
             await _looked_at_the_end(people, http, patience)

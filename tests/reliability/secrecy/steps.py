@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.secrecy.gestures import People
+from reliability.secrecy.gestures import MEMBERS, People
 from reliability.secrecy.looked import ANYBODY
 from slack_emulator.models import Json
 
@@ -17,7 +17,7 @@ class Workflows:
         self._people = people
         self._bot = people.bot
         self._rng = people.rng
-        people.further += [self.declare_step]
+        people.further += [self.declare_step, self.change_step, self.change_step]
 
     async def declare_step(self, who: str) -> None:
         """A workflow declares for this person; what it is answered, its next steps may post."""
@@ -37,3 +37,22 @@ class Workflows:
         )
         await self._people.in_time("step", run.ended.wait())
         self._people.looked.shown([run.outputs, run.error], "workflow", ANYBODY)
+
+    async def change_step(self, who: str) -> None:
+        """A workflow updates or closes an incident, also one that its author may not know of."""
+        people, rng = self._people, self._rng
+        kept, step = people.one(), rng.choice(["update_incident", "update_incident", "close_incident"])
+        word = people.word(kept, who)
+        inputs: Json = {
+            "incident": rng.choice([kept.reference, kept.permalink]),
+            "person": people.id_of(who),
+            "message": f"News of {word} {people.number()}",
+        }
+        more: Json = {"fields": f"Site: {word}"} if rng.random() < 0.3 else {}
+        if step == "update_incident":
+            whom = people.id_of(rng.choice(MEMBERS))
+            people.trust(kept, who, whom)
+            more |= rng.choice([{}, {"status": "monitoring"}, {"severity": "critical"}, {"lead": whom}])
+        run = self._bot.workspace.steps.begin(self._bot.slack.app, step, inputs, variables=more)
+        await people.in_time("step", run.ended.wait())
+        people.looked.shown([run.outputs, run.error], "workflow", ANYBODY)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -18,7 +18,8 @@ from reliability.crash.lives import Lives, first, warm
 from reliability.crash.stage import Stage
 from reliability.crash.switch import Kill
 from reliability.crash.vendors import OwnFile
-from reliability.history.history import History, Press
+from reliability.history.deeds import Deed
+from reliability.history.history import Answered, History, Press
 from reliability.stateful.scene import Scene
 from slack_emulator.models import Outcome
 
@@ -92,8 +93,14 @@ class Forked(Scene):
         await self.lives.quiet()
         self.killed += len(self.lives.killed_when)
 
-    def history(self, presses: Iterable[Press]) -> History:
-        return History.of(self.workspace, self.files, presses, kills=self.lives.killed_when)
+    async def address(self) -> str:
+        return f"http://127.0.0.1:{(await self.lives.alive()).port}"
+
+    def history(
+        self, presses: Iterable[Press], answered: Sequence[Answered] = (), deeds: Sequence[Deed] = ()
+    ) -> History:
+        self.kills = self.lives.killed_when
+        return super().history(presses, answered, deeds)
 
     def close(self) -> None:
         self.run(self.lives.close())

@@ -17,6 +17,7 @@ from support.bot import chosen, picked, submitted, ticked, typed
 from reliability.history.checker import violations
 from reliability.history.evidence import answer_of
 from reliability.history.history import Press
+from reliability.stateful.programs import Programs
 from reliability.stateful.scene import Scene
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message, Outcome, Request, View
@@ -96,6 +97,7 @@ class People(RuleBasedStateMachine):
         self.counted = 0
         self.strangers: set[str | None] = set()
         """Channels that are none of the bot's."""
+        self.programs = Programs(self.scene)
         self.begin()
 
     def begin(self) -> None:
@@ -140,8 +142,7 @@ class People(RuleBasedStateMachine):
         self.scene.run(self.scene.opening(doing))
         for view in self.workspace.stack(person):
             if view.id not in before:
-                self.counted += 1
-                self.forms[view.id] = Filled(view, f"zq{self.counted:04d}x", **where)
+                self.forms[view.id] = Filled(view, self._token(), **where)
 
     # who fills it in and submits it
 
@@ -164,8 +165,15 @@ class People(RuleBasedStateMachine):
 
     def _to_declare(self, which: int) -> Filled | None:
         """A form to submit, while not enough was declared in this example."""
-        enough = sum(f.submitted for f in self.forms.values()) >= MOST_DECLARED
-        return None if enough else self._form(which)
+        return None if self._enough() else self._form(which)
+
+    def _enough(self) -> bool:
+        programs = len(self.programs.asked) + len(self.programs.groups)
+        return programs + sum(f.submitted for f in self.forms.values()) >= MOST_DECLARED
+
+    def _token(self) -> str:
+        self.counted += 1
+        return f"zq{self.counted:04d}x"
 
     def _offering(self, button: str) -> list[Filled]:
         return [f for f in self._open_forms() if f"'{button}'" in str(f.view.payload["blocks"])]
@@ -248,6 +256,30 @@ class People(RuleBasedStateMachine):
     def close_the_form(self, person: str) -> None:
         self.scene.run(self.workspace.dismiss(self.scene.slack.person(person)))
 
+    # what programs ask for
+
+    @rule(private=st.booleans(), times=st.sampled_from((1, 1, 2)))
+    def a_client_declares(self, private: bool, times: int) -> None:
+        if not self._enough():
+            self.scene.run(self.programs.declare(self._token(), private=private, times=times))
+
+    @rule(which=WHICH)
+    def a_client_asks_again(self, which: int) -> None:
+        self.scene.run(self.programs.ask_again(which))
+
+    @rule(which=WHICH, times=st.sampled_from((1, 1, 2)))
+    def a_client_updates(self, which: int, times: int) -> None:
+        self.scene.run(self.programs.update(which, times=times))
+
+    @rule(which=WHICH, begins=st.booleans())
+    def an_alert_comes(self, which: int, begins: bool) -> None:
+        """One more of a group that there is, or the first of another."""
+        groups = list(self.programs.groups)
+        if groups and not begins:
+            self.scene.run(self.programs.alert(groups[which % len(groups)]))
+        elif not self._enough():
+            self.scene.run(self.programs.alert(self._token()))
+
     # what goes wrong on the wire
 
     @rule(which=st.integers(0, 30), times=st.integers(2, 20), apart=st.booleans())
@@ -316,6 +348,7 @@ class People(RuleBasedStateMachine):
 
     def _nobody_outside_reads_of_a_private_one(self) -> None:
         words = [w for f in self.forms.values() if f.is_private and f.submitted for w in (f.token, f.secret)]
+        words += [one.token for one in self.programs.asked if one.is_private]
         if not words:
             return
         for room in self.workspace.state.channels.values():
@@ -329,11 +362,11 @@ class People(RuleBasedStateMachine):
         if (error := sys.exc_info()[1]) is not None and not isinstance(error, StopTest):
             self.wrong.append(repr(error))
         self.scene.run(self.quiet())
-        presses = [form.press for form in self.forms.values()]
-        history = self.scene.history(presses)
+        presses = [*(form.press for form in self.forms.values()), *self.programs.presses()]
+        history = self.scene.history(presses, self.programs.answers(), self.programs.deeds)
         # Who asks for a form that does not come is told so each time.
         found = [v for v in violations(history) if not REPEATED.search(v.sentence)]
-        wrong = [*map(str, found), *self.scene.failures]
+        wrong = [*map(str, found), *self.programs.lost_or_doubled(), *self.scene.failures]
         self.wrong.extend(wrong)
         assert not wrong, "\n".join(wrong)
 

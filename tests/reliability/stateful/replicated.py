@@ -11,10 +11,13 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from support.alerts import TOKEN, VARIABLE
 from support.fleet import Fleet
 from support.postgresql import PostgresqlServer
 
-from reliability.history.history import INCIDENT_TABLES, JOURNAL_TABLES, History, Press
+from reliability.crash.life import API_TOKEN
+from reliability.history.deeds import Deed
+from reliability.history.history import INCIDENT_TABLES, JOURNAL_TABLES, Answered, History, Press
 from reliability.stateful.scene import Scene
 
 REPLICAS = 2
@@ -28,7 +31,7 @@ class Replicated(Scene):
     """Each example has a database and replicas of its own; Slack spreads payloads over their sockets."""
 
     def __init__(self, server: PostgresqlServer) -> None:
-        self._server, self._count = server, 0
+        self._server, self._count, self._asked = server, 0, 0
         self.killed = 0
         """How often a replica was killed, in all examples together."""
         super().__init__(asyncio.SelectorEventLoop())
@@ -44,7 +47,13 @@ class Replicated(Scene):
         self._count += 1
         folder = self.folder / f"example-{self._count}"
         folder.mkdir()
-        self.fleet = Fleet(self.slack, self._server.create_database(), folder, over_sockets=True)
+        settings = {
+            "TOCSIN_CONFIG": str(self.folder / "tocsin.toml"),
+            "TOCSIN_API_TOKEN": API_TOKEN,
+            VARIABLE: TOKEN,
+        }
+        database = self._server.create_database()
+        self.fleet = Fleet(self.slack, database, folder, over_sockets=True, settings=settings)
         for _ in range(REPLICAS):
             await self.fleet.add()
 
@@ -86,6 +95,7 @@ class Replicated(Scene):
     async def quiet(self) -> None:
         """Until every workflow has ended, and every replica has finished what it was doing, and stopped."""
         self.recover()
+        await self.running.until(lambda: not any(row["is_pending"] for row in self.rows("tocsin_alerts")))
         while True:
             await self.running.quiet()
             for number in self._alive():
@@ -101,7 +111,18 @@ class Replicated(Scene):
         with psycopg.connect(self.running.database, autocommit=True, row_factory=dict_row) as connection:
             return connection.execute(query.encode()).fetchall()
 
-    def history(self, presses: Iterable[Press]) -> History:
+    def rows(self, table: str) -> Sequence[dict[str, Any]]:
+        return self._rows(f"SELECT * FROM tocsin.{table}")
+
+    async def address(self) -> str:
+        """Of either, by turns, as behind a balancer."""
+        alive = self._alive()
+        self._asked += 1
+        return str(self.running.replicas[alive[self._asked % len(alive)]].url)
+
+    def history(
+        self, presses: Iterable[Press], answered: Sequence[Answered] = (), deeds: Sequence[Deed] = ()
+    ) -> History:
         tables = {
             name: self._rows(f"SELECT * FROM tocsin.{name}") for name in (*INCIDENT_TABLES, *JOURNAL_TABLES)
         }
@@ -109,7 +130,9 @@ class Replicated(Scene):
             "SELECT workflow_uuid, status FROM dbos.workflow_status WHERE name = 'story' ORDER BY created_at"
         )
         stories = {row["workflow_uuid"]: str(row["status"]) for row in self._rows(ended)}
-        whole = History.of(self.workspace, self.folder, presses, kills=self.kills, kept={})
+        whole = History.of(
+            self.workspace, self.folder, presses, kills=self.kills, kept={}, answered=answered, deeds=deeds
+        )
         return replace(whole, tables=tables, stories=stories)
 
     async def _end(self) -> None:

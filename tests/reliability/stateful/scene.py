@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+from support.alerts import declared_by, keyed
 from support.autojump import AutojumpLoop
 from support.bot import resumed
 from support.clock import fitting_clock
@@ -20,7 +22,9 @@ from support.held_backend import HeldBackend
 from support.patience import LIMIT
 from support.slack import RunningWorkspace
 
-from reliability.history.history import History, Press
+from reliability.crash.life import API_TOKEN
+from reliability.history.deeds import Deed
+from reliability.history.history import INCIDENT_TABLES, Answered, History, Press
 from slack_emulator.faults import Fault
 from slack_emulator.manifest import Manifest
 from slack_emulator.models import Outcome
@@ -28,8 +32,10 @@ from slack_emulator.seed import seed
 from slack_emulator.server import served
 from slack_emulator.workspace import Workspace
 from tocsin.app import App, open_app
+from tocsin.backends.local import LocalBackend
 from tocsin.data_dir import folder_of
 from tocsin.resources import open_resources
+from tocsin.server import listen, serving
 from tocsin.settings import read_settings
 from tocsin.slack import routes
 from tocsin.slack.context import DeclarationLimiter
@@ -37,13 +43,12 @@ from tocsin.start import connected
 from tocsin.workflows.ports import IncidentBackend
 
 T = TypeVar("T")
-INCIDENTS = (
-    "incident_timeline_items", "incident_role_assignments", "custom_field_entries",
-    "incident_timestamp_values", "incident_memberships", "incidents",
-)  # fmt: skip
+INCIDENTS = ("incidents",)
+"""What belongs to an incident goes with it."""
+
 JOURNAL = (
     "tocsin_sources", "tocsin_declared", "tocsin_cards", "tocsin_watched",
-    "operation_outputs", "workflow_status",
+    "tocsin_alerts", "tocsin_alert_groups", "operation_outputs", "workflow_status",
 )  # fmt: skip
 
 
@@ -63,6 +68,7 @@ class Scene:
         self.kills: list[float] = []
         self._stack = AsyncExitStack()
         self.failures = self._stack.enter_context(noted_failures())
+        self._stack.enter_context(keyed())
         self.run(self._begin())
         state = self.workspace.state
         self._seeded = copy.deepcopy((state.channels, state.messages))
@@ -72,6 +78,7 @@ class Scene:
         return self.loop.run_until_complete(doing)
 
     async def _begin(self) -> None:
+        (self.folder / "tocsin.toml").write_text(declared_by("team"))
         clock = fitting_clock()
         workspace = Workspace(clock=clock)
         seed(workspace)
@@ -96,6 +103,7 @@ class Scene:
             "slack_app_token": self.slack.app_token,
             "slack_api_url": self.slack.api_url,
             "tocsin_announce_channel": self.slack.channel("incidents"),
+            "tocsin_config": str(self.folder / "tocsin.toml"),
         }
 
     def forget(self) -> None:
@@ -125,8 +133,33 @@ class Scene:
             file.row_factory = sqlite3.Row
             return [dict(row) for row in file.execute("SELECT * FROM incidents ORDER BY number")]
 
-    def history(self, presses: Iterable[Press]) -> History:
-        return History.of(self.workspace, self.files, presses, kills=self.kills)
+    def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
+        """Of a table that the bot has, wherever that is."""
+        path = self.files / ("incidents.db" if table in INCIDENT_TABLES else "journal.db")
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file:
+            file.row_factory = sqlite3.Row
+            return [dict(row) for row in file.execute(f"SELECT * FROM {table}")]
+
+    def history(
+        self, presses: Iterable[Press], answered: Sequence[Answered] = (), deeds: Sequence[Deed] = ()
+    ) -> History:
+        return History.of(
+            self.workspace, self.files, presses, kills=self.kills, answered=answered, deeds=deeds
+        )
+
+    async def address(self) -> str:
+        """Where programs find the bot that is there now."""
+        raise NotImplementedError
+
+    async def asked(self, path: str, body: Mapping[str, Any], token: str) -> httpx.Response | None:
+        """What a program's request is answered; None where the bot died or stopped first."""
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            url = f"{await self.address()}{path}"
+            async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
+                return await http.post(url, json=body, headers=headers)
+        except httpx.TransportError:
+            return None
 
     async def gesture(self, doing: Awaitable[Outcome]) -> Outcome:
         """What Slack makes of something that a person does."""
@@ -150,6 +183,14 @@ class Scene:
         shutil.rmtree(self.folder)
 
 
+class _Held(HeldBackend):
+    """A backend that may be held, of the local one's class: the API is served over that alone."""
+
+    @property
+    def __class__(self) -> type[Any]:
+        return LocalBackend
+
+
 class OneProcess(Scene):
     """The bot in this process: no kills, and no more of a start than a graceful restart."""
 
@@ -158,15 +199,21 @@ class OneProcess(Scene):
         self.run(self._start())
 
     async def _start(self) -> None:
-        read = read_settings(**self.settings)
+        read = read_settings(**self.settings, tocsin_api_token=API_TOKEN)
         self._life = AsyncExitStack()
         parts = await self._life.enter_async_context(open_resources(read, folder_of(read)))
-        self.held = HeldBackend(parts.backend)
+        self.held = _Held(parts.backend)
         self.held.go_on.set()
         parts.backend = _as_backend(self.held)
         self.app: App = await self._life.enter_async_context(open_app(parts))
+        listening = listen("127.0.0.1", 0)
+        self._port = listening.getsockname()[1]
+        await self._life.enter_async_context(serving(self.app.pages(), listening))
         await self._life.enter_async_context(connected(self.app))
         await self.workspace.sockets.connected(self.slack.app.app_id, 2)
+
+    async def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     async def tried(self, method: str, count: int) -> None:
         # A kept-alive connection may end as it is used again: then Slack never hears of the call.
@@ -183,7 +230,10 @@ class OneProcess(Scene):
         """Until nothing is in hand any more."""
         self.recover()
         self.held.go_on.set()
-        await self.app.settled()
+        while True:
+            if not any(await self.app.alerting.store.due()):
+                return await self.app.settled()
+            await asyncio.sleep(1.0)
 
     def fresh(self) -> None:
         """As after the very first start."""
@@ -218,5 +268,6 @@ def _as_backend(held: HeldBackend) -> IncidentBackend:
 def _emptied(path: Path, tables: Iterable[str]) -> None:
     with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as file:
         file.execute("PRAGMA synchronous = OFF")
+        file.execute("PRAGMA foreign_keys = ON")
         for table in tables:
             file.execute(f"DELETE FROM {table}")
