@@ -31,6 +31,7 @@ from tocsin.backends.local.schema import (
     LISTS,
     MEMBER,
     MEMBERS,
+    NEXT_DELIVERIES,
     PEOPLE_BY_NAME,
     TABLES,
     TASKS,
@@ -224,6 +225,7 @@ _MIGRATIONS = {
         "CREATE INDEX incidents_by_creation ON incidents (is_public, created_at)",
         *_counted_anew(),
     ),
+    "next_deliveries": NEXT_DELIVERIES,
 }
 
 
