@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -122,6 +123,34 @@ async def test_a_filter_that_nothing_matches_comes_to_its_end_by_pages_of_a_boun
         pages.append(after)
     assert 1 < len(pages) <= MORE // LOOKED_AT + 1
     await kept.close()
+
+
+_EVENTS = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {size})
+INSERT INTO webhook_events (
+    id, webhook_id, incident_id, idempotency_key, event, resource_id, was_private, created_at)
+SELECT n, 'msg_' || n, printf('%026d', n % 1000 + 1), 'key-' || n, 'e', 'r', 0, '2026-01-01' FROM numbers
+"""
+# A thousand incidents, each with one event that is tried again tomorrow, or is due, and all others behind it.
+_DELIVERIES = """
+INSERT INTO webhook_deliveries (event_id, endpoint, incident_id, state, since, due_at, is_next)
+SELECT id, 'all', incident_id, 'pending', created_at,
+    CASE WHEN id BETWEEN 21 AND 1000 THEN '2026-01-03' ELSE created_at END, id <= 1000 FROM webhook_events
+"""
+
+
+async def test_a_webhook_that_is_due_is_found_in_as_many_steps_among_a_hundred_thousand_that_wait(
+    filled: Callable[[int], Path], tmp_path: Path
+) -> None:
+    taken, now = {}, datetime(2026, 1, 2, tzinfo=UTC)
+    for size in (FEW, 100 * FEW):
+        kept = await kept_incidents(Path(shutil.copy(filled(FEW), tmp_path / f"{size}.db")))
+        for statement in (_EVENTS.format(size=size), _DELIVERIES):
+            await kept.database.run(lambda db, sql=statement: db.execute(sql) and None)
+        assert [event for event, _ in await kept.deliveries.due("all", now, 10)] == list(range(1, 11))
+        taken[size] = await steps(kept, size, lambda kept, _: kept.deliveries.due("all", now, 10))
+        await kept.close()
+    assert taken[100 * FEW] <= MOST_GROWN * taken[FEW]
 
 
 @CAMPAIGN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from incident_io import AuthenticatedClient
 from incident_io.models.error_response import ErrorResponse
 
 _ASKS = re.compile(r'"method": "(\w+)",\s+"url": "([^"]+)"')
+_PARAMETERS = re.compile(r'params\["(\w+)"\]|flatten_deep_object\(\s*"(\w+)"')
 _FILES = Path(incident_io.__file__).parent / "api"
 
 
@@ -40,6 +42,11 @@ class Sdk:
 
     def module(self, method: str, path: str) -> ModuleType:
         return importlib.import_module(modules()[method, path])
+
+    def filters(self, method: str, path: str) -> set[str]:
+        """The parameters of the query that the SDK can send."""
+        asks = inspect.getsource(self.module(method, path)._get_kwargs)
+        return {plain or deep for plain, deep in _PARAMETERS.findall(asks)}
 
     async def call(self, method: str, path: str, *ids: str, **given: Any) -> Any:
         """The parsed answer. Raises AssertionError for one that is none of the documented ones."""

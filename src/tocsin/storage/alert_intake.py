@@ -10,19 +10,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from tocsin.incidents.alerts import AlertEvent, AlertRoute
-from tocsin.storage.alert_rows import AT_ONCE
+from tocsin.storage.alert_rows import AT_ONCE, AlertIds
 from tocsin.storage.alert_rows import alerts as _alerts
-from tocsin.storage.alert_rows import ids as _ids
 from tocsin.storage.slack_state import page_keys
 
 
 class Intake:
     """Storing of one request's events; it may run again after a conflict with another replica."""
 
-    def __init__(self, source: str, now: float, at: datetime) -> None:
+    def __init__(self, source: str, at: datetime, ids: AlertIds) -> None:
         self._source = source
-        self._now = now
+        self._now = at.timestamp()
         self._at = at
+        self._ids = ids
 
     def store(self, connection: sa.Connection, events: Sequence[tuple[AlertEvent, AlertRoute]]) -> None:
         keys = sorted({event.deduplication_key for event, _ in events})
@@ -94,7 +94,7 @@ class Intake:
     def _new(self, event: AlertEvent, route: AlertRoute, before: Mapping[str, Any] | None) -> dict[str, Any]:
         is_firing = event.status == "firing"
         return {
-            "id": _ids.new(self._at),
+            "id": self._ids.new(self._at),
             "source": self._source,
             "deduplication_key": event.deduplication_key,
             "episode": (before["episode"] if before is not None else 0) + 1,

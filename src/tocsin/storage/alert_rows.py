@@ -58,6 +58,7 @@ _pending_of_rule = sa.Index(
     sqlite_where=alerts.c.is_pending == sa.true(),
     postgresql_where=alerts.c.is_pending,
 )
+_by_key = sa.Index("tocsin_alerts_by_key", alerts.c.deduplication_key, alerts.c.id)
 _aged = sa.Index("tocsin_alerts_by_age", alerts.c.updated_at)
 
 groups = sa.Table(
@@ -88,7 +89,7 @@ _busy = sa.Index(
     postgresql_where=sa.or_(groups.c.is_busy, groups.c.is_closing),
 )
 _quiet = sa.Index("tocsin_alert_groups_quiet", groups.c.quiet_at)
-_by_key = sa.Index("tocsin_alert_groups_by_key", groups.c.group_key, groups.c.id)
+_of_key = sa.Index("tocsin_alert_groups_by_key", groups.c.group_key, groups.c.id)
 _of_rule = sa.Index("tocsin_alert_groups_of_rule", groups.c.rule_key, groups.c.open_key)
 
 AT_ONCE = 500
@@ -101,8 +102,8 @@ WITH_GROUP = sa.select(
 ).select_from(alerts.outerjoin(groups, groups.c.id == alerts.c.group_id))
 
 
-class _Ids:
-    """Ids of 32 characters that sort by their time, and within one process by their order."""
+class AlertIds:
+    """Ids of 32 characters that sort by their time, and those of one store by their order."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -116,7 +117,9 @@ class _Ids:
             return f"{self._last:032x}"
 
 
-ids = _Ids()
+def earliest_id(at: datetime) -> str:
+    """Return the lowest id that an alert of this time may have."""
+    return f"{max(int(at.timestamp() * 1000), 0) << 80:032x}"
 
 
 def group_of(row: sa.Row[Any]) -> AlertGroup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,12 +21,14 @@ from tocsin.incidents.alerts import (
 )
 from tocsin.incidents.model import AlertSummary
 from tocsin.storage.alert_intake import Intake
-from tocsin.storage.alert_rows import AT_ONCE, WITH_GROUP, alert_of, group_of
+from tocsin.storage.alert_rows import AT_ONCE, WITH_GROUP, AlertIds, alert_of, earliest_id, group_of
 from tocsin.storage.alert_rows import alerts as _alerts
 from tocsin.storage.alert_rows import groups as _groups
-from tocsin.storage.alert_rows import ids as _ids
 from tocsin.storage.database import Database
 from tocsin.workflows.ports import AlertStore
+
+SET_BACK = timedelta(hours=1)
+"""Time by which an alert may be older than its id, after a clock was set back."""
 
 SHOWN = 5
 """Alerts that a batch names; the others are counted."""
@@ -37,6 +39,7 @@ class SqlAlertStore(AlertStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ids = AlertIds()
 
     # What comes in.
 
@@ -44,7 +47,7 @@ class SqlAlertStore(AlertStore):
         self, source: str, events: Sequence[tuple[AlertEvent, AlertRoute]], at: datetime
     ) -> None:
         if events:
-            intake = Intake(source, at.timestamp(), at)
+            intake = Intake(source, at, self._ids)
             await self._database.do(lambda connection: intake.store(connection, events), synced=True)
 
     # What is to be done with it.
@@ -65,7 +68,7 @@ class SqlAlertStore(AlertStore):
     async def begin_batch(self, group_key: str, group_id: str | None, at: datetime) -> AlertGroup | None:
         def begin(connection: sa.Connection) -> AlertGroup | None:
             found = _joined(connection, group_key, group_id)
-            row = found or _begun(connection, group_key, at)
+            row = found or _begun(connection, group_key, at, self._ids)
             if row is None or row.is_busy or _seconds_left(row, at):
                 return None
             batch, c, now = row.batch + 1, _groups.c, at.timestamp()
@@ -228,28 +231,30 @@ class SqlAlertStore(AlertStore):
         after: str | None = None,
         limit: int = 50,
         *,
-        sources: Collection[str] | None = None,
-        statuses: Collection[str] | None = None,
         deduplication_key: str | None = None,
+        group_ids: Collection[str] | None = None,
         incident_id: str | None = None,
-        attached: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Alert]:
         """Return a page of alerts, newest first; `after` is the id of the last one of the page before.
 
-        With `attached`, only those that have an incident.
+        Each filter walks along an index. Ids are in the order of time, so those from `since` until `until`
+        are all among what is returned; a few that are a little newer or older may be as well.
         """
-        a, c = _alerts.c, _groups.c
+        a = _alerts.c
         asked = WITH_GROUP.order_by(a.id.desc()).limit(limit)
-        for column, among in ((a.source, sources), (a.status, statuses)):
-            if among is not None:
-                asked = asked.where(column.in_(among))
         if deduplication_key is not None:
             asked = asked.where(a.deduplication_key == deduplication_key)
+        if group_ids is not None:
+            asked = asked.where(a.group_id.in_(group_ids))
         if incident_id is not None:
             asked = asked.where(_of_incident(incident_id))
-        if after is not None:
-            asked = asked.where(a.id < after)
-        return await self._read(asked.where(c.incident_id.is_not(None)) if attached else asked)
+        if since is not None:
+            asked = asked.where(a.id >= earliest_id(since))
+        if until is not None:
+            asked = asked.where(a.id < earliest_id(until + SET_BACK))
+        return await self._read(asked if after is None else asked.where(a.id < after))
 
     async def _read(self, asked: sa.Select[Any]) -> list[Alert]:
         rows = await self._database.do(lambda connection: connection.execute(asked).all())
@@ -327,13 +332,13 @@ def _waiting_for(row: sa.Row[Any], *, takes_all: bool) -> sa.ColumnElement[bool]
     return sa.and_(a.is_pending, a.rule_key == row.rule_key, ours)
 
 
-def _begun(connection: sa.Connection, group_key: str, at: datetime) -> sa.Row[Any] | None:
+def _begun(connection: sa.Connection, group_key: str, at: datetime, ids: AlertIds) -> sa.Row[Any] | None:
     """Begin a group with the first alert that waits for it; None if none does."""
     first = _first_waiting(connection, group_key)
     if first is None:
         return None
     row = {
-        "id": _ids.new(at),
+        "id": ids.new(at),
         "group_key": group_key,
         "open_key": group_key,
         "rule_key": first.rule_key,

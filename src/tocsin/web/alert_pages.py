@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,26 +34,6 @@ class SeenAlert:
         return "Waiting for its incident" if self.alert.status == "firing" else "Resolved before it was seen"
 
 
-async def seen_alerts(
-    pages: Pages, reader: AlertReader, viewer: Viewer, after: str | None
-) -> tuple[list[SeenAlert], bool]:
-    """Return the next alerts that this reader may see, and True if more follow. Raises TocsinError."""
-    seen: list[SeenAlert] = []
-    known: dict[str, Incident | None] = {}
-    while len(seen) <= PAGE:
-        batch = await reader.page(after, PAGE + 1)
-        for alert in batch:
-            if alert.incident_id and alert.incident_id not in known:
-                known[alert.incident_id] = await pages.backend.find(alert.incident_id)
-            incident = known.get(alert.incident_id)
-            if may_see(viewer, reader, alert, incident):
-                seen.append(SeenAlert(alert, reader.names.get(alert.source, alert.source), incident))
-        if len(batch) <= PAGE:
-            break
-        after = batch[-1].id
-    return seen[:PAGE], len(seen) > PAGE
-
-
 def may_see(viewer: Viewer, reader: AlertReader, alert: Alert, incident: Incident | None) -> bool:
     """True if the reader may see the alert: as its incident, or as one that no incident will have."""
     if viewer.trusted:
@@ -77,14 +58,24 @@ class AlertPages:
 
     async def alerts(self, request: Request, viewer: Viewer) -> Response:
         after = request.query_params.get("after") or None
+        may_see = partial(_may_see, viewer, self.reader)
         try:
-            seen, more = await seen_alerts(self.pages, self.reader, viewer, after)
+            page = await self.reader.look(after, PAGE, self.pages.backend.find, may_see)
         except TocsinError as error:
             return self.pages.unavailable(request, error)
-        last = seen[-1].alert.id if more and seen else None
+        names = self.reader.names
+        seen = [
+            SeenAlert(alert, names.get(alert.source, alert.source), incident) for alert, incident in page.seen
+        ]
         if wants_json(request):
             records = [one.alert.model_dump(mode="json", exclude_none=True) for one in seen]
-            meta = {"page_size": PAGE, **({"after": last} if last else {})}
+            meta = {"page_size": PAGE, **({"after": page.after} if page.after else {})}
             return self.pages.answer(JSONResponse({"alerts": records, "pagination_meta": meta}))
-        found = {"seen": seen, "after": after, "next_page": last, "has_sources": bool(self.reader.names)}
+        found = {
+            "seen": seen,
+            "after": after,
+            "next_page": page.after,
+            "is_cut": page.is_cut,
+            "has_sources": bool(names),
+        }
         return self.pages.html(request, "alerts.html", found)

@@ -142,6 +142,8 @@ class WebhookSender:
     async def _tidy(self) -> None:
         """Give up and forget what is old, and count what waits, forever."""
         waited = 0.0
+        async with best_effort("look which webhooks are next"):
+            await self.deliveries.mark_next()
         while True:
             for endpoint in self.endpoints:
                 async with best_effort("count webhooks"):

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from prometheus_client import generate_latest
 from support.api import OPERATOR_TOKEN, ApiSite, served_api
+from support.api_sdk import Sdk, modules
 
 from tocsin.web.api.query import parse
 from tocsin.web.api.rate_limit import A_MINUTE, RateLimit
@@ -168,3 +169,13 @@ async def test_filters_are_read_as_clients_write_them() -> None:
         "page_size": ["3"],
         "odd]name": ["x"],
     }
+
+
+def test_every_filter_that_incident_ios_own_sdk_can_send_is_served_and_no_other() -> None:
+    sdk, others = Sdk("", ""), {}
+    for one in ENDPOINTS:
+        if (one.method, one.path) in modules():
+            served = set(one.query.model_fields) if one.query is not None else set()
+            if differing := served ^ sdk.filters(one.method, one.path):
+                others[one.method, one.path] = differing
+    assert others == {}

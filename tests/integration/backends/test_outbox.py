@@ -239,7 +239,39 @@ async def test_a_later_event_waits_for_the_one_before_it_of_the_same_incident_al
     again = await deliveries.find(created.event_id, "all")
     assert again is not None
     assert (again.state, again.attempts, again.webhook_id) == ("pending", 0, created.webhook_id)
-    assert await deliveries.due("all", LATER, 1) == [(created.event_id, first.id)]
+    due = await deliveries.due("all", LATER, 10)
+    assert due == [(other.event_id, second.id), (created.event_id, first.id)]
+    await deliveries.save(again.model_copy(update={"state": "delivered"}))
+    due = await deliveries.due("all", LATER, 10)
+    assert due == [(other.event_id, second.id), (updated.event_id, first.id)]
+
+
+async def test_what_comes_while_an_event_waits_is_the_next_one_once_that_is_given_up(
+    backend: LocalBackend,
+) -> None:
+    incident = await backend.create(declaration("one"))
+    item = await backend.add_follow_up(incident.id, action("task"))
+    await backend.complete_follow_up(item.id, BEN, DAWN, "done")
+    deliveries, seen = backend.deliveries, list[int]()
+    while due := await deliveries.due("all", LATER, 10):
+        ((event_id, _),) = due
+        seen.append(event_id)
+        one = await deliveries.find(event_id, "all")
+        assert one is not None
+        await deliveries.save(one.model_copy(update={"state": "failed"}))
+    assert seen == [one.event_id for one in await told(backend)]
+    assert len(seen) > 2
+
+
+async def test_events_that_a_replica_of_an_earlier_version_left_behind_are_found(
+    backend: LocalBackend,
+) -> None:
+    incident = await backend.create(declaration("one"))
+    created = (await told(backend))[0]
+    await backend.database.run(lambda db: db.execute("UPDATE webhook_deliveries SET is_next = 0") and None)
+    assert await backend.deliveries.due("all", LATER, 10) == []
+    await backend.deliveries.mark_next()
+    assert await backend.deliveries.due("all", LATER, 10) == [(created.event_id, incident.id)]
 
 
 async def test_the_log_forgets_after_thirty_days_and_gives_up_what_nobody_takes(

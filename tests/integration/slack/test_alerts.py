@@ -369,3 +369,70 @@ async def test_a_key_reads_alerts_sources_and_incidents_they_are_attached_to_but
     assert TOKEN not in str(listed)
     assert (await asked("/v2/alert_sources/prometheus")).json()["alert_source"]["name"] == "prometheus"
     assert (await asked("/v2/alert_sources/nosuch")).status_code == 404
+
+
+async def test_a_list_of_alerts_takes_every_filter_that_incident_io_has(bot: RunningBot) -> None:
+    await accepted(bot, "monitoring", fired("one", metadata={"team": "blue", "zone": "a"}))
+    await asyncio.sleep(90)
+    for title, team in (("two", "red"), ("three", "blue")):
+        await accepted(bot, "monitoring", fired(title, metadata={"team": team}))
+    await attached(bot)
+    await accepted(bot, "monitoring", fired("one", status="resolved", metadata={"team": "blue"}))
+    await attached(bot)
+    by_title = {alert.title: alert for alert in await kept(bot)}
+    first = by_title["one"].created_at.isoformat().replace("+00:00", "Z")
+    ended = by_title["one"].updated_at.isoformat().replace("+00:00", "Z")
+    blue = by_title["one"].group_id
+    key = await SqlKeyStore(bot.app.resources.database).create(
+        "filters", frozenset({"view"}), bot.app.resources.clock()
+    )
+    async with httpx.AsyncClient(
+        base_url=bot.url, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+    ) as client:
+        for query, titles in FILTERED.items():
+            asked = query.format(first=first, ended=ended, blue=blue)
+            answer = await client.get(f"/v2/alerts?{asked}")
+            assert answer.status_code == 200, answer.text
+            assert [one["title"] for one in answer.json()["alerts"]] == titles, query
+        for query, field in REFUSED.items():
+            answer = await client.get(f"/v2/alerts?{query}")
+            assert answer.status_code == 422, query
+            assert [one["source"]["field"] for one in answer.json()["errors"]] == [field]
+
+
+EVERY = ["three", "two", "one"]
+FILTERED: dict[str, list[str]] = {
+    "deduplication_key[is]=two": ["two"],
+    "deduplication_key=two": ["two"],
+    "status[one_of]=resolved": ["one"],
+    "status[not_in]=resolved&alert_source[one_of]=monitoring": ["three", "two"],
+    "alert_source[not_in]=monitoring": [],
+    "alert_group_id[one_of]={blue}": ["three", "one"],
+    "alert_group_id[one_of]=nosuch": [],
+    "created_at[lte]={first}": ["one"],
+    "created_at[gte]={first}": EVERY,
+    "created_at[gte]={first}&created_at[lte]={first}": ["one"],
+    "created_at[date_range]=2000-01-01~2001-01-01": [],
+    "updated_at[gte]={ended}": ["one"],
+    "attributes[team][one_of]=blue": ["three", "one"],
+    "attributes[team][one_of]=blue&attributes[zone][is]=a": ["one"],
+    "attributes[team][not_in]=blue": ["two"],
+    "attributes[zone][is_blank]=true": ["three", "two"],
+    "has_notes[is]=false": EVERY,
+    "has_notes[is]=true": [],
+    "tags[one_of]=noise": [],
+    "tags[not_in]=noise": EVERY,
+    "include_maintenance_window[is]=true": EVERY,
+}
+REFUSED = {
+    "deduplication_key[like]=two": "deduplication_key.like",
+    "alert_group_id[not_in]=x": "alert_group_id.not_in",
+    "created_at[gte]=yesterday": "created_at",
+    "created_at[date_range]=2024-12-02": "created_at.date_range",
+    "updated_at[is]=2024-12-02": "updated_at.is",
+    "attributes[team][like]=b": "attributes.team.like",
+    "attributes[team][is_blank]=maybe": "attributes.team",
+    "has_notes[is]=maybe": "has_notes",
+    "tags[any]=x": "tags.any",
+    "include_maintenance_window[is]=x": "include_maintenance_window",
+}

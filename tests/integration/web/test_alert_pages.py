@@ -14,6 +14,7 @@ from support.browser import axe_findings, opened
 from support.declarations import DAWN, declaration
 from support.site import Site, served
 
+from tocsin.incidents.alert_reader import LOOKED_AT
 from tocsin.incidents.alerts import Alert
 from tocsin.incidents.model import AlertSummary
 
@@ -100,6 +101,23 @@ async def test_links_that_backstage_makes_to_the_dashboard_lead_to_the_pages(sit
     }
     assert {path: (await site.page(path)).headers["location"] for path in leads} == leads
     assert (await site.trusted(to_details.format(alert(6).id))).headers["location"] == "/incidents/INC-2"
+
+
+async def test_a_page_looks_through_so_many_hidden_alerts_and_leads_on_to_the_rest(tmp_path: Path) -> None:
+    hidden = [alert(number, title="Secret") for number in range(LOOKED_AT + 600, 1, -1)]
+    async with served(tmp_path, public=True, alerts=[*hidden, alert(1, do="nothing")]) as site:
+        page = (await site.page("/alerts")).text
+        assert "Look further" in page
+        assert "as many alerts as one page may" in page
+        assert "No alerts yet" not in page
+        assert "Disk 1 is full" not in page
+        first = (await site.json("/alerts")).json()
+        assert first["alerts"] == []
+        after = first["pagination_meta"]["after"]
+        rest = (await site.json(f"/alerts?after={after}")).json()
+        assert [one["title"] for one in rest["alerts"]] == ["Disk 1 is full"]
+        assert "after" not in rest["pagination_meta"]
+        assert "Secret" in (await site.trusted("/alerts")).text
 
 
 async def test_without_a_source_the_page_says_how_to_have_one(tmp_path: Path) -> None:

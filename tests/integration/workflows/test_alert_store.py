@@ -16,7 +16,7 @@ from support.declarations import DAWN
 from tocsin.incidents.alerts import RESOLVED_FOR, AlertEvent, AlertRoute, AlertRule, event_of, route
 from tocsin.incidents.model import AlertSummary, Person
 from tocsin.incidents.paging import Page
-from tocsin.storage.alerts import SqlAlertStore
+from tocsin.storage.alerts import SET_BACK, SqlAlertStore
 from tocsin.storage.database import Database
 from tocsin.storage.slack_state import SqlSlackStateStore
 
@@ -168,6 +168,27 @@ async def test_alerts_without_an_incident_are_forgotten_after_a_while(stores: li
     assert [alert.title for alert in await store.alerts()] == ["kept"]
 
 
+async def test_alerts_are_found_by_key_group_and_time_also_after_a_clock_was_set_back(
+    stores: list[SqlAlertStore],
+) -> None:
+    store = stores[0]
+    for title, at in (("one", DAWN), ("two", DAWN + 10 * SOON), ("three", DAWN + 5 * SOON)):
+        await store.receive("monitoring", [routed(title, team=title)], at)
+    for key, _ in (await store.due())[0]:
+        assert await store.begin_batch(key, None, DAWN) is not None
+    by_title = {alert.title: alert for alert in await store.alerts()}
+
+    async def found(**wanted: Any) -> list[str]:
+        return [alert.title for alert in await store.alerts(**wanted)]
+
+    assert await found(deduplication_key="two") == ["two"]
+    assert await found(group_ids=[by_title["one"].group_id, by_title["three"].group_id]) == ["three", "one"]
+    assert await found(since=DAWN + SOON) == ["three", "two"]
+    assert await found(until=DAWN + 5 * SOON) == ["three", "two", "one"]
+    assert await found(until=DAWN + 5 * SOON - SET_BACK) == ["one"]
+    assert await found(until=DAWN - timedelta(hours=2)) == []
+
+
 async def test_a_look_at_what_waits_goes_through_no_table(tmp_path: Path) -> None:
     """However many alerts there have been, a look and a batch cost the same."""
     with opened(f"sqlite:///{tmp_path / 'journal.db'}", 1) as (store,):
@@ -188,6 +209,10 @@ async def test_a_look_at_what_waits_goes_through_no_table(tmp_path: Path) -> Non
         await store.next_quiet()
         await store.summary("INC")
         await store.alerts(incident_id="INC")
+        await store.alerts(deduplication_key="one")
+        await store.alerts(group_ids=["a", "b"])
+        await store.alerts("f" * 32, since=DAWN, until=DAWN)
+        await store.group_before(group)
         await store.receive("monitoring", [routed("one")], DAWN)
         sa.event.remove(engine, "before_cursor_execute", note)
         with engine.connect() as connection:
@@ -198,6 +223,8 @@ async def test_a_look_at_what_waits_goes_through_no_table(tmp_path: Path) -> Non
                 for statement, given in asked
                 if not statement.startswith("INSERT")
             }
+    by_key = [plan for statement, plan in plans.items() if "deduplication_key = ?" in statement]
+    assert any("tocsin_alerts_by_key" in plan[0] for plan in by_key)
     scans = {statement: plan for statement, plan in plans.items() if any(map(_goes_through, plan))}
     assert scans == {}
 

@@ -359,7 +359,7 @@ def complete(
 
     Raises Refused if there is none with this id.
     """
-    with db.transaction(follow_up_id):
+    with db.transaction(_there(db, follow_up_id).incident_id):
         found = _there(db, follow_up_id)
         if not found.is_done:
             db.execute(
@@ -378,7 +378,8 @@ def change_follow_up(
 
     What it has already stays unchanged. Raises Refused if there is none with this id, or if it was deleted.
     """
-    with db.transaction(follow_up_id):
+    incident = next((one.incident_id for one in listed(db, BY_ID, follow_up_id)), follow_up_id)
+    with db.transaction(incident):
         known = listed(db, BY_ID, follow_up_id)
         applied = f"{OF_FOLLOW_UP}{change.key}"
         if known and _is_applied(db, applied):

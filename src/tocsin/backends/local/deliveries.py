@@ -17,13 +17,25 @@ KEPT = timedelta(days=30)
 """Time for which the log keeps an event."""
 
 # A later event of the same incident waits until the one before it has come to its end.
-_DUE = """
-SELECT d.event_id, d.incident_id FROM webhook_deliveries d
-WHERE d.endpoint = ? AND d.state = 'pending' AND d.due_at <= ? AND NOT EXISTS (
+_IS_FIRST = """NOT EXISTS (
     SELECT 1 FROM webhook_deliveries q
     WHERE q.endpoint = d.endpoint AND q.state = 'pending' AND q.incident_id = d.incident_id
         AND q.event_id < d.event_id)
-ORDER BY d.event_id LIMIT ?
+"""
+_DUE = f"""
+SELECT d.event_id, d.incident_id FROM webhook_deliveries d
+WHERE d.endpoint = ? AND d.state = 'pending' AND d.is_next = 1 AND d.due_at <= ? AND {_IS_FIRST}
+ORDER BY d.due_at, d.event_id LIMIT ?
+"""
+_MARK_NEXT = """
+UPDATE webhook_deliveries SET is_next = 1 WHERE endpoint = ? AND event_id = (
+    SELECT MIN(q.event_id) FROM webhook_deliveries q
+    WHERE q.endpoint = ? AND q.state = 'pending' AND q.incident_id = ?)
+"""
+_MARK_ALL = f"""
+UPDATE webhook_deliveries SET is_next = 1 WHERE (event_id, endpoint) IN (
+    SELECT d.event_id, d.endpoint FROM webhook_deliveries d
+    WHERE d.state = 'pending' AND d.is_next = 0 AND {_IS_FIRST})
 """
 _DELIVERIES = """
 SELECT d.event_id, d.endpoint, d.state, d.attempts, d.since, d.due_at, d.status, d.answer, d.tried_at,
@@ -37,7 +49,8 @@ UPDATE webhook_deliveries SET state = ?, attempts = ?, due_at = ?, status = ?, a
 WHERE event_id = ? AND endpoint = ? AND state = 'pending' AND since = ?
 """
 _AGAIN = """
-UPDATE webhook_deliveries SET state = 'pending', attempts = 0, since = ?, due_at = ? WHERE event_id = ?
+UPDATE webhook_deliveries SET state = 'pending', is_next = 1, attempts = 0, since = ?, due_at = ?
+WHERE event_id = ?
 """
 _OVERDUE = """
 UPDATE webhook_deliveries SET state = 'failed', answer = 'it was not sent for a day'
@@ -54,7 +67,7 @@ class Deliveries:
         self._database = database
 
     async def due(self, endpoint: str, now: datetime, limit: int) -> Sequence[tuple[int, str]]:
-        """Return the oldest deliveries to be made now: the event and its incident, one of each incident."""
+        """Return deliveries to be made now, longest due first: the event and its incident, one of each."""
 
         def read(db: SqlConnection) -> list[tuple[int, str]]:
             rows = db.execute(_DUE, [endpoint, written(now), limit]).fetchall()
@@ -99,13 +112,22 @@ class Deliveries:
             delivery.endpoint,
             written(delivery.since),
         ]
-        await self._database.run(lambda db: db.execute(_UPDATE, values) and None)
+
+        def write(db: SqlConnection) -> None:
+            # The events of an incident are written under the same lock: none misses that it is the next one.
+            with db.transaction(delivery.incident_id):
+                db.execute(_UPDATE, values)
+                if delivery.state != "pending":
+                    endpoint = delivery.endpoint
+                    db.execute(_MARK_NEXT, [endpoint, endpoint, delivery.incident_id])
+
+        await self._database.run(write)
 
     async def send_again(self, event_id: int, endpoint: str | None, now: datetime) -> int:
         """Have an event sent again, to one endpoint or to all that it was for; return their number."""
         only = " AND endpoint = ?" if endpoint is not None else ""
         values = [written(now), written(now), event_id, *([endpoint] if endpoint is not None else [])]
-        return int(await self._database.run(lambda db: db.execute(_AGAIN + only, values).rowcount))
+        return int(await self._database.run(lambda db: db.execute(f"{_AGAIN}{only}", values).rowcount))
 
     async def disable(self, endpoint: str, url: str, now: datetime) -> None:
         """Send no more to an endpoint at this address, until it is enabled or has another address."""
@@ -129,6 +151,10 @@ class Deliveries:
         values = [endpoint, _hashed(url)]
         return await self._database.run(lambda db: db.execute(query, values).fetchone() is not None)
 
+    async def mark_next(self) -> None:
+        """Find what is next of each incident, as a replica of an earlier version does not write it down."""
+        await self._database.run(lambda db: db.execute(_MARK_ALL) and None)
+
     async def tidy(self, now: datetime) -> None:
         """Give up what nothing was tried with for a day, and forget what is older than the log is long.
 
@@ -138,6 +164,7 @@ class Deliveries:
         def write(db: SqlConnection) -> None:
             with db.transaction("webhook log"):
                 db.execute(_OVERDUE, [written(now - 2 * DAY)])
+                db.execute(_MARK_ALL)
                 old = written(now - KEPT)
                 for table, column in (("webhook_deliveries", "event_id"), ("webhook_events", "id")):
                     db.execute(

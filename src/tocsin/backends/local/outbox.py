@@ -34,8 +34,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (incident_id, idempotency_key, event) DO NOTHING
 """
 _INSERT_DELIVERY = """
-INSERT INTO webhook_deliveries (event_id, endpoint, incident_id, state, since, due_at)
-SELECT id, ?, incident_id, 'pending', created_at, created_at FROM webhook_events WHERE webhook_id = ?
+INSERT INTO webhook_deliveries (event_id, endpoint, incident_id, state, since, due_at, is_next)
+SELECT e.id, ?, e.incident_id, 'pending', e.created_at, e.created_at, CASE WHEN EXISTS (
+    SELECT 1 FROM webhook_deliveries q
+    WHERE q.endpoint = ? AND q.state = 'pending' AND q.incident_id = e.incident_id) THEN 0 ELSE 1 END
+FROM webhook_events e WHERE e.webhook_id = ?
 """
 
 
@@ -138,4 +141,4 @@ class Outbox:
         ]
         db.execute(_INSERT_EVENT, row)
         for endpoint in wanted:
-            db.execute(_INSERT_DELIVERY, [endpoint, webhook_id])
+            db.execute(_INSERT_DELIVERY, [endpoint, endpoint, webhook_id])

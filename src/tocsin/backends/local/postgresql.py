@@ -31,6 +31,7 @@ from tocsin.backends.local.schema import (
     LISTS,
     MEMBER,
     MEMBERS,
+    NEXT_DELIVERIES,
     PEOPLE_BY_NAME,
     TABLES,
     TASKS,
@@ -273,6 +274,7 @@ _MIGRATIONS = {
         *_counted_anew(),
     ),
     "insight_changes": (*_CHANGES, *_counted_anew_without_waiting()),
+    "next_deliveries": NEXT_DELIVERIES,
 }
 
 

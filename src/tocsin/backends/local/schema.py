@@ -485,6 +485,26 @@ def insight_days(db: Database) -> None:
         db.execute(statement)
 
 
+NEXT_DELIVERIES = (
+    "ALTER TABLE webhook_deliveries ADD COLUMN is_next INTEGER NOT NULL DEFAULT 1",
+    """UPDATE webhook_deliveries SET is_next = 0 WHERE state = 'pending' AND EXISTS (
+        SELECT 1 FROM webhook_deliveries q
+        WHERE q.endpoint = webhook_deliveries.endpoint AND q.state = 'pending'
+            AND q.incident_id = webhook_deliveries.incident_id
+            AND q.event_id < webhook_deliveries.event_id)""",
+    """CREATE INDEX webhook_deliveries_next ON webhook_deliveries (endpoint, due_at, event_id)
+        WHERE state = 'pending' AND is_next = 1""",
+)
+"""A delivery is marked unless it waits behind another one of its incident, so that what is due is found by an
+index. Some that wait may be marked as well; one that is next always is."""
+
+
+@migrations()
+def next_deliveries(db: Database) -> None:
+    for statement in NEXT_DELIVERIES:
+        db.execute(statement)
+
+
 def later_changes(db: Database) -> set[str]:
     """Return the migrations that were applied to the file and that this version does not know."""
     known = {migration.name for migration in migrations.pending(Database(memory=True))}

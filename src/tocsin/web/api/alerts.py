@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from tocsin.incidents.alert_payloads import AlertSource, AlertSourceKind, path_of
+from tocsin.incidents.alert_reader import AlertPage
 from tocsin.incidents.alerts import Alert
 from tocsin.incidents.model import Incident
 from tocsin.web.api.access import is_seen_by
+from tocsin.web.api.alert_filters import AlertsQuery, fitting, indexed
 from tocsin.web.api.endpoints import Answer, ApiCall, Endpoint
-from tocsin.web.api.errors import invalid, not_found
-from tocsin.web.api.query import Filter, PageQuery, PaginationMeta, cut
+from tocsin.web.api.errors import not_found
+from tocsin.web.api.query import PageQuery, PaginationMeta
 
 SOURCE_TYPES: Final[dict[AlertSourceKind, str]] = {
     "pagerduty": "pager_duty",
@@ -22,7 +25,6 @@ SOURCE_TYPES: Final[dict[AlertSourceKind, str]] = {
 }
 """Kinds of sources that incident.io calls otherwise (Alert Sources V2: `source_type`)."""
 
-STATUSES = ("firing", "resolved")
 CATEGORIES: Final = {"live": "active", "learning": "post-incident"}
 
 
@@ -121,12 +123,6 @@ class AlertSourcesShowResultV2(Answer):
     alert_source: AlertSourceV2
 
 
-class AlertsQuery(PageQuery):
-    deduplication_key: Filter | None = Field(None, description="`is`.")
-    status: Filter | None = Field(None, description="`one_of` or `not_in`: firing, resolved.")
-    alert_source: Filter | None = Field(None, description="`one_of` or `not_in`, by id.")
-
-
 class IncidentAlertsQuery(PageQuery):
     alert_id: str | None = Field(None, description="Id of the alert.")
     incident_id: str | None = Field(None, description="Id of the incident.")
@@ -135,16 +131,10 @@ class IncidentAlertsQuery(PageQuery):
 async def list_alerts(call: ApiCall) -> AlertsListResultV2:
     """List alerts, newest first."""
     query = call.query_as(AlertsQuery)
-    key = (query.deduplication_key or {}).get("is") or (query.deduplication_key or {}).get("one_of")
-    seen = await _seen(
-        call,
-        query,
-        statuses=_chosen(query.status, "status", STATUSES),
-        sources=_chosen(query.alert_source, "alert_source", call.alerts.names),
-        deduplication_key=key[-1] if key else None,
+    page = await _look(call, query, fits=fitting(query), **indexed(query))
+    return AlertsListResultV2(
+        alerts=[_alert(alert) for alert, _ in page.seen], pagination_meta=_meta(query, page)
     )
-    page, meta = cut([_alert(alert) for alert, _ in seen], query, lambda one: one.id)
-    return AlertsListResultV2(alerts=page, pagination_meta=meta)
 
 
 async def show_alert(call: ApiCall) -> AlertsShowResultV2:
@@ -163,11 +153,13 @@ async def list_incident_alerts(call: ApiCall) -> AlertsListIncidentAlertsResultV
         incident = await _incident(call, one) if one is not None else None
         fits = incident is not None and query.incident_id in (None, incident.id) and query.after is None
         seen = [(one, incident)] if one is not None and fits and _is_seen(call, one, incident) else []
+        page = AlertPage(seen)
     else:
-        seen = await _seen(call, query, attached=True, incident_id=query.incident_id)
-    listed = [_attached(alert, incident) for alert, incident in seen if incident is not None]
-    page, meta = cut(listed, query, lambda one: one.id)
-    return AlertsListIncidentAlertsResultV2(incident_alerts=page, pagination_meta=meta)
+        page = await _look(
+            call, query, fits=lambda alert: bool(alert.incident_id), incident_id=query.incident_id
+        )
+    listed = [_attached(alert, incident) for alert, incident in page.seen if incident is not None]
+    return AlertsListIncidentAlertsResultV2(incident_alerts=listed, pagination_meta=_meta(query, page))
 
 
 async def list_sources(call: ApiCall) -> AlertSourcesListResultV2:
@@ -183,23 +175,14 @@ async def show_source(call: ApiCall) -> AlertSourcesShowResultV2:
     return AlertSourcesShowResultV2(alert_source=_source(call, found))
 
 
-async def _seen(call: ApiCall, query: PageQuery, **wanted: Any) -> list[tuple[Alert, Incident | None]]:
-    """Return the alerts of a page and one more, with their incidents, as far as the key may see them."""
-    seen: list[tuple[Alert, Incident | None]] = []
-    known: dict[str, Incident | None] = {"": None}
-    after, limit = query.after, query.page_size + 1
-    while len(seen) < limit:
-        batch = await call.alerts.page(after, limit, **wanted)
-        for alert in batch:
-            if alert.incident_id not in known:
-                known[alert.incident_id] = await _incident(call, alert)
-            incident = known[alert.incident_id]
-            if _is_seen(call, alert, incident):
-                seen.append((alert, incident))
-        if len(batch) < limit:
-            break
-        after = batch[-1].id
-    return seen[:limit]
+async def _look(call: ApiCall, query: PageQuery, fits: Callable[[Alert], bool], **wanted: Any) -> AlertPage:
+    """Return a page of the alerts that the key may see, with their incidents."""
+    may_see = partial(_is_seen, call)
+    return await call.alerts.look(query.after, query.page_size, call.backend.find, may_see, fits, **wanted)
+
+
+def _meta(query: PageQuery, page: AlertPage) -> PaginationMeta:
+    return PaginationMeta(after=page.after, page_size=query.page_size)
 
 
 async def _incident(call: ApiCall, alert: Alert) -> Incident | None:
@@ -211,18 +194,6 @@ def _is_seen(call: ApiCall, alert: Alert, incident: Incident | None) -> bool:
     if alert.incident_id:
         return incident is not None and is_seen_by(call.key, incident)
     return alert.is_for_everybody or call.key.may("private")
-
-
-def _chosen(given: Filter | None, name: str, known: Collection[str]) -> frozenset[str] | None:
-    """Return the values that a filter leaves; None without one. Raises ApiError 422."""
-    if not given:
-        return None
-    if unknown := sorted(given.keys() - {"one_of", "not_in"}):
-        raise invalid(f"{name}.{unknown[0]}", "This filter has not_in, one_of.")
-    wanted = frozenset(known)
-    if "one_of" in given:
-        wanted &= frozenset(given["one_of"])
-    return wanted - frozenset(given.get("not_in", ()))
 
 
 def _slim(alert: Alert) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tocsin.incidents.requests import IncidentFilter
 from tocsin.web.api import models, serializers
 from tocsin.web.api.endpoints import ApiCall
 from tocsin.web.api.errors import invalid, not_found
-from tocsin.web.api.query import Filter, FilterOf, PageQuery, PaginationMetaWithTotal, SortBy
+from tocsin.web.api.query import Filter, FilterOf, PageQuery, PaginationMetaWithTotal, SortBy, operators
 
 CATEGORIES = {"active": "live", "post-incident": "learning"}
 """Names of categories that people see, and some clients send, with those of the API."""
@@ -110,7 +110,7 @@ async def _meta(call: ApiCall, wanted: IncidentListing, read: ReadIncidents) -> 
 
 def _listing(call: ApiCall, query: IncidentsQueryV2, choices: Choices) -> IncidentListing:
     """Return the filters by ids. Raises ApiError 422 for an operator that a filter does not have."""
-    modes = _operators(query.mode, "mode", {"one_of"}).get("one_of")
+    modes = operators(query.mode, "mode", {"one_of"}).get("one_of")
     return IncidentListing(
         sees_private=call.key.may("private"),
         statuses=_statuses(query, choices),
@@ -127,13 +127,6 @@ def _listing(call: ApiCall, query: IncidentsQueryV2, choices: Choices) -> Incide
     )
 
 
-def _operators(given: Filter | None, name: str, known: Collection[str]) -> Filter:
-    """Return the values of a filter by operator. Raises ApiError 422 for an unknown operator."""
-    if unknown := sorted((given or {}).keys() - set(known)):
-        raise invalid(f"{name}.{unknown[0]}", f"This filter has {', '.join(sorted(known))}.")
-    return given or {}
-
-
 def _statuses(query: IncidentsQueryV2, choices: Choices) -> frozenset[str] | None:
     if query.status is None and query.status_category is None:
         return None
@@ -147,25 +140,25 @@ def _statuses(query: IncidentsQueryV2, choices: Choices) -> frozenset[str] | Non
 
 
 def _chosen(given: Filter | None, name: str, known: Collection[str]) -> frozenset[str]:
-    operators = _operators(given, name, {"one_of", "not_in"})
+    asked = operators(given, name, {"one_of", "not_in"})
     wanted = frozenset(known)
-    if "one_of" in operators:
-        wanted &= frozenset(operators["one_of"])
-    return wanted - frozenset(operators.get("not_in", ()))
+    if "one_of" in asked:
+        wanted &= frozenset(asked["one_of"])
+    return wanted - frozenset(asked.get("not_in", ()))
 
 
 def _severities(given: Filter | None, choices: Choices) -> frozenset[str] | None:
     if given is None:
         return None
-    operators = _operators(given, "severity", {"one_of", "not_in", "gte", "lte"})
+    asked = operators(given, "severity", {"one_of", "not_in", "gte", "lte"})
     compared: Mapping[str, Callable[[int, int], bool]] = {
         "gte": lambda rank, limit: rank >= limit,
         "lte": lambda rank, limit: rank <= limit,
     }
-    chosen: Filter = {key: values for key, values in operators.items() if key in ("one_of", "not_in")}
+    chosen: Filter = {key: values for key, values in asked.items() if key in ("one_of", "not_in")}
     wanted = _chosen(chosen, "severity", choices.severities.keys())
-    for operator in compared.keys() & operators.keys():
-        limit = choices.severities.get(operators[operator][-1])
+    for operator in compared.keys() & asked.keys():
+        limit = choices.severities.get(asked[operator][-1])
         if limit is None:
             raise invalid(f"severity.{operator}", "There is no severity with this id.")
         ranks = {id: kept.thing.rank for id, kept in choices.severities.items()}
@@ -175,21 +168,21 @@ def _severities(given: Filter | None, choices: Choices) -> frozenset[str] | None
 
 def _among(given: Filter | None, name: str) -> Among:
     known = {"one_of", "not_in"} if name == "incident_type" else {"one_of", "not_in", "is_blank"}
-    operators = _operators(given, name, known)
-    one_of, blank = operators.get("one_of"), operators.get("is_blank")
+    asked = operators(given, name, known)
+    one_of, blank = asked.get("one_of"), asked.get("is_blank")
     return Among(
         one_of=frozenset(one_of) if one_of is not None else None,
-        not_in=frozenset(operators.get("not_in", ())),
+        not_in=frozenset(asked.get("not_in", ())),
         is_blank=None if blank is None else blank[-1].casefold() == "true",
     )
 
 
 def times_of(given: Filter | None, name: str) -> tuple[str, str]:
     """Return the earliest and the latest time as rows have it; a day counts whole."""
-    operators = _operators(given, name, {"gte", "lte", "date_range"})
-    earliest, latest = operators.get("gte", [""])[-1], operators.get("lte", [""])[-1]
-    if "date_range" in operators:
-        earliest, apart, latest = operators["date_range"][-1].partition("~")
+    asked = operators(given, name, {"gte", "lte", "date_range"})
+    earliest, latest = asked.get("gte", [""])[-1], asked.get("lte", [""])[-1]
+    if "date_range" in asked:
+        earliest, apart, latest = asked["date_range"][-1].partition("~")
         if not apart:
             raise invalid(f"{name}.date_range", "Write a range as 2024-12-02~2024-12-08.")
     return _moment(earliest, name, time.min), _moment(latest, name, time.max)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -33,6 +33,13 @@ MOST_FILTERS = 50
 
 FilterOf = Annotated[dict[str, dict[str, list[str]]], Field(max_length=MOST_FILTERS)]
 """Values by the id of a custom field or a role, of so many at most, and then by operator."""
+
+
+def operators(given: Filter | None, name: str, known: Collection[str]) -> Filter:
+    """Return the values of a filter by operator. Raises ApiError 422 for an unknown operator."""
+    if unknown := sorted((given or {}).keys() - set(known)):
+        raise invalid(f"{name}.{unknown[0]}", f"This filter has {', '.join(sorted(known))}.")
+    return given or {}
 
 
 class Query(BaseModel):

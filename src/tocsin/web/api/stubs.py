@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tocsin.web.api.endpoints import Answer, ApiCall
 from tocsin.web.api.errors import not_found
-from tocsin.web.api.query import PageQuery, PaginationMeta
+from tocsin.web.api.query import Filter, PageQuery, PaginationMeta
 
 
 class Nothing(Answer):
@@ -35,6 +35,17 @@ class CatalogListEntriesResultV3(Answer):
 
 class EntriesQuery(PageQuery):
     catalog_type_id: str = Field(description="Id of the catalog type.")
+    identifier: str | None = Field(None, description="The entry with this identifier.")
+
+
+class EscalationsQuery(PageQuery):
+    alert: Filter | None = Field(None, description="`one_of` or `not_in`, by id.")
+    created_at: Filter | None = Field(None, description="`gte`, `lte` or `date_range` (from~to).")
+    escalation_path: Filter | None = Field(None, description="`one_of` or `not_in`, by id.")
+    idempotency_key: Filter | None = Field(None, description="`is` or `starts_with`.")
+    incident: Filter | None = Field(None, description="`one_of` or `not_in`, by id.")
+    status: Filter | None = Field(None, description="`one_of` or `not_in`.")
+    updated_at: Filter | None = Field(None, description="`gte`, `lte` or `date_range` (from~to).")
 
 
 def _none(query: PageQuery) -> PaginationMeta:
@@ -48,7 +59,8 @@ async def list_alert_attributes(call: ApiCall) -> AlertAttributesListResultV2:
 
 async def list_escalations(call: ApiCall) -> EscalationsListResultV2:
     """List no escalations: paging services have them."""
-    return EscalationsListResultV2(escalations=[], pagination_meta=_none(call.query_as(PageQuery)))
+    query = call.query_as(EscalationsQuery)
+    return EscalationsListResultV2(escalations=[], pagination_meta=_none(query))
 
 
 async def list_catalog_types(call: ApiCall) -> CatalogListTypesResultV3:

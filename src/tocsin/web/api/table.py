@@ -25,7 +25,6 @@ from tocsin.web.api import (
     users,
 )
 from tocsin.web.api.endpoints import Endpoint
-from tocsin.web.api.query import PageQuery
 
 _KEYS_AND_USERS = (
     Endpoint("GET", "/v1/identity", users.show_identity, users.UtilitiesIdentityResultV1),
@@ -100,7 +99,7 @@ _TASKS = (
         "/v2/follow_ups",
         tasks.list_follow_ups_v2,
         tasks.FollowUpsListResultV2,
-        query=tasks.TasksQuery,
+        query=tasks.FollowUpsQuery,
         deprecated=True,
     ),
     Endpoint(
@@ -150,7 +149,11 @@ _CHOICES = (
 _STUBS = (
     Endpoint("GET", "/v2/alert_attributes", stubs.list_alert_attributes, stubs.AlertAttributesListResultV2),
     Endpoint(
-        "GET", "/v2/escalations", stubs.list_escalations, stubs.EscalationsListResultV2, query=PageQuery
+        "GET",
+        "/v2/escalations",
+        stubs.list_escalations,
+        stubs.EscalationsListResultV2,
+        query=stubs.EscalationsQuery,
     ),
     Endpoint("GET", "/v3/catalog_types", stubs.list_catalog_types, stubs.CatalogListTypesResultV3),
     Endpoint(

@@ -38,6 +38,10 @@ class TasksQuery(Query):
     incident_mode: Mode | None = Field(None, description="Else standard and retrospective.")
 
 
+class FollowUpsQuery(TasksQuery):
+    assignee_team_id: str | None = Field(None, description="No follow-up is a team's here.")
+
+
 async def _listed(call: ApiCall, kind: str) -> list[ReadTask]:
     """Return the oldest ones: V2 has no pages, so that what follows is in V3."""
     query = call.query_as(TasksQuery)
@@ -76,7 +80,8 @@ async def show_action_v2(call: ApiCall) -> ActionsShowResultV2:
 
 async def list_follow_ups_v2(call: ApiCall) -> FollowUpsListResultV2:
     """List follow-ups, oldest first, 250 at most."""
-    listed = await _listed(call, "follow_up")
+    is_of_team = call.query_as(FollowUpsQuery).assignee_team_id is not None
+    listed = [] if is_of_team else await _listed(call, "follow_up")
     return FollowUpsListResultV2(follow_ups=[serializers.follow_up_v2(one) for one in listed])
 
 

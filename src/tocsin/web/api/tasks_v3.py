@@ -85,6 +85,10 @@ class TasksQueryV3(PageQuery):
     updated_at: Filter | None = Field(None, description="`gte`, `lte` or `date_range` (from~to).")
 
 
+class FollowUpsQueryV3(TasksQueryV3):
+    assignee_team_id: str | None = Field(None, description="No follow-up is a team's here.")
+
+
 async def list_actions(call: ApiCall) -> ActionsListResultV3:
     """List actions, oldest first."""
     reads, meta = await _page(call, "action")
@@ -120,6 +124,9 @@ async def delete_action(call: ApiCall) -> None:
 
 async def list_follow_ups(call: ApiCall) -> FollowUpsListResultV3:
     """List follow-ups, oldest first."""
+    query = call.query_as(FollowUpsQueryV3)
+    if query.assignee_team_id is not None:
+        return FollowUpsListResultV3(follow_ups=[], pagination_meta=PaginationMeta(page_size=query.page_size))
     reads, meta = await _page(call, "follow_up")
     return FollowUpsListResultV3(
         follow_ups=[serializers.follow_up_v2(read) for read in reads], pagination_meta=meta
@@ -239,7 +246,7 @@ ENDPOINTS = (
         "PUT", "/v3/actions/{id}", update_action, ActionsShowResultV3, "edit", body=ActionsUpdatePayloadV3
     ),
     Endpoint("DELETE", "/v3/actions/{id}", delete_action, None, "edit", status=204),
-    Endpoint("GET", "/v3/follow_ups", list_follow_ups, FollowUpsListResultV3, query=TasksQueryV3),
+    Endpoint("GET", "/v3/follow_ups", list_follow_ups, FollowUpsListResultV3, query=FollowUpsQueryV3),
     Endpoint(
         "POST",
         "/v3/follow_ups",

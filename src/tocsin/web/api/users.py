@@ -68,6 +68,7 @@ class UsersShowResultV2(Answer):
 class UsersQuery(PageQuery):
     email: str | None = Field(None, description="The user with this address.")
     slack_user_id: str | None = Field(None, description="The user with this id in Slack.")
+    include_inactive: bool = Field(False, description="Nobody is inactive here.")
 
 
 MEMBER = RbacRoleV2(id="member", name="Member", slug="member")
