@@ -36,6 +36,9 @@ RETRY_MILLISECONDS: Final = 3000
 MOST_LISTENERS: Final = 100
 """Open pages that one process updates; the process has a few hundred connections for everything."""
 
+MOST_OF_A_READER: Final = 8
+"""Pages that are updated for one reader; a further one ends the oldest, so that others have theirs."""
+
 TOO_MANY: Final = "Too many pages are updated live now. This one shows what is new when it is loaded again."
 
 LIVE_POLICY: Final = f"{HEADERS['Content-Security-Policy']}; script-src 'self'; connect-src 'self'"
@@ -72,26 +75,40 @@ def cached_versions(find: Callable[[str], Incident | None]) -> IncidentVersions:
 
 
 class _Watch:
-    """The version of one incident, looked at once for all who listen; `listeners` counts them."""
+    """The version of one incident, looked at once for all who listen."""
 
     def __init__(self, version: str | None) -> None:
         self.version = version
-        self.listeners = 0
+        self.listeners: list[_Listener] = []
         self.task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
 
     def set(self, version: str | None) -> None:
         if version != self.version:
             self.version = version
-            self._changed.set()
-            self._changed = asyncio.Event()
+            for listener in self.listeners:
+                listener.woken.set()
+
+
+class _Listener:
+    """One open page of a reader, that listens to the version of an incident."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self.watch = watch
+        self.woken = asyncio.Event()
+        self.is_replaced = False
+
+    def replace(self) -> None:
+        """End it, since its reader has opened further pages."""
+        self.is_replaced = True
+        self.woken.set()
 
     async def changed(self, since: str | None, seconds: float) -> bool:
         """Wait until the version is another one than `since`; False if it is not after so many seconds."""
-        if self.version == since:
+        if self.watch.version == since and not self.is_replaced:
+            self.woken.clear()
             try:
                 async with asyncio.timeout(seconds):
-                    await self._changed.wait()
+                    await self.woken.wait()
             except TimeoutError:
                 return False
         return True
@@ -105,11 +122,13 @@ class LiveUpdates:
         self._find = find
         self._versions = versions
         self._watches: dict[str, _Watch] = {}
+        self._readers: dict[str, list[_Listener]] = {}
+        """Listeners of each reader, oldest first."""
 
     @property
     def listeners(self) -> int:
         """Number of pages that listen now."""
-        return sum(watch.listeners for watch in self._watches.values())
+        return sum(len(watch.listeners) for watch in self._watches.values())
 
     async def events(self, request: Request, viewer: Viewer) -> Response:
         """Respond with the events; 204, after which no browser asks again, once the incident has ended."""
@@ -125,7 +144,8 @@ class LiveUpdates:
             refusal = self._pages.plain(request, 503, "too_many_requests", TOO_MANY)
             refusal.headers["Retry-After"] = "60"
             return refusal
-        events = self._events(request, incident.id) if request.method == "GET" else _nothing()
+        reader = _reader(request, viewer)
+        events = self._events(request, reader, incident.id) if request.method == "GET" else _nothing()
         # Read by the server's protocol, which ends this response when the process stops.
         request.scope[END_AT_SHUTDOWN] = True
         answer = self._pages.answer(StreamingResponse(events, media_type="text/event-stream"))
@@ -133,15 +153,19 @@ class LiveUpdates:
         answer.headers["X-Accel-Buffering"] = "no"
         return answer
 
-    async def _events(self, request: Request, incident_id: str) -> AsyncIterator[str]:
+    async def _events(self, request: Request, reader: str, incident_id: str) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         ends, told = loop.time() + LONGEST_SECONDS, None
-        watch = self._join(incident_id)
+        listener = self._join(reader, incident_id)
+        watch = listener.watch
         try:
             watch.set(await self._version(incident_id, watch.version))
             yield f"retry: {RETRY_MILLISECONDS}\n\n"
             while loop.time() < ends:
-                is_new, version = await watch.changed(told, HEARTBEAT_SECONDS), watch.version
+                is_new, version = await listener.changed(told, HEARTBEAT_SECONDS), watch.version
+                if listener.is_replaced:
+                    yield "event: replaced\ndata: \n\n"
+                    return
                 incident = await self._seen(request, incident_id)
                 if incident is None:
                     return
@@ -151,7 +175,7 @@ class LiveUpdates:
                 yield f"event: version\ndata: {version}\n\n" if is_new else ":\n\n"
                 told = version
         finally:
-            self._leave(incident_id, watch)
+            self._leave(reader, incident_id, listener)
 
     async def _seen(self, request: Request, incident_id: str) -> Incident | None:
         """Return the incident as it is now, if the sender of the request may still see it."""
@@ -162,16 +186,26 @@ class LiveUpdates:
             return None
         return incident if incident is not None and viewer.may_see(incident) else None
 
-    def _join(self, incident_id: str) -> _Watch:
+    def _join(self, reader: str, incident_id: str) -> _Listener:
         watch = self._watches.get(incident_id)
         if watch is None:
             watch = self._watches[incident_id] = _Watch(None)
             watch.task = asyncio.create_task(self._poll(incident_id, watch))
-        watch.listeners += 1
-        return watch
+        listener = _Listener(watch)
+        watch.listeners.append(listener)
+        own = self._readers.setdefault(reader, [])
+        own.append(listener)
+        if len(own) > MOST_OF_A_READER:
+            own.pop(0).replace()
+        return listener
 
-    def _leave(self, incident_id: str, watch: _Watch) -> None:
-        watch.listeners -= 1
+    def _leave(self, reader: str, incident_id: str, listener: _Listener) -> None:
+        watch, own = listener.watch, self._readers.get(reader, [])
+        watch.listeners.remove(listener)
+        if listener in own:
+            own.remove(listener)
+        if not own:
+            self._readers.pop(reader, None)
         if not watch.listeners and watch.task is not None:
             watch.task.cancel()
             del self._watches[incident_id]
@@ -187,6 +221,13 @@ class LiveUpdates:
             return await self._versions.version(incident_id)
         except TocsinError:
             return known
+
+
+def _reader(request: Request, viewer: Viewer) -> str:
+    """Return the person who is signed in; else the address from which the request comes."""
+    if viewer.signed is not None:
+        return f"{viewer.signed.team} {viewer.signed.person}"
+    return request.client.host if request.client else ""
 
 
 async def _nothing() -> AsyncIterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 from support.declarations import ANA, BEN, DAWN, declaration, full_declaration
-from support.estate import HOME, HOME_ADMIN, lobby
+from support.estate import HOME, HOME_ADMIN, Lobby, lobby
 from support.site import TOKEN, Site, served
 
 from tocsin.incidents.model import AlertSummary, ChannelId, PersonId, TimelineEntry
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
-from tocsin.web.live import HEARTBEAT_SECONDS, MOST_LISTENERS, cached_versions
+from tocsin.web.live import HEARTBEAT_SECONDS, MOST_LISTENERS, MOST_OF_A_READER, cached_versions
 from tocsin.workflows.ports import Channel
 
 EVENTS = "/incidents/INC-1/events"
@@ -41,9 +41,9 @@ async def events_of(answer: httpx.Response) -> AsyncIterator[str]:
             yield f"{name} {line.removeprefix('data:').strip()}".strip()
 
 
-async def opened(site: Site) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection that has been told the version."""
-    read, write = await asyncio.open_connection("127.0.0.1", site.port)
+async def opened(site: Site, reader: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection from this address that has been told the version."""
+    read, write = await asyncio.open_connection("127.0.0.1", site.port, local_addr=(reader, 0))
     write.write(f"GET {EVENTS} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
     await read.readuntil(b"event: version")
     return read, write
@@ -154,7 +154,8 @@ async def test_head_gives_the_headers_and_ends(site: Site) -> None:
 
 async def test_a_process_keeps_so_many_pages_up_to_date_and_no_more(site: Site) -> None:
     await site.backend.create(declaration())
-    browsers = await asyncio.gather(*(opened(site) for _ in range(MOST_LISTENERS)))
+    readers = [f"127.0.0.{2 + number // MOST_OF_A_READER}" for number in range(MOST_LISTENERS)]
+    browsers = await asyncio.gather(*(opened(site, reader) for reader in readers))
     refused = await site.page(EVENTS)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
     assert "Too many pages are updated live now." in refused.text
@@ -164,6 +165,21 @@ async def test_a_process_keeps_so_many_pages_up_to_date_and_no_more(site: Site) 
     await asyncio.wait(polls())
     async with listening(site) as (_, events):
         assert await anext(events)
+
+
+async def test_a_reader_with_very_many_pages_loses_the_oldest_and_nobody_else_one(site: Site) -> None:
+    await site.backend.create(declaration())
+    other, other_writes = await opened(site, "127.0.0.2")
+    pages = [await opened(site, "127.0.0.3") for _ in range(MOST_LISTENERS + 20)]
+    *ended, (last, _) = [(read, write) for read, write in pages]
+    for read, _ in ended[: 1 - MOST_OF_A_READER]:
+        assert (await read.read()).endswith(b"event: replaced\ndata: \n\n\r\n0\r\n\r\n")
+    await change(site, incident_status_id="fixing")
+    for read in (other, last, *(read for read, _ in ended[1 - MOST_OF_A_READER :])):
+        await read.readuntil(b"event: version")
+    for _, write in [*pages, (other, other_writes)]:
+        write.close()
+    await asyncio.wait(polls())
 
 
 async def test_stopping_waits_for_no_page(tmp_path: Path) -> None:
@@ -178,7 +194,9 @@ async def test_stopping_waits_for_no_page(tmp_path: Path) -> None:
     assert not polls()
 
 
-async def test_a_member_hears_of_it_until_they_are_taken_out_or_sign_out(tmp_path: Path) -> None:
+async def test_a_member_hears_of_it_until_they_are_taken_out_or_sign_out_or_have_too_many_pages(
+    tmp_path: Path,
+) -> None:
     chloe = PersonId("U0CHLOE003")
     async with lobby(tmp_path / "data", tocsin_host="0.0.0.0") as street:
         await street.install(HOME_ADMIN)
@@ -203,6 +221,27 @@ async def test_a_member_hears_of_it_until_they_are_taken_out_or_sign_out(tmp_pat
             assert (await browser.post("/sign-out")).status_code == 303
             assert {event async for event in events} <= {""}
         assert (await browser.get(EVENTS)).status_code == 401
+        await too_many_pages_of_one_person(street, made.id)
+
+
+async def too_many_pages_of_one_person(street: Lobby, incident_id: str) -> None:
+    """Ben keeps his page, and Chloe, who comes from the same address, loses the first of hers."""
+    people = [PersonId("U0BEN00002"), PersonId("U0CHLOE003")]
+    again = IncidentChange(key="both", by=ANA, at=DAWN, invited=tuple(people))
+    await street.bot.backend.change(incident_id, again)
+    (ben, _), (chloe, _) = [await street.sign_in(f"{HOME}/{person}") for person in people]
+    async with AsyncExitStack() as stack:
+        streams = [
+            events_of(await stack.enter_async_context(browser.stream("GET", EVENTS, timeout=None)))
+            for browser in [ben, *[chloe] * (MOST_OF_A_READER + 1)]
+        ]
+        bens, first, *others = streams
+        assert [event async for event in first][-1] == "replaced"
+        told = [await anext(events) for events in (bens, *others)]
+        fixing = IncidentChange(key="fix", by=ANA, at=DAWN, incident_status_id="fixing")
+        await street.bot.backend.change(incident_id, fixing)
+        told += [await anext(events) for events in (bens, *others)]
+        assert [event.partition(" ")[0] for event in told] == ["version"] * 2 * (MOST_OF_A_READER + 1)
 
 
 async def test_over_a_hosted_backend_the_incidents_at_hand_tell(site: Site) -> None:

@@ -46,6 +46,10 @@
     };
   };
 
+  const say = (words) => {
+    const status = document.getElementById("live-status");
+    if (status) status.textContent = words;
+  };
   const replace = (found) => {
     const next = found.querySelector("main > article");
     document.title = found.title;
@@ -58,9 +62,7 @@
     const put = [holdDetails(), holdPlace(), holdFocus()];
     article().replaceWith(next);
     for (const back of put) back();
-    const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const status = document.getElementById("live-status");
-    if (status) status.textContent = `Updated at ${time}`;
+    say(`Updated at ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
   };
 
   const refresh = async () => {
@@ -91,6 +93,11 @@
     source = new EventSource(events);
     source.addEventListener("version", (event) => {
       if (event.data !== article()?.dataset.version) refresh();
+    });
+    source.addEventListener("replaced", () => {
+      // It is live again once it is looked at anew.
+      stop();
+      say("No longer updated live: you have opened further pages. Load it again to see what is new.");
     });
     source.addEventListener("end", () => {
       stop();
