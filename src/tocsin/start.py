@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
+
+import structlog
 
 from tocsin.alerting import NEWS
 from tocsin.app import App
 from tocsin.data_dir import (
     secret,
 )
+from tocsin.health import STARTING
 from tocsin.incidents.errors import SlackRefused, Unavailable
 from tocsin.incidents.model import Person, PersonId, TeamId
 from tocsin.settings import ConfigurationError, Settings
@@ -27,6 +30,8 @@ from tocsin.slack.workspace import SlackOperator
 from tocsin.storage.workflow_engine import forget_old_workflows, keep_workflows_going
 from tocsin.workflows.form_cache import FormCache
 from tocsin.workflows.retry import retry
+
+log = structlog.get_logger()
 
 FINISH_SECONDS = 2.5
 """Seconds for running requests to end when the process is to stop; the rest resumes at the next start."""
@@ -84,8 +89,18 @@ async def connected(app: App) -> AsyncIterator[None]:
 async def _enter_sole_workspace(app: App) -> None:
     """Enter the workspace, or the organization, of the bot token in the settings."""
     token = secret(app.resources.settings.slack_bot_token)
+    auth_test, address = app.new_client(token).auth_test, app.resources.settings.slack_api_url
+
+    async def identify() -> Mapping[str, Any]:
+        try:
+            return await request(auth_test)
+        except Unavailable as error:
+            # A wrong SLACK_API_URL or a closed network would otherwise look like a start that hangs.
+            log.warning(STARTING, why=str(error), address=address)
+            raise
+
     try:
-        identity = await retry(request, app.new_client(token).auth_test, attempts=None)
+        identity = await retry(identify, attempts=None)
     except SlackRefused as refusal:
         raise ConfigurationError(
             f"SLACK_BOT_TOKEN was refused by Slack ({refusal.code}); install the app again, copy its token."
