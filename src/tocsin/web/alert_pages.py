@@ -58,9 +58,9 @@ class AlertPages:
 
     async def alerts(self, request: Request, viewer: Viewer) -> Response:
         after = request.query_params.get("after") or None
-        may_see = partial(_may_see, viewer, self.reader)
+        shown = partial(may_see, viewer, self.reader)
         try:
-            page = await self.reader.look(after, PAGE, self.pages.backend.find, may_see)
+            page = await self.reader.look(after, PAGE, self.pages.backend.find, shown)
         except TocsinError as error:
             return self.pages.unavailable(request, error)
         names = self.reader.names
