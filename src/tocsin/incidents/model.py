@@ -483,7 +483,7 @@ class Form(FrozenModel):
     """True if the backend could not be asked since `as_of`."""
     kept_by: str = "Tocsin"
     """Name of the product that keeps the incidents, as people call it."""
-    archived: Form | None = None
+    archived: Form | None = Field(default=None, exclude=True)
     """Choices that cannot be chosen any more, and that incidents may have; None if they are not known."""
 
     @property

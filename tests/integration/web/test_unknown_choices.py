@@ -75,9 +75,21 @@ async def test_an_incident_with_choices_that_are_not_there_is_in_every_list(edit
         ({"incident_status_id": "nowhere"}, []),
         ({"person": "U0BEN", "group": "open"}, [3, 1]),
         ({"person": "U0BEN", "group": "closed"}, [2]),
+        ({"person": "U0BEN", "group": "triage"}, []),
     ):
         page = await backend.listed(IncidentQuery.model_validate(query))
         assert [one.reference for one in page.incidents] == [f"INC-{number}" for number in wanted], query
+
+
+async def test_a_private_one_is_in_the_lists_of_those_who_may_see_it_and_in_no_other(edited: Edited) -> None:
+    """Statuses that only private incidents have are looked up for nobody else."""
+    with closing(sqlite3.connect(edited.path, isolation_level=None)) as file:
+        file.execute("UPDATE incidents SET visibility = 'private' WHERE number <= 2")
+    for viewer, wanted in ((None, [[3, 1], [2]]), ("U0BEN", [[3, 1], [2]]), ("U0STRANGER", [[3], []])):
+        for group, numbers in zip(("open", "closed"), wanted, strict=True):
+            query = IncidentQuery.model_validate({"group": group, "visible_to": viewer})
+            page = await edited.site.backend.listed(query)
+            assert [one.reference for one in page.incidents] == [f"INC-{number}" for number in numbers]
 
 
 async def test_its_pages_show_the_ids_of_what_is_not_there(edited: Edited) -> None:
