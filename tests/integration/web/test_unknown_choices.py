@@ -21,8 +21,11 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.digest import digest_of
 from tocsin.incidents.insights import Chosen
 from tocsin.incidents.requests import IncidentChange, IncidentFilter, IncidentQuery
+from tocsin.incidents.webhooks import EVENTS, Subscription
 from tocsin.web.api.serializers import incidents_v1, incidents_v2, update
+from tocsin.web.api.webhook_bodies import BODIES
 
+HOOKS = [Subscription(name="hook", events=frozenset(EVENTS))]
 DAY = Chosen(DAWN.date(), DAWN.date())
 PARTS = {
     "incident_role_assignments": "incident_role_id = 'gone-role' WHERE incident_role_id = 'lead' AND",
@@ -42,7 +45,7 @@ class Edited:
 @pytest.fixture
 async def edited(tmp_path: Path) -> AsyncIterator[Edited]:
     """INC-1 is open and INC-2 closed, and nothing that either has is there. INC-3 is untouched."""
-    async with served(tmp_path, public=True) as site:
+    async with served(tmp_path, public=True, subscriptions=HOOKS) as site:
         made = [await site.backend.create(full_declaration(f"key-{number}")) for number in range(3)]
         closed = IncidentChange(key="close", at=DAWN, by=BEN, incident_status_id="closed")
         await site.backend.change(made[1].id, closed)
@@ -132,7 +135,14 @@ async def test_it_can_be_changed_and_stays_as_open_as_it_is_when_the_configurati
     assert (await backend.change(first, told)).incident_status.id == "gone-status"
     again = type(backend)
     config = IncidentConfig.from_toml('[[severities]]\nid = "only"\nname = "Only"\n')
-    restarted = await again.open(edited.path, config, public_url="http://x", clock=lambda: DAWN)
+    restarted = await again.open(
+        edited.path,
+        config,
+        public_url="http://x",
+        clock=lambda: DAWN,
+        subscriptions=HOOKS,
+        bodies=BODIES,
+    )
     found = await restarted.find(first)
     assert found is not None
     assert found.closed_at is None
@@ -140,4 +150,6 @@ async def test_it_can_be_changed_and_stays_as_open_as_it_is_when_the_configurati
     changed = await restarted.change(first, fixed)
     assert changed.severity is not None
     assert (changed.incident_status.name, changed.severity.name) == ("Fixing", "Only")
+    sent = [str(delivery.body) for delivery in await restarted.deliveries.newest(9)]
+    assert any("previous_status" in body and "gone-status" in body for body in sent)
     await restarted.close()
