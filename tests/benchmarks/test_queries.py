@@ -16,8 +16,10 @@ from support.postgresql import PostgresqlServer
 from benchmarks.filling import kept_incidents
 from benchmarks.table import Row, at_most
 from tocsin.backends.local import LocalBackend
+from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.listing import LOOKED_AT, Among, IncidentListing
-from tocsin.incidents.insights import Chosen
+from tocsin.backends.local.postgresql import IMPORTING
+from tocsin.incidents.insights import Chosen, CountedDays
 from tocsin.incidents.model import PersonId
 from tocsin.incidents.requests import NOBODY, IncidentFilter, IncidentQuery
 
@@ -179,6 +181,24 @@ async def test_a_word_is_found_among_a_million_in_as_many_steps_as_among_a_thous
     measured(at_most("steps to find a word, 1,000 to 1,000,000", against, grown, 1.05, "times", counted=True))
 
 
+SPREAD = """
+UPDATE incidents
+SET created_at = to_char(date '2026-01-01' - number % 365, 'YYYY-MM-DD') || 'T00:00:00.000000Z'
+"""
+
+
+def spread(db: SqlConnection) -> None:
+    """Let the incidents be declared on all days of the year, as if an import had brought them so."""
+    with db.transaction("spread"):
+        db.execute(f"SET LOCAL {IMPORTING} = 'on'; SET LOCAL statement_timeout = 0")
+        db.execute(SPREAD)
+        db.execute("ANALYZE incidents")
+
+
+async def a_year(kept: LocalBackend, _: int) -> CountedDays:
+    return await kept.insights.count(YEAR, True, None)
+
+
 async def with_a_word(kept: LocalBackend, _: int) -> Any:
     return await kept.matching(IncidentFilter(text="checkout"), limit=20)
 
@@ -197,8 +217,13 @@ async def test_every_look_costs_postgresql_as_much_among_many_as_among_a_thousan
     for number in (databases.FEW, size):
         kept = await databases.in_postgresql(postgresql.create_database())
         await kept.database.run(lambda db, number=number: databases.fill(db, number))
-        looks = databases.LOOKS.items()
-        found[number] = {name: (await databases.counted(kept, number, look))[0] for name, look in looks}
+        await kept.database.run(spread)
+        looks: dict[str, databases.Look] = {**databases.LOOKS, "a year of insights": a_year}
+        while (await a_year(kept, number)).missing:
+            pass
+        found[number] = {
+            name: (await databases.counted(kept, number, look))[0] for name, look in looks.items()
+        }
         await kept.close()
     few, many = found.values()
     wrong = {name: databases.grown(name, few[name], many[name], size) for name in few}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Automation, FrozenModel, Person, PersonId
+from tocsin.incidents.model import Automation, FrozenModel, Person, PersonId, key_actor
 from tocsin.incidents.requests import NOBODY
 from tocsin.incidents.validation import clean_text, is_visible
 
@@ -43,8 +43,8 @@ class ApiKey(FrozenModel):
 
     @property
     def person(self) -> Person:
-        """The key as the actor of a timeline entry: *by the key ci*."""
-        return Person(name=f"the key {self.name}")
+        """The key as the actor of a timeline entry: *the API key “ci”*."""
+        return key_actor(self.name)
 
     @property
     def automation(self) -> Automation:

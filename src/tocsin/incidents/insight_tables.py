@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
 
 from tocsin.incidents.insights import (
@@ -94,8 +94,17 @@ def busiest(total: Counts, names: Names) -> list[str]:
     return sorted(times, key=lambda one: (-weight[one], -times[one], one))[:MOST_PEOPLE]
 
 
-def figures(counted: CountedDays, chosen: Chosen, people: Mapping[str, str], today: date) -> Figures:
-    """Return the figures of a range; `people` has the names of those who are `busiest`."""
+def figures(
+    counted: CountedDays,
+    chosen: Chosen,
+    people: Mapping[str, str],
+    today: date,
+    zone: tzinfo = UTC,
+) -> Figures:
+    """Return the figures of a range; `people` has the names of those who are `busiest`.
+
+    Hours of the day and days of the week are those of the time zone; the range and its weeks are in UTC.
+    """
     names, days = counted.names, list(counted.days.values())
     total = added(days, chosen)
     tables = [
@@ -103,8 +112,7 @@ def figures(counted: CountedDays, chosen: Chosen, people: Mapping[str, str], tod
         _durations(days, names, chosen, total),
         _by_type(days, names, chosen),
         *_by_option(total, names),
-        _by_hour(total),
-        _by_weekday(counted.days, chosen),
+        *_by_clock(counted.days, chosen, zone),
         *([_follow_ups(total, today)] if counted.has_follow_ups else []),
         _by_person(total, names, people),
     ]
@@ -221,20 +229,33 @@ def _by_option(total: Counts, names: Names) -> Iterator[Table]:
             yield Table(f"field-{field_id}", known.name, (known.name, "Incidents"), tuple(rows), "bars", note)
 
 
-def _by_hour(total: Counts) -> Table:
-    found = under(total, "hour")
-    rows = [(f"{hour:02}:00", found[(str(hour),)]) for hour in range(24)]
-    note = "By the hour of the declaration, in UTC; retrospective incidents are left out."
-    return Table("hours", "Hours of the day", ("Hour", "Incidents"), tuple(rows), "columns", note)
-
-
-def _by_weekday(days: Mapping[date, Day], chosen: Chosen) -> Table:
-    found: Counter[int] = Counter()
+def _by_clock(days: Mapping[date, Day], chosen: Chosen, zone: tzinfo) -> Iterator[Table]:
+    """Yield the tables by the hour and by the day of the week, as the clocks of the zone showed them."""
+    hours, weekdays, is_exact = Counter[int](), Counter[int](), True
     for day, cells in days.items():
-        found[day.weekday()] += under(added([cells], chosen), "hour").total()
-    rows = [(name, found[number]) for number, name in enumerate(_DAYS)]
-    note = "By the day of the declaration, in UTC; retrospective incidents are left out."
-    return Table("weekdays", "Days of the week", ("Day", "Incidents"), tuple(rows), "bars", note)
+        for (hour,), times in under(added([cells], chosen), "hour").items():
+            # Hours are counted in UTC: where clocks differ by less, most of an hour decides.
+            middle = datetime(day.year, day.month, day.day, int(hour), 30, tzinfo=UTC)
+            local = _in_zone(middle, zone)
+            hours[local.hour] += times
+            weekdays[local.weekday()] += times
+            is_exact = is_exact and local.minute == middle.minute
+    named = f"in {zone}" if is_exact else f"in {zone} to within half an hour"
+    left_out = f"of the declaration, {named}; retrospective incidents are left out."
+    by_hour = [(f"{hour:02}:00", hours[hour]) for hour in range(24)]
+    by_day = [(name, weekdays[number]) for number, name in enumerate(_DAYS)]
+    hour_columns, day_columns = ("Hour", "Incidents"), ("Day", "Incidents")
+    yield Table(
+        "hours", "Hours of the day", hour_columns, tuple(by_hour), "columns", f"By the hour {left_out}"
+    )
+    yield Table("weekdays", "Days of the week", day_columns, tuple(by_day), "bars", f"By the day {left_out}")
+
+
+def _in_zone(at: datetime, zone: tzinfo) -> datetime:
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
 
 
 def _follow_ups(total: Counts, today: date) -> Table:

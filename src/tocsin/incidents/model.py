@@ -45,14 +45,25 @@ class Person(FrozenModel):
     email: str | None = None
 
 
+KEY_ACTOR = "the key "
+"""Beginning of the stored name of an API key that acted; the key's own name follows."""
+
+
+def key_actor(name: str) -> Person:
+    """Return the API key of this name as the actor of a change: *the API key “ci”*."""
+    return Person(name=f"{KEY_ACTOR}{name}")
+
+
 SOMEBODY = "somebody"
 """Word that replaces a person's name in a sentence if the name is not known; ids are never shown."""
 
 
 def display_name(person: Person | None) -> str:
-    """Return the person's name, the placeholder if only a Slack id is known, or "" for None."""
+    """Return the person's or the API key's name, the placeholder if only a Slack id is known, "" for None."""
     if person is None:
         return ""
+    if person.name and person.name.startswith(KEY_ACTOR):
+        return Automation(kind="api_key", name=person.name.removeprefix(KEY_ACTOR)).label
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 
@@ -269,15 +280,6 @@ class SourceMessage(FrozenModel):
     permalink: str | None = None
 
 
-KEY_ACTOR = "the key "
-"""Beginning of the name of an API key among the people of a timeline; the key's own name follows."""
-
-
-def key_actor(name: str) -> Person:
-    """Return the API key of this name as the actor of a change: *by the key ci*."""
-    return Person(name=f"{KEY_ACTOR}{name}")
-
-
 class TimelineEntry(FrozenModel):
     """One event of the timeline: its actor, its verb, and the new value in words."""
 
@@ -481,6 +483,8 @@ class Form(FrozenModel):
     """True if the backend could not be asked since `as_of`."""
     kept_by: str = "Tocsin"
     """Name of the product that keeps the incidents, as people call it."""
+    archived: Form | None = Field(default=None, exclude=True)
+    """Choices that cannot be chosen any more, and that incidents may have; None if they are not known."""
 
     @property
     def assignable_roles(self) -> tuple[Role, ...]:

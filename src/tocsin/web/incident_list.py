@@ -94,7 +94,7 @@ class IncidentList:
             "listed": listed,
             "active": filters.active(listed.incidents),
             "tabs": _tabs(filters, viewer),
-            "has_types": len(filters.form.incident_types) > 1,
+            "has_types": len(filters.offered.incident_types) > 1,
             "slack_url": self.pages.slack_url,
             "form": filters.form,
             "after": after,

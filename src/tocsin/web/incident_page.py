@@ -20,7 +20,7 @@ from tocsin.incidents.errors import TocsinError
 from tocsin.incidents.export import as_record, holders
 from tocsin.incidents.model import FollowUp, Form, Incident, TimelineEntry
 from tocsin.incidents.phases import Phase, phases_of
-from tocsin.incidents.timeline import KINDS, TimelineItem, items_of
+from tocsin.incidents.timeline import KINDS, Kind, TimelineItem, items_of
 from tocsin.web.auth import Viewer
 from tocsin.web.live import LIVE_POLICY, IncidentVersions
 from tocsin.web.pages import Pages, wants_json
@@ -228,28 +228,14 @@ class TimelineView:
         end = int(before) if before and not _misplaced(before, len(items)) else len(items)
         until = [one for one in found if one[0] < end]
         shown = [item for _, item in until[-AT_ONCE:]]
-        rest = len(until) - len(shown)
+        rest, later = len(until) - len(shown), len(found) - len(until)
         if newest:
             shown.reverse()
         asked = {KIND: kind, BY: person, ORDER: NEWEST if newest else ""}
         return cls(
             days=tuple(_days(shown)),
-            kinds=(
-                Choice("Everything", _query(asked, KIND, ""), not kind, len(items)),
-                *(
-                    Choice(label, _query(asked, KIND, one), one == kind, kinds[one])
-                    for one, label in KINDS.items()
-                    if kinds[one]
-                ),
-            ),
-            people=(
-                Choice("Everyone", _query(asked, BY, ""), not person, len(items)),
-                *(
-                    Choice(name, _query(asked, BY, name), name == person, count)
-                    for name, count in people.most_common()
-                    if name
-                ),
-            ),
+            kinds=tuple(_kinds(asked, kinds)),
+            people=tuple(_people(asked, people)),
             order=Choice(
                 "Oldest first" if newest else "Newest first",
                 _query(asked, ORDER, "" if newest else NEWEST),
@@ -259,13 +245,27 @@ class TimelineView:
             count=len(items),
             problem=problem,
             person=person,
-            earlier=Choice("Earlier entries", _query(asked, BEFORE, str(until[rest][0])), False, rest)
-            if rest
-            else None,
-            latest=Choice("Latest entries", _query(asked, BEFORE, ""), False, len(found) - len(until))
-            if len(until) < len(found)
-            else None,
+            earlier=_at_place("Earlier entries", asked, str(until[rest][0]), rest) if rest else None,
+            latest=_at_place("Latest entries", asked, "", later) if later else None,
         )
+
+
+def _kinds(asked: Mapping[str, str], kinds: Counter[Kind]) -> Iterator[Choice]:
+    yield Choice("Everything", _query(asked, KIND, ""), not asked[KIND], kinds.total())
+    for one, label in KINDS.items():
+        if kinds[one]:
+            yield Choice(label, _query(asked, KIND, one), one == asked[KIND], kinds[one])
+
+
+def _people(asked: Mapping[str, str], people: Counter[str]) -> Iterator[Choice]:
+    yield Choice("Everyone", _query(asked, BY, ""), not asked[BY], people.total())
+    for name, count in people.most_common():
+        if name:
+            yield Choice(name, _query(asked, BY, name), name == asked[BY], count)
+
+
+def _at_place(label: str, asked: Mapping[str, str], before: str, entries: int) -> Choice:
+    return Choice(label, _query(asked, BEFORE, before), False, entries)
 
 
 def _misplaced(before: str, count: int) -> str:

@@ -7,9 +7,10 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -42,6 +43,8 @@ class Asked:
     """The preset range; "" for days that were typed."""
     problem: str = ""
     """Sentence on what could not be read; then the usual range is shown."""
+    zone: tzinfo = UTC
+    """Time zone of the hours of the day and of the days of the week."""
 
     @property
     def query(self) -> str:
@@ -61,23 +64,37 @@ class Asked:
     @property
     def _filters(self) -> dict[str, str]:
         filters = {"severity": self.chosen.severity, "type": self.chosen.type}
-        return {name: value for name, value in filters.items() if value}
+        zone = {"time_zone": str(self.zone)} if self.zone != UTC else {}
+        return {**{name: value for name, value in filters.items() if value}, **zone}
 
 
 def read_range(query: Mapping[str, str], today: date) -> Asked:
     """Return what the address of the page asks for."""
     severity, kind = query.get("severity", ""), query.get("type", "")
+    zone: tzinfo = UTC
     weeks = query.get("weeks", "") or USUAL
     typed = [query.get("from", "").strip(), query.get("to", "").strip()]
     try:
+        zone = _zone(query.get("time_zone", "").strip())
         if not query.get("weeks") and any(typed):
             first, last = _typed(typed[0], typed[1], today)
-            return Asked(Chosen(first, last, severity, kind))
+            return Asked(Chosen(first, last, severity, kind), zone=zone)
         if weeks not in PRESETS:
             raise Refused(f"“{weeks}” is no range that there is here. Choose one of those below.")
     except Refused as refusal:
-        return Asked(Chosen(_weeks_ago(USUAL, today), today, severity, kind), USUAL, refusal.sentence)
-    return Asked(Chosen(_weeks_ago(weeks, today), today, severity, kind), weeks)
+        return Asked(Chosen(_weeks_ago(USUAL, today), today, severity, kind), USUAL, refusal.sentence, zone)
+    return Asked(Chosen(_weeks_ago(weeks, today), today, severity, kind), weeks, zone=zone)
+
+
+def _zone(typed: str) -> tzinfo:
+    """Return the time zone with this name; UTC for none. Raises Refused."""
+    if typed in {"", "UTC"}:
+        return UTC
+    try:
+        return ZoneInfo(typed)
+    except (KeyError, ValueError, OSError):
+        # OSError for the name of a folder of zones, such as Europe.
+        raise Refused(f"There is no time zone “{typed[:40]}”. Write it as Europe/Berlin.") from None
 
 
 def _weeks_ago(weeks: str, today: date) -> date:
@@ -150,6 +167,7 @@ class InsightPages:
             "presets": PRESETS,
             "sees_private": viewer.trusted,
             "today": self._today,
+            "zone": "" if shown.asked.zone == UTC else str(shown.asked.zone),
         }
         return self.pages.html(request, "insights.html", found, 400 if problem else 200)
 
@@ -176,14 +194,14 @@ class InsightPages:
         counted = await self.source.count(chosen, viewer.trusted, viewer.filter.teams)
         if not asked.problem and (problem := _unknown(chosen, counted)):
             plain = Chosen(chosen.first, chosen.last)
-            asked = Asked(plain, asked.weeks, problem)
+            asked = Asked(plain, asked.weeks, problem, asked.zone)
         total = await asyncio.to_thread(added, counted.days.values(), asked.chosen)
         people = busiest(total, counted.names)
         names = await self.source.names(people)
         unknown = [person for person in people if person not in names]
         if unknown and await self._introduced(unknown, counted):
             names = await self.source.names(people)
-        found = await asyncio.to_thread(figures, counted, asked.chosen, names, self._today)
+        found = await asyncio.to_thread(figures, counted, asked.chosen, names, self._today, asked.zone)
         return Shown(asked, counted, found)
 
     async def _introduced(self, people: Sequence[str], counted: CountedDays) -> bool:
@@ -235,6 +253,7 @@ def _record(shown: Shown, viewer: Viewer) -> dict[str, Any]:
             "to": chosen.last.isoformat(),
             "severity_id": chosen.severity or None,
             "incident_type_id": chosen.type or None,
+            "time_zone": str(shown.asked.zone),
             "private_incidents_are_counted": viewer.trusted,
             "days_still_to_be_counted": counted.missing,
             "days_counted_in_part": [day.isoformat() for day in counted.cut],

@@ -6,10 +6,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from tocsin.incidents.model import CustomField, Form, Incident, Person, StatusGroup, display_name
+from tocsin.incidents.model import (
+    CustomField,
+    Form,
+    Incident,
+    IncidentType,
+    Person,
+    Role,
+    Severity,
+    Status,
+    StatusGroup,
+    display_name,
+)
 from tocsin.incidents.requests import IncidentQuery
 from tocsin.incidents.validation import clean_text
 from tocsin.web.auth import Viewer
@@ -51,6 +63,8 @@ _GROUP_OF: Mapping[str, StatusGroup] = {
     **dict.fromkeys(("closed", "declined", "merged", "canceled"), "closed"),
 }
 """Part of the list for each status category of incident.io."""
+
+Choice = TypeVar("Choice", Severity, Status, IncidentType, Role, CustomField)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -105,12 +119,17 @@ class ListFilters:
     query: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @cached_property
+    def offered(self) -> Form:
+        """The choices that incidents may be filtered by, archived ones among them."""
+        return with_archived(self.form)
+
     @property
     def group(self) -> StatusGroup | None:
         """The part of the list that is wanted; None for all parts."""
         if "group" in self.query:
             return self.query["group"]  # type: ignore[no-any-return]
-        status = self.form.status(self.query.get("incident_status_id", ""))
+        status = self.offered.status(self.query.get("incident_status_id", ""))
         return status.group if status is not None else None
 
     @property
@@ -146,7 +165,7 @@ class ListFilters:
 
     def controls(self) -> list[Control]:
         """Return the filters that the form offers."""
-        form = self.form
+        form = self.offered
         types = [(one.id, one.name) for one in form.incident_types]
         roles = [(one.id, one.name) for one in form.roles]
         found = [
@@ -180,6 +199,38 @@ class ListFilters:
     def _filled(self, control: Control) -> Control:
         value = self.given.get(control.name, "")
         return Control(control.name, control.label, control.kind, value, control.options, control.hint)
+
+
+ARCHIVED = " (archived)"
+"""End of the name of a choice that cannot be chosen any more."""
+
+
+def with_archived(form: Form) -> Form:
+    """Return the form with the archived choices behind the others, since incidents may have them."""
+    gone = form.archived
+    if gone is None:
+        return form
+    fields = {one.id: one for one in form.custom_fields}
+    for one in gone.custom_fields:
+        old = tuple(option.model_copy(update={"value": option.value + ARCHIVED}) for option in one.options)
+        live = fields.get(one.id)
+        fields[one.id] = (
+            _as_archived(one) if live is None else live.model_copy(update={"options": live.options + old})
+        )
+    return form.model_copy(
+        update={
+            # Severities are offered from the last to the first.
+            "severities": (*map(_as_archived, gone.severities), *form.severities),
+            "statuses": (*form.statuses, *map(_as_archived, gone.statuses)),
+            "incident_types": (*form.incident_types, *map(_as_archived, gone.incident_types)),
+            "roles": (*form.roles, *map(_as_archived, gone.roles)),
+            "custom_fields": tuple(fields.values()),
+        }
+    )
+
+
+def _as_archived(one: Choice) -> Choice:
+    return one.model_copy(update={"name": one.name + ARCHIVED})
 
 
 def filterable(form: Form, cannot: Sequence[str]) -> list[CustomField]:
@@ -231,10 +282,11 @@ def read_filters(
             values[name] = ""
     _read_group(filters, values.get(CATEGORY, ""))
     _read_text(filters, values.get(TEXT, ""))
+    offered = filters.offered
     for name, label, known, field_name in (
-        (STATUS, "Status", form.statuses, "incident_status_id"),
-        (SEVERITY, "Severity", form.severities, "severity_id"),
-        (TYPE, "Type", form.incident_types, "incident_type_id"),
+        (STATUS, "Status", offered.statuses, "incident_status_id"),
+        (SEVERITY, "Severity", offered.severities, "severity_id"),
+        (TYPE, "Type", offered.incident_types, "incident_type_id"),
     ):
         choices = [(one.id, one.name) for one in known]
         _read_choice(filters, values.get(name, ""), (name, label, field_name), choices)
@@ -292,7 +344,12 @@ def _chosen(value: str, choices: Iterable[tuple[str, str]]) -> tuple[str, str] |
     """Return id and name of the choice with this id, or with this name in any case."""
     choices = list(choices)
     by_id = next((one for one in choices if one[0] == value), None)
-    return by_id or next((one for one in choices if one[1].casefold() == value.casefold()), None)
+    named = [one for one in choices if value.casefold() in _names(one[1])]
+    return by_id or next(iter(sorted(named, key=lambda one: one[1].endswith(ARCHIVED))), None)
+
+
+def _names(name: str) -> set[str]:
+    return {name.casefold(), name.removesuffix(ARCHIVED).casefold()}
 
 
 def _read_choice(
@@ -321,13 +378,13 @@ def _read_person(filters: ListFilters, person: str, role: str, viewer: Viewer) -
     if role and not person:
         filters.notes.append("A role is looked for together with the person who holds it: name the person.")
     elif role:
-        choices = [(one.id, one.name) for one in filters.form.roles]
+        choices = [(one.id, one.name) for one in filters.offered.roles]
         _read_choice(filters, role, (ROLE, "Role", "role_id"), choices)
 
 
 def _read_field(filters: ListFilters, name: str, value: str) -> None:
     field_id = name.removeprefix(CUSTOM)
-    known = {one.id: one for one in filterable(filters.form, filters.cannot)}
+    known = {one.id: one for one in filterable(filters.offered, filters.cannot)}
     one = known.get(field_id)
     if one is None:
         filters.notes.append(f"There is no custom field “{field_id}” to filter by.")

@@ -163,7 +163,10 @@ class Pages:
     def html(self, request: Request, name: str, found: Mapping[str, Any], status: int = 200) -> Response:
         """Respond with a page; a long one is sent in parts."""
         others = self.others if self.access.may_look_inside(request) else ()
-        context = {**found, "now": self.clock(), "signed": self.viewer(request).signed, "others": others}
+        # Which page it is stays unsaid where it is not shown: every refusal is the same.
+        here = "" if name == "plain.html" else request.url.path
+        signed = self.viewer(request).signed
+        context = {**found, "now": self.clock(), "signed": signed, "others": others, "here": here}
         drawn = _parts(self.templates.get_template(name).generate({**context, "request": request}))
         first = next(drawn)
         if len(first) < PART:

@@ -242,7 +242,7 @@ async def test_an_edit_tells_the_channel_by_which_key_and_leaves_out_what_is_not
     await settled(bot)
     assert (edited["name"], edited["severity"]["id"]) == ("checkout is slow", "critical")
     news = cards(bot, channel)
-    assert "the key ci" in words(news[-1])
+    assert "the API key “ci”" in words(news[-1])
     again = (await ci.ok("POST", path, body))["incident"]
     body = {"incident": {"custom_field_entries": [{"custom_field_id": "team", "values": []}]}}
     emptied = (await ci.ok("POST", path, {**body, "notify_incident_channel": False}))["incident"]

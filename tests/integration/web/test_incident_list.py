@@ -23,6 +23,7 @@ from support.site import Site, served
 
 from tocsin.backends.incident_io import IncidentIo
 from tocsin.backends.local import LocalBackend
+from tocsin.config import IncidentConfig
 from tocsin.incidents.model import ChannelId, FieldOption, FieldValue, Person, PersonId
 from tocsin.incidents.requests import IncidentChange, IncidentQuery, ListedIncidents
 from tocsin.storage.database import Database
@@ -408,3 +409,48 @@ async def test_over_incident_io_the_page_says_which_filters_its_list_does_not_ha
                 saved = (await site.page(f"/incidents?severity={severity}&format=csv")).text
                 assert [row["reference"] for row in csv.DictReader(io.StringIO(saved))] == ["INC-1"]
             await backend.close()
+
+
+RETIRED = """
+[[severities]]
+id = "minor"
+name = "Minor"
+[[severities]]
+id = "severe"
+name = "Severe"
+[[custom_fields]]
+id = "affected_area"
+name = "Affected area"
+field_type = "multi_select"
+options = ["Login"]
+"""
+
+
+async def test_what_cannot_be_chosen_any_more_still_finds_the_incidents_that_have_it(tmp_path: Path) -> None:
+    async with served(tmp_path, public=True) as before:
+        await fill(before)
+    ruled = IncidentConfig.from_toml(RETIRED)
+    changed = await LocalBackend.open(
+        tmp_path / "incidents.db", ruled, public_url="http://x", clock=lambda: DAWN
+    )
+    await changed.close()
+    async with served(
+        tmp_path,
+        public=True,
+    ) as site:
+        page = await site.page("/incidents")
+        assert '<option value="severe">Severe</option><option value="minor">' in page.text
+        assert '<option value="major">Major (archived)</option>' in page.text
+        assert '<option value="payments">Payments (archived)</option>' in page.text
+        for query, numbers in (
+            ("severity=major", [5, 1]),
+            ("severity=critical", [6, 4]),
+            ("severity=Critical", [6, 4]),
+            ("severity=critical&status_category=closed", [4]),
+            (f"{AREA}=payments", [4]),
+            ("custom_field.customer_or_ticket=ZD-1881", [4]),
+        ):
+            found = await site.page(f"/incidents?{query}")
+            assert shown(found) == [f"INC-{number}" for number in numbers], query
+            assert "(archived)</strong>" in found.text or "ZD" in query
+        assert "Major (archived)" not in (await site.page("/incidents/1")).text

@@ -89,6 +89,9 @@ async def test_a_range_and_filters_that_cannot_be_are_told_of_in_a_sentence(show
         "from=1999-01-01": "A range has ten years at most.",
         "weeks=many": "“many” is no range that there is here.",
         "severity=%3Cb%3E": "There is no severity “&lt;b&gt;”. All are shown.",
+        "time_zone=Europe": "There is no time zone “Europe”. Write it as Europe/Berlin.",
+        "time_zone=../../etc/passwd": "There is no time zone “../../etc/passwd”.",
+        "time_zone=%00": "There is no time zone",
         "type=none": "There is no type “none”. All are shown.",
     }.items():
         page = await shown.page(f"/insights?{query}")
@@ -109,6 +112,13 @@ async def test_filters_and_days_are_kept_in_every_link(shown: Site) -> None:
     assert 'href="/insights?weeks=52&amp;severity=minor"' in page
     assert "/insights/types.csv?from=2026-02-15&amp;to=2026-03-01&amp;severity=minor" in page
     assert '<option value="minor" selected>' in page
+    local = (await shown.page("/insights?weeks=4&time_zone=Asia%2FTokyo")).text
+    assert 'href="/insights?weeks=52&amp;time_zone=Asia%2FTokyo"' in local
+    assert "/insights/hours.csv?weeks=4&amp;time_zone=Asia%2FTokyo" in local
+    assert "By the hour of the declaration, in Asia/Tokyo;" in local
+    assert 'name="time_zone" value="Asia/Tokyo"' in local
+    told = await shown.json("/insights?weeks=4&time_zone=Asia/Tokyo")
+    assert told.json()["insights"]["time_zone"] == "Asia/Tokyo"
     long = await shown.json("/insights?from=2016-03-05&to=2026-03-01")
     assert long.json()["insights"]["incidents"] == 3
     nothing = (await shown.page("/insights?from=2025-01-01&to=2025-02-01")).text

@@ -21,8 +21,11 @@ from tocsin.config import IncidentConfig
 from tocsin.incidents.digest import digest_of
 from tocsin.incidents.insights import Chosen
 from tocsin.incidents.requests import IncidentChange, IncidentFilter, IncidentQuery
+from tocsin.incidents.webhooks import EVENTS, Subscription
 from tocsin.web.api.serializers import incidents_v1, incidents_v2, update
+from tocsin.web.api.webhook_bodies import BODIES
 
+HOOKS = [Subscription(name="hook", events=frozenset(EVENTS))]
 DAY = Chosen(DAWN.date(), DAWN.date())
 PARTS = {
     "incident_role_assignments": "incident_role_id = 'gone-role' WHERE incident_role_id = 'lead' AND",
@@ -42,7 +45,7 @@ class Edited:
 @pytest.fixture
 async def edited(tmp_path: Path) -> AsyncIterator[Edited]:
     """INC-1 is open and INC-2 closed, and nothing that either has is there. INC-3 is untouched."""
-    async with served(tmp_path, public=True) as site:
+    async with served(tmp_path, public=True, subscriptions=HOOKS) as site:
         made = [await site.backend.create(full_declaration(f"key-{number}")) for number in range(3)]
         closed = IncidentChange(key="close", at=DAWN, by=BEN, incident_status_id="closed")
         await site.backend.change(made[1].id, closed)
@@ -75,9 +78,21 @@ async def test_an_incident_with_choices_that_are_not_there_is_in_every_list(edit
         ({"incident_status_id": "nowhere"}, []),
         ({"person": "U0BEN", "group": "open"}, [3, 1]),
         ({"person": "U0BEN", "group": "closed"}, [2]),
+        ({"person": "U0BEN", "group": "triage"}, []),
     ):
         page = await backend.listed(IncidentQuery.model_validate(query))
         assert [one.reference for one in page.incidents] == [f"INC-{number}" for number in wanted], query
+
+
+async def test_a_private_one_is_in_the_lists_of_those_who_may_see_it_and_in_no_other(edited: Edited) -> None:
+    """Statuses that only private incidents have are looked up for nobody else."""
+    with closing(sqlite3.connect(edited.path, isolation_level=None)) as file:
+        file.execute("UPDATE incidents SET visibility = 'private' WHERE number <= 2")
+    for viewer, wanted in ((None, [[3, 1], [2]]), ("U0BEN", [[3, 1], [2]]), ("U0STRANGER", [[3], []])):
+        for group, numbers in zip(("open", "closed"), wanted, strict=True):
+            query = IncidentQuery.model_validate({"group": group, "visible_to": viewer})
+            page = await edited.site.backend.listed(query)
+            assert [one.reference for one in page.incidents] == [f"INC-{number}" for number in numbers]
 
 
 async def test_its_pages_show_the_ids_of_what_is_not_there(edited: Edited) -> None:
@@ -120,7 +135,14 @@ async def test_it_can_be_changed_and_stays_as_open_as_it_is_when_the_configurati
     assert (await backend.change(first, told)).incident_status.id == "gone-status"
     again = type(backend)
     config = IncidentConfig.from_toml('[[severities]]\nid = "only"\nname = "Only"\n')
-    restarted = await again.open(edited.path, config, public_url="http://x", clock=lambda: DAWN)
+    restarted = await again.open(
+        edited.path,
+        config,
+        public_url="http://x",
+        clock=lambda: DAWN,
+        subscriptions=HOOKS,
+        bodies=BODIES,
+    )
     found = await restarted.find(first)
     assert found is not None
     assert found.closed_at is None
@@ -128,4 +150,6 @@ async def test_it_can_be_changed_and_stays_as_open_as_it_is_when_the_configurati
     changed = await restarted.change(first, fixed)
     assert changed.severity is not None
     assert (changed.incident_status.name, changed.severity.name) == ("Fixing", "Only")
+    sent = [str(delivery.body) for delivery in await restarted.deliveries.newest(9)]
+    assert any("previous_status" in body and "gone-status" in body for body in sent)
     await restarted.close()

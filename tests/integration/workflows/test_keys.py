@@ -142,7 +142,7 @@ async def test_an_edit_changes_the_card_and_tells_the_channel_by_whom_unless_it_
     assert edited.name == "checkout is down"
     news = cards(bot, incident.slack_channel_id)
     assert "Critical" in words(news[0])
-    assert "the key ci" in words(news[-1])
+    assert "the API key “ci”" in words(news[-1])
     told_so_far = len(news)
     quiet = await requests.edit(CI, incident, ApiChange(incident_status_id="monitoring"), in_channel=False)
     same = await requests.edit(CI, incident, ApiChange(incident_status_id="monitoring"))

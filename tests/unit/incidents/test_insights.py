@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -144,3 +145,33 @@ def test_a_day_is_read_as_it_was_written_and_split_by_workspace() -> None:
     for odd in ("", "{}x", "[[1]]", '[["a","b","c",[["n","x"]]]]'):
         with pytest.raises(ValueError, match="no counts of a day"):
             read_day(odd)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "weekdays", "note"),
+    [
+        ("UTC", {"09:00": 1, "23:00": 1}, {"Monday": 1, "Saturday": 1}, "in UTC;"),
+        ("Europe/Berlin", {"10:00": 1, "01:00": 1}, {"Monday": 1, "Sunday": 1}, "in Europe/Berlin;"),
+        ("America/New_York", {"04:00": 1, "19:00": 1}, {"Monday": 1, "Saturday": 1}, "in America/New_York;"),
+        (
+            "Asia/Kolkata",
+            {"15:00": 1, "05:00": 1},
+            {"Monday": 1, "Sunday": 1},
+            "in Asia/Kolkata to within half an hour;",
+        ),
+    ],
+)
+def test_hours_and_days_of_the_week_are_those_that_the_clocks_of_a_time_zone_showed(
+    zone: str, hours: dict[str, int], weekdays: dict[str, int], note: str
+) -> None:
+    """On a Monday in winter at 9:30 and on a Saturday in summer at 23:30 UTC."""
+    chosen = Chosen(date(2026, 3, 2), date(2026, 4, 15))
+    summer = MONDAY + timedelta(days=33, hours=14)
+    assert summer.isoformat() == "2026-04-04T23:30:00+00:00"
+    counted = CountedDays(days_of([facts(), facts(33, 14)]), NAMES)
+    found = figures(counted, chosen, {}, date(2026, 4, 15), ZoneInfo(zone) if zone != "UTC" else UTC)
+    assert {name: times for name, times in rows(found, "hours") if times} == hours
+    assert {name: times for name, times in rows(found, "weekdays") if times} == weekdays
+    table = found.table("hours")
+    assert table is not None
+    assert note in table.note

@@ -9,6 +9,7 @@ import pytest
 from support.incidents import ANA, DAWN, LEAD, incident
 
 from tocsin.incidents.model import (
+    Automation,
     CustomField,
     FieldEntry,
     FieldValue,
@@ -21,6 +22,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
     TimelineEntry,
+    key_actor,
 )
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.timeline import deeds, items_of, kind_of
@@ -136,6 +138,17 @@ def test_what_has_no_actor_was_the_bot_or_is_a_title() -> None:
         "Tocsin archived the channel",
         "Brought over:",
     ]
+
+
+def test_an_api_key_is_named_alike_where_it_declared_and_where_it_acted() -> None:
+    declared = Automation(kind="api_key", id="ci", name="ci")
+    entry = TimelineEntry(at=DAWN, by=key_actor("ci"), verb="noted:", text="It is the cache")
+    (told,) = items_of(incident(automation=declared), [entry])
+    assert (
+        told.sentence
+        == f"{declared.label} noted: It is the cache"
+        == "the API key “ci” noted: It is the cache"
+    )
 
 
 def test_a_field_with_the_name_of_a_role_is_a_field() -> None:

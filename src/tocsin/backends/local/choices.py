@@ -102,7 +102,28 @@ def read_form(db: SqlConnection, config: IncidentConfig) -> Form:
     if "custom_fields" not in config.model_fields_set:
         found["custom_fields"] = _fields(db)
     ruled = {key: rows for key, rows in found.items() if key not in config.model_fields_set}
-    return form.model_copy(update=_seeded(db, ruled))
+    return form.model_copy(update={**_seeded(db, ruled), "archived": _archived(db)})
+
+
+def _archived(db: SqlConnection) -> Form:
+    """Return the archived choices, and the fields that have archived options with these alone."""
+    options: dict[str, list[FieldOption]] = {}
+    for row in _rows(db, "custom_field_options", "sort_key, created_at, id", among=_ARCHIVED):
+        options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
+    fields = (
+        CustomField(**row, options=tuple(options.get(row["id"], ())))
+        for row in _rows(db, "custom_fields", "rank, created_at, id", among="TRUE")
+        if row["archived_at"] or row["id"] in options
+    )
+    return Form(
+        severities=tuple(Severity(**row) for row in _rows(db, "severities", "rank, id", among=_ARCHIVED)),
+        statuses=tuple(Status(**row) for row in _rows(db, "incident_statuses", "rank, id", among=_ARCHIVED)),
+        incident_types=tuple(
+            IncidentType(**row) for row in _rows(db, "incident_types", "created_at, id", among=_ARCHIVED)
+        ),
+        roles=tuple(Role(**row) for row in _rows(db, "incident_roles", "rowid", among=_ARCHIVED)),
+        custom_fields=tuple(fields),
+    )
 
 
 def _seeded(db: SqlConnection, found: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
@@ -126,9 +147,12 @@ def _fields(db: SqlConnection) -> tuple[CustomField, ...]:
     return tuple(one for one in found if one.options or not one.field_type.endswith("_select"))
 
 
-def _rows(db: SqlConnection, table: str, order: str) -> Iterator[Row]:
-    """Yield the rows that can be chosen. A row that was edited by hand may have any name, or none."""
-    for row in db.query(f"SELECT * FROM {table} WHERE archived_at IS NULL ORDER BY {order}"):
+_LIVE, _ARCHIVED = "archived_at IS NULL", "archived_at IS NOT NULL"
+
+
+def _rows(db: SqlConnection, table: str, order: str, *, among: str = _LIVE) -> Iterator[Row]:
+    """Yield the rows of which this holds. A row that was edited by hand may have any name, or none."""
+    for row in db.query(f"SELECT * FROM {table} WHERE {among} ORDER BY {order}"):
         found = readable(row)
         if found["id"]:
             key = "value" if "value" in found else "name"

@@ -61,7 +61,8 @@ class _Asked:
     is_open: tuple[int, ...]
     people: tuple[str, ...] | None
     unknown: frozenset[str] = frozenset()
-    """Those among the statuses that are not there."""
+    """Those among the statuses that are not there, as far as all incidents that have them may be seen."""
+    known: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -145,7 +146,7 @@ def _asked(db: SqlConnection, wanted: IncidentQuery) -> _Asked | None:
     if wanted.group is not None or wanted.incident_status_id is not None:
         chosen = sorted(known) if wanted.incident_status_id is None else [wanted.incident_status_id]
         if wanted.incident_status_id not in known:
-            unknown = frozenset(unknown_statuses(db))
+            unknown = frozenset(unknown_statuses(db, (1, 0) if wanted.visible_to is None else (1,)))
         fitting = [one for one in chosen if one in known and wanted.group in (None, known[one].group)]
         # An incident whose status is not there is open or closed by itself, and never in triage.
         also = sorted(unknown) if wanted.incident_status_id is None else sorted(unknown & set(chosen))
@@ -155,7 +156,7 @@ def _asked(db: SqlConnection, wanted: IncidentQuery) -> _Asked | None:
     people = _people(db, wanted.person)
     if statuses == () or people == ():
         return None
-    return _Asked(wanted, start, statuses, tuple(both), people, unknown)
+    return _Asked(wanted, start, statuses, tuple(both), people, unknown, tuple(sorted(known)))
 
 
 def _start(db: SqlConnection, wanted: IncidentQuery) -> int | None:
@@ -241,7 +242,7 @@ def _of_all(db: SqlConnection, asked: _Asked, public: int) -> Iterator[_Walk]:
 def _of_person(db: SqlConnection, asked: _Asked, person: str, public: int) -> Iterator[_Walk]:
     """Yield walks along one person's incidents, open ones and closed ones."""
     wanted = asked.wanted
-    beside = [*_statuses(asked), *_severity(wanted), *_columns(wanted), *_far(db, asked)]
+    beside = [*_not_other_statuses(asked), *_severity(wanted), *_columns(wanted), *_far(db, asked)]
     part: list[Query] = []
     if asked.people is not None:
         if person in asked.people and wanted.role_id is not None and len(asked.people) == 1:
@@ -268,6 +269,15 @@ def _statuses(asked: _Asked) -> list[Query]:
     if asked.statuses is None:
         return []
     return [(f"i.incident_status_id IN ({marks(asked.statuses)})", list(asked.statuses))]
+
+
+def _not_other_statuses(asked: _Asked) -> list[Query]:
+    """Return the condition on the status of a person's own incidents, one that is not there among them."""
+    wanted = asked.wanted
+    if wanted.incident_status_id is not None or wanted.group in {None, "triage"}:
+        return _statuses(asked)
+    others = [one for one in asked.known if one not in (asked.statuses or ())]
+    return [(f"i.incident_status_id NOT IN ({marks(others)})", others)] if others else []
 
 
 def _severity(wanted: IncidentQuery) -> list[Query]:

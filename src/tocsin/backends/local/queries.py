@@ -250,10 +250,13 @@ SELECT u.id FROM used u LEFT JOIN incident_statuses s ON s.id = u.id WHERE u.id 
 """
 
 
-def unknown_statuses(db: SqlConnection) -> list[str]:
-    """Return the ids of statuses that incidents have and that are not there."""
+def unknown_statuses(db: SqlConnection, seen: Sequence[int] = (1,)) -> list[str]:
+    """Return the ids of statuses that incidents have and that are not there.
+
+    `seen` has 1 for public incidents and 0 for private ones, which cost who may not see them nothing.
+    """
     indexed, found = db.indexed_by(_INDEXES["status",]), set[str]()
-    for public in (1, 0):
+    for public in seen:
         following = f"SELECT i.incident_status_id FROM incidents i{indexed} WHERE {db.is_public} = {public}"
         found |= {str(row[0]) for row in db.execute(_STATUSES_IN_USE.format(next=following))}
     return sorted(found)

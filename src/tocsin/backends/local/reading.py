@@ -79,6 +79,9 @@ class ReadIncidents:
     after: str | None = None
     """Cursor of the next page; None if this is the last one."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "choices", _with_unknown(self.choices, self.incidents))
+
 
 def read_choices(db: SqlConnection) -> Choices:
     """Return all choices."""
@@ -86,10 +89,13 @@ def read_choices(db: SqlConnection) -> Choices:
     asked = "SELECT * FROM custom_field_options WHERE custom_field_id >= '' AND archived_at IS NULL"
     for row in sorted(map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["id"])):
         options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
-    unknown = {id: _archived(Status(id=id, name=id)) for id in unknown_statuses(db)}
+    statuses = _kept(db, "incident_statuses", "rank", lambda row: Status(**row))
+    statuses |= {id: _archived(Status(id=id, name=id)) for id in unknown_statuses(db)}
     return Choices(
-        severities=_kept(db, "severities", "rank", lambda row: Severity(**row)),
-        statuses=_kept(db, "incident_statuses", "rank", lambda row: Status(**row)) | unknown,
+        severities=_ById(
+            _kept(db, "severities", "rank", lambda row: Severity(**row)), lambda id: Severity(id=id, name=id)
+        ),
+        statuses=_ById(statuses, lambda id: Status(id=id, name=id)),
         types=_kept(db, "incident_types", "name", lambda row: IncidentType(**row)),
         roles=_kept(db, "incident_roles", "rowid", lambda row: Role(**row)),
         fields=_kept(
@@ -126,20 +132,24 @@ WHERE incident_id IN ({marks}) GROUP BY incident_id
 """
 
 
-def with_unknown(
-    choices: Choices, incidents: Iterable[Incident] = (), updates: Iterable[Update] = ()
-) -> Choices:
-    """Return the choices, and those of incidents and updates that are not there, named by their ids."""
+class _ById(dict[str, Kept[T]]):
+    """Choices by id; one that is not there, since a row was edited by hand, has its id for a name."""
+
+    def __init__(self, found: Mapping[str, Kept[T]], named: Callable[[str], T]) -> None:
+        super().__init__(found)
+        self._named = named
+
+    def __missing__(self, id: str) -> Kept[T]:
+        return _archived(self._named(id))
+
+
+def _with_unknown(choices: Choices, incidents: Iterable[Incident]) -> Choices:
+    """Return the choices, and those of these incidents that are not there, as the incidents have them."""
     found: dict[str, dict[str, Any]] = {name: dict(getattr(choices, name)) for name in _OF_INCIDENTS}
     for one in incidents:
         for name, parts in _OF_INCIDENTS.items():
             for part in parts(one):
                 found[name].setdefault(part.id, _archived(part))
-    for made in updates:
-        status, severity = made.incident_status_id, made.severity_id
-        found["statuses"].setdefault(status, _archived(Status(id=status, name=status)))
-        if severity is not None:
-            found["severities"].setdefault(severity, _archived(Severity(id=severity, name=severity)))
     return replace(choices, **found)
 
 
@@ -178,8 +188,7 @@ def read_page(
         found = read(by_number, listed.numbers)
     if wanted.oldest_first:
         found.reverse()
-    choices = with_unknown(read_choices(db), found)
-    activity = read_activity(db, [incident.id for incident in found])
+    choices, activity = read_choices(db), read_activity(db, [incident.id for incident in found])
     return ReadIncidents(found, choices, activity, listed.after)
 
 
@@ -296,8 +305,7 @@ class LocalReader:
         """Return an incident that was found already, with what the API says besides."""
 
         def look(db: SqlConnection) -> ReadIncidents:
-            choices = with_unknown(read_choices(db), [incident])
-            return ReadIncidents([incident], choices, read_activity(db, [incident.id]))
+            return ReadIncidents([incident], read_choices(db), read_activity(db, [incident.id]))
 
         return await self._database.run(look)
 
@@ -322,15 +330,10 @@ class LocalReader:
             found = read_updates(
                 db, incident_id=incident_id, sees_private=sees_private, after=after, limit=limit
             )
-            return found, with_unknown(read_choices(db), updates=found)
+            return found, read_choices(db)
 
         return await self._database.run(look)
 
     async def update_of_change(self, key: str) -> tuple[Update | None, Choices]:
         """Return the update that the change with this key made, and the choices that it names."""
-
-        def look(db: SqlConnection) -> tuple[Update | None, Choices]:
-            found = update_of_change(db, key)
-            return found, with_unknown(read_choices(db), updates=filter(None, [found]))
-
-        return await self._database.run(look)
+        return await self._database.run(lambda db: (update_of_change(db, key), read_choices(db)))
