@@ -499,7 +499,7 @@ class DbosEngine:
 
 @cache
 def _select_unfinished(schema: str | None) -> sa.Select[str]:
-    """Return the query for their keys; that of DBOS reads all about them, which takes six times as long."""
+    """Return the query for their keys; that of DBOS reads all about each of them, and builds it anew."""
     key: sa.ColumnClause[str] = sa.column("workflow_uuid", sa.Text)
     status: sa.ColumnClause[str] = sa.column("status", sa.Text)
     begun: sa.ColumnClause[int] = sa.column("created_at", sa.BigInteger)
