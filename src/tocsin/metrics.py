@@ -114,11 +114,11 @@ class Metrics:
         self._unused += routes
 
     def _create_series(self) -> None:
-        while self._unused:
-            route = self._unused.pop()
+        for route in self._unused:
             self._answer(route)
             for outcome in OUTCOMES[:2]:
                 self._request(route, outcome)
+        self._unused.clear()
 
     def count_request(self, route: str, outcome: str) -> None:
         self._request(route, outcome).inc()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -472,8 +473,8 @@ class DbosEngine:
     async def unfinished(self) -> list[str]:
         """Return the keys of the unfinished workflows, oldest first."""
         with self._told("read"):
-            found = await DBOS.list_workflows_async(status=UNFINISHED, load_input=False, load_output=False)
-        return [status.workflow_id for status in found]
+            asked = _select_unfinished("dbos" if self.is_shared else None)
+            return await self._database.do(lambda connection: list(connection.scalars(asked)))
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -494,6 +495,16 @@ class DbosEngine:
             await asyncio.wait(
                 {asyncio.ensure_future(workflow.get_result(polling_interval_sec=RESULT_POLL_SECONDS))}
             )
+
+
+@cache
+def _select_unfinished(schema: str | None) -> sa.Select[str]:
+    """Return the query for their keys; that of DBOS reads all about each of them, and builds it anew."""
+    key: sa.ColumnClause[str] = sa.column("workflow_uuid", sa.Text)
+    status: sa.ColumnClause[str] = sa.column("status", sa.Text)
+    begun: sa.ColumnClause[int] = sa.column("created_at", sa.BigInteger)
+    workflows = sa.table("workflow_status", key, status, begun, schema=schema)
+    return sa.select(key).select_from(workflows).where(status.in_(UNFINISHED)).order_by(begun)
 
 
 def _understood(kept: Any) -> Any:

@@ -154,6 +154,13 @@ async def rarely(tmp_path: Path) -> AsyncIterator[Sending]:
         yield sending
 
 
+@pytest.fixture
+async def seldom(tmp_path: Path) -> AsyncIterator[Sending]:
+    """Looks into the outbox every ten minutes, for a test in which nothing happens for days."""
+    async with sending_to(tmp_path, look_seconds=600) as sending:
+        yield sending
+
+
 async def test_an_event_is_signed_and_told_once(sending: Sending) -> None:
     incident = await sending.declare()
     await sending.change(incident, "a", severity_id="minor")
@@ -340,8 +347,9 @@ async def test_what_is_asked_for_again_is_sent_also_if_an_attempt_was_under_way(
 
 
 async def test_an_answer_with_a_pause_that_is_no_number_one_can_read_is_an_attempt_like_others(
-    sending: Sending,
+    rarely: Sending,
 ) -> None:
+    sending = rarely
     sending.receiver.answers.append(status(503, f"Retry-After: {'9' * 5000}"))
     await sending.declare()
     await sending.until(lambda log: log[0].attempts == 1)
@@ -349,8 +357,8 @@ async def test_an_answer_with_a_pause_that_is_no_number_one_can_read_is_an_attem
     await sending.ended()
 
 
-async def test_a_task_that_was_done_long_after_it_was_asked_has_a_day_of_attempts(rarely: Sending) -> None:
-    sending = rarely
+async def test_a_task_that_was_done_long_after_it_was_asked_has_a_day_of_attempts(seldom: Sending) -> None:
+    sending = seldom
     incident = await sending.declare()
     task = await sending.backend.add_follow_up(
         incident.id, FollowUpRequest(key="f", by=ANA, at=clock(), text="restart db-7")
