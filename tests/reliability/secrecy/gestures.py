@@ -90,9 +90,15 @@ class People:
             reads = [self._list, self._find, self._show, self._press, self._press, self._look_home]
             reads += [self._open_forms, self._point_at_message, self._read_pages, self._export]
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
-        writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
-        writes += [self._page] * 3 + [self._mark, self._bring_in, self._decide, self._expose, self._forge]
-        writes += [self._declare, self._declare, *self.further, self._test] * (who in MEMBERS)
+        writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge]
+        writes += [self._page, self._make_private] * 3 + [
+            self._mark,
+            self._bring_in,
+            self._decide,
+            self._expose,
+            self._forge,
+        ]
+        writes += [*[self._declare] * 3, *self.further, self._test] * (who in MEMBERS)
         return self.rng.choice(writes)
 
     # declaring
@@ -129,11 +135,11 @@ class People:
 
     async def _declare_form(self, who: str) -> View | None:
         """The form, from wherever it may be opened; None where Slack would not open it any more."""
-        way = self.rng.choice(["command", "message", "anywhere"])
+        way = self.rng.choice(["command", "command", "message", "anywhere"])
         place = self.bot.slack.channel(self.rng.choice(PLACES[:2]))
         workspace = self.bot.workspace
         if way == "command" and who in MEMBERS:
-            place = self.rng.choice([place, *self.halls])
+            place = self.rng.choice([place, *self.halls, *self.halls])
         if way == "command":
             said = self.rng.choice(["/incident", "/incident", "/incident retro"])
             gesture = workspace.command(self.id_of(who), place, said)
@@ -215,7 +221,9 @@ class People:
         await self.type_in(who, f"{role} @{whom}")
 
     async def _make_private(self, who: str) -> None:
-        kept = self.one()
+        """What uses a channel that was there, more often than others: that one goes on without it."""
+        there = [kept for kept in self.register.kept if kept.channel in self.halls and not kept.private]
+        kept = self.rng.choice(there) if there and self.rng.random() < 0.7 else self.one()
         if kept.private or self.rng.random() < 0.5:
             return await self._show(who)
         await self.type_in(who, f"private {kept.reference}")

@@ -17,7 +17,7 @@ USE = "slack_channel_id"
 """The choice to use the channel in which a form was opened; it is among the fields of *More fields*."""
 
 SOON = 60.0
-MOSTLY = 0.7
+MOSTLY = 0.9
 """The share of forms in which somebody looks for it."""
 
 
