@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from support.bot import RunningBot, chosen, ticked
-from support.errands import opened_by, sent, typed_verb
+from support.errands import declared, opened_by, sent, typed_verb
 from support.readings import block_ids, cards, how_many, newest, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import View
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import ChannelId, Incident
+from tocsin.storage.slack_state import SqlSlackStateStore
+from tocsin.workflows.used_channel import UsedChannels, earlier_topic
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 USE = "slack_channel_id"
@@ -90,6 +95,42 @@ async def test_no_lost_answer_loses_the_earlier_topic(bot: RunningBot) -> None:
     await typed_verb(bot, "ana", alerts.id, "/incident close it was a query")
     await settled(bot)
     assert alerts.topic == "What the monitors say"
+
+
+class Ending:
+    """What was posted where, in a process that ends as soon as a channel has gone to another incident."""
+
+    def __init__(self, behind: Any) -> None:
+        self._behind = behind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    async def claim_channel(self, channel: str, incident_id: str, *, instead_of: str | None = None) -> str:
+        owner: str = await self._behind.claim_channel(channel, incident_id, instead_of=instead_of)
+        if instead_of is not None:
+            raise ConnectionAbortedError
+        return owner
+
+
+async def test_the_earlier_topic_outlives_a_process_that_ends_when_it_takes_the_channel(
+    bot: RunningBot,
+) -> None:
+    alerts = bot.workspace.channel(bot.slack.channel("alerts"))
+    alerts.topic = "What the monitors say"
+    first = await used(bot)
+    # Its topic stays there after it is over.
+    bot.workspace.faults.plan("conversations.setTopic", Fault(error="too_long"))
+    await typed_verb(bot, "ana", first.slack_channel_id, "/incident close it was a query")
+    await settled(bot)
+    assert "checkout is slow" in alerts.topic
+    second = await declared(bot, "payments are slow")
+    (context,), state = bot.app.contexts.open, SqlSlackStateStore(bot.app.resources.database)
+    for ending in (Ending(state), state):
+        channels = UsedChannels(bot.backend, context.workspace, ending, bot.app.resources.clock)
+        with suppress(ConnectionAbortedError):
+            await channels.take(ChannelId(alerts.id), second)
+    assert await earlier_topic(state, second, alerts.id) == "What the monitors say"
 
 
 async def test_a_private_incident_is_told_in_the_form_that_it_needs_a_channel_of_its_own(

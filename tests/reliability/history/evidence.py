@@ -70,10 +70,11 @@ class Intent:
 
     @property
     def insiders(self) -> set[str]:
-        """The reporter and everybody who was given a role in the form."""
+        """The reporter and everybody who was given a role in the form; an earlier press may come again."""
         chosen = {
             element["selected_user"]
-            for block, elements in self.state.items()
+            for state in self.states
+            for block, elements in state.items()
             if block.startswith("incident_role_assignments.")
             for element in elements.values()
             if element.get("selected_user")

@@ -100,7 +100,9 @@ def _announced(seen: Evidence, kept: Kept, deeds: list[Deed]) -> Iterator[Broken
         for post in seen.posts
         if post["channel"] == place and post["thread_ts"] not in {None, post["ts"]}
     ]
-    gone = kept.is_private or _is_canceled(seen, deeds)
+    # Whether it could not be announced, and who was told, is looked at elsewhere.
+    was_announced = any(card["channel"] == place for card in seen.cards_of(kept))
+    gone = kept.is_private or _is_canceled(seen, deeds) or not was_announced
     for deed in deeds:
         for token in tokens_of(deed) if deed.worded in ANNOUNCED else ():
             count = sum(token in _whole(post) for post in there)

@@ -17,7 +17,7 @@ from support.bot import RunningBot, chosen, dated, radio, ticked, typed
 from support.errands import until
 from support.patience import LIMIT
 
-from reliability.secrecy.halls import USE, offered_hall, open_halls
+from reliability.secrecy.halls import USE, is_offered
 from reliability.secrecy.kept import Kept
 from reliability.secrecy.looked import ANYBODY, FILTERED, Looked
 from reliability.secrecy.troubles import FAULTY, LATE, STALE, TROUBLED
@@ -61,7 +61,6 @@ class People:
         self._http = http
         self.further: list[Callable[[str], Awaitable[None]]] = []
         """Gestures of members that are written elsewhere."""
-        self.halls: list[str] = []
         self._desks: dict[str, str] = {}
 
     async def settle_in(self) -> None:
@@ -71,7 +70,6 @@ class People:
             self._desks[name] = made.channel or ""
             if name != "ana":
                 await self.bot.workspace.invite(self.id_of("ana"), self._desks[name], self.id_of(name))
-        self.halls = await open_halls(self.bot, [self.id_of(name) for name in MEMBERS])
         for name in (*MEMBERS, "ana", "ben", "chloe"):
             await self.do(self._declare, name)
 
@@ -91,18 +89,28 @@ class People:
             reads += [self._open_forms, self._point_at_message, self._read_pages, self._export]
             return self.rng.choice([*reads, self._post_link, self._open_link, self._document])
         writes = [self._type] * 6 + [self._fill] * 3 + [self._name_lead, self._merge, self._make_private]
-        writes += [self._page] * 3 + [self._mark, self._bring_in, self._decide, self._expose, self._forge]
+        writes += [self._page, self._make_private] * 3 + [
+            self._mark,
+            self._bring_in,
+            self._decide,
+            self._expose,
+            self._forge,
+        ]
         writes += [self._declare, self._declare, *self.further, self._test] * (who in MEMBERS)
         return self.rng.choice(writes)
 
     # declaring
 
     async def _declare(self, who: str) -> None:
-        form = await self._declare_form(who)
+        await self.declare_in(who, "")
+
+    async def declare_in(self, who: str, hall: str) -> None:
+        """In a channel that the incident is to use, or from anywhere."""
+        form = await self._declare_form(who, hall)
         if form is None:
             self.missed["form"] += 1
             return
-        kept = self.register.add(self.id_of(who), private=self.to_be_private())
+        kept = self.register.add(self.id_of(who), private=not hall and self.to_be_private())
         await self._search_menus(who, form)
         fields: Fields = {
             "name": typed(f"Trouble with {kept.word}"),
@@ -116,8 +124,8 @@ class People:
             fields["incident_timestamp_values__fixed"] = dated(1_772_000_000)
         elif self.rng.random() < 0.3:
             fields["status"] = radio("triage")
-        if not kept.born_private and (place := await offered_hall(self.bot, self.rng, form)):
-            fields[USE] = ticked(place)
+        if hall and await is_offered(self.bot, form):
+            fields[USE] = ticked(hall)
         try:
             await self.bot.fill(who, form, **fields)
         except Refused:
@@ -127,15 +135,13 @@ class People:
         if self._went(await self.bot.submit(who, form)):
             await self.in_time("declared", until(self.bot, lambda: kept.id, math.inf))
 
-    async def _declare_form(self, who: str) -> View | None:
+    async def _declare_form(self, who: str, hall: str) -> View | None:
         """The form, from wherever it may be opened; None where Slack would not open it any more."""
-        way = self.rng.choice(["command", "message", "anywhere"])
-        place = self.bot.slack.channel(self.rng.choice(PLACES[:2]))
+        way = "command" if hall else self.rng.choice(["command", "message", "anywhere"])
+        place = hall or self.bot.slack.channel(self.rng.choice(PLACES[:2]))
         workspace = self.bot.workspace
-        if way == "command" and who in MEMBERS:
-            place = self.rng.choice([place, *self.halls])
         if way == "command":
-            said = self.rng.choice(["/incident", "/incident", "/incident retro"])
+            said = "/incident" if hall else self.rng.choice(["/incident", "/incident", "/incident retro"])
             gesture = workspace.command(self.id_of(who), place, said)
         elif way == "anywhere":
             gesture = workspace.global_shortcut(self.id_of(who), "declare")
@@ -203,7 +209,7 @@ class People:
         await self.type_in(who, f"{self.rng.choice(verbs)} {about}".strip())
         if self.rng.random() < 0.3:
             await self._others_turn()
-        await self._fill_what_is_open(who)
+        await self.fill_what_is_open(who)
 
     async def _name_lead(self, who: str) -> None:
         """Somebody may know of it from then on; few may ever know of what is private."""
@@ -219,14 +225,14 @@ class People:
         if kept.private or self.rng.random() < 0.5:
             return await self._show(who)
         await self.type_in(who, f"private {kept.reference}")
-        await self._fill_what_is_open(who)
+        await self.fill_what_is_open(who)
 
     async def _merge(self, who: str) -> None:
         """One into the other: private into public, public into private, and what one may not know of."""
         one, other = self.one(), self.one()
         if self.rng.random() < 0.3:
             await self.type_in(who, f"merge {one.reference}")
-            await self._fill_what_is_open(who)
+            await self.fill_what_is_open(who)
         else:
             await self.type_in(who, f"merge {one.reference} {other.reference}")
 
@@ -262,7 +268,7 @@ class People:
         """Whoever is on call is paged, and reads what they may know of it."""
         kept = self.one()
         await self.type_in(who, f"page {kept.reference} payments Because of {self.word(kept, who)}")
-        await self._fill_what_is_open(who)
+        await self.fill_what_is_open(who)
 
     async def _decide(self, who: str) -> None:
         """Access is asked for, allowed or declined, where somebody was let in by hand."""
@@ -372,7 +378,7 @@ class People:
         )
         if self._went(await press):
             await self._others_turn()
-            await self._fill_what_is_open(who)
+            await self.fill_what_is_open(who)
 
     async def _look_home(self, who: str) -> None:
         await self.bot.workspace.open_home(self.id_of(who), self.bot.slack.app.app_id)
@@ -396,7 +402,7 @@ class People:
             self.looked.pointed_at |= {(self.id_of(who), number) for number in named}
             picked = self.bot.workspace.message_shortcut(self.id_of(who), shortcut, place, message.ts)
             await self._answered(who, picked, place)
-            await self._fill_what_is_open(who)
+            await self.fill_what_is_open(who)
 
     async def _post_link(self, who: str) -> None:
         """A link to an incident's page; what is shown below it is looked at with every other call."""
@@ -497,7 +503,7 @@ class People:
         for one in pending:
             one.cancel()
 
-    async def _fill_what_is_open(self, who: str) -> None:
+    async def fill_what_is_open(self, who: str) -> None:
         """Whatever form is on top, and the one that follows it; a declaration is left alone."""
         for _ in range(2):
             stack = self.bot.workspace.stack(self.id_of(who))

@@ -33,6 +33,7 @@ from reliability.secrecy.programs import Programs
 from reliability.secrecy.steps import Workflows
 from reliability.secrecy.tasks import CONFIG as TASKS
 from reliability.secrecy.tasks import Tasks
+from reliability.secrecy.used_channels import UsedChannels
 from slack_emulator.manifest import Manifest
 from tocsin.slack import routes
 
@@ -154,6 +155,8 @@ async def canaries(
             people = People(bot, looked, random.Random(seed), http)
             Workflows(people)
             Tasks(people)
+            used_channels = UsedChannels(people)
+            await used_channels.settle_in()
             programs = Programs(bot, looked, random.Random(seed + 1), http)
             begun = await _lived(people, programs, calendar, gestures, minutes)
             await _looked_at_the_end(people, http, patience)

@@ -17,7 +17,7 @@ class Workflows:
         self._people = people
         self._bot = people.bot
         self._rng = people.rng
-        people.further += [self.declare_step, self.change_step, self.change_step]
+        people.further += [self.declare_step] + [self.change_step] * 4
 
     async def declare_step(self, who: str) -> None:
         """A workflow declares for this person; what it is answered, its next steps may post."""

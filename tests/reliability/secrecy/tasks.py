@@ -34,9 +34,7 @@ class Tasks:
 
     async def work_off(self, who: str) -> None:
         """A button of a checklist, or of the message of one thing that is to be done."""
-        rooms = [
-            room for room in self._people.rooms(who) if room.name.startswith("inc-") or self._is_hall(room)
-        ]
+        rooms = [room for room in self._people.rooms(who) if room.name.startswith("inc-")]
         found = [one for room in rooms for one in self._buttons(room)]
         if found:
             await self._people.press_one(who, found)
@@ -52,9 +50,6 @@ class Tasks:
             return
         words = self._rng.choice(["", f" Say why {self._people.word(kept, who)}"])
         await self._people.type_in(who, f"follow-up {kept.reference} {link}{words}")
-
-    def _is_hall(self, room: Channel) -> bool:
-        return room.id in self._people.halls
 
     def _ours(self, room: Channel) -> list[Message]:
         """The bot's newest messages there that all can read, in threads as well."""
