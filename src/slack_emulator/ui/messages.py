@@ -80,6 +80,11 @@ class Directory:
             deactivated=deactivated,
         )
 
+    def author_by_id(self, person_id: str) -> Author:
+        """Return the author with this id, who may not be a user of this workspace."""
+        person = self._people.get(person_id)
+        return self.author(person) if person is not None else Author(person_id, "Someone")
+
     def author_of(self, message: Message) -> Author:
         """Return a message's author, for an app with the name and icon that it chose for this message."""
         icon = glyph(message.icon_emoji) if message.icon_emoji else ""
@@ -256,13 +261,12 @@ class Cards:
     def comment(self, comment: Json) -> Json:
         """Return a comment of a Work Object with its author and time, and its text or blocks."""
         directory, sender = self._directory, comment["sender"]
-        person = directory.workspace.person(sender["user_id"]) if "user_id" in sender else None
-        name = sender.get("name", "")
+        user, name = sender.get("user_id"), sender.get("name", "")
         moment = datetime.fromtimestamp(comment["timestamp"], directory.tz)
         dom_id = f"{self._prefix}{comment['id']}"
         return {
             "dom_id": dom_id,
-            "author": directory.author(person) if person is not None else Author(name, name),
+            "author": directory.author_by_id(user) if user is not None else Author(name, name),
             "iso": moment.isoformat(timespec="seconds"),
             "full_time": f"{day_words(moment, self._now)} at {clock_time(moment)}",
             "value": comment["comment"].get("value", ""),
