@@ -142,7 +142,7 @@ class Endpoint:
 
     @property
     def summary(self) -> str:
-        """What it does: the first line of the handler's docstring, unless `about` says it."""
+        """Summary in the description: `about`, or else the first line of the handler's docstring."""
         return self.about or (self.handler.__doc__ or "").strip().partition("\n")[0]
 
     @property
