@@ -149,13 +149,15 @@ class Organization:
         org = self.org.id if grant.wide and self.org else ""
         earlier = [a for w, a in self.installed(grant.app) if w in where and a.org == org]
         bot = earlier[0].bot_user_id if earlier else new_id("U")
+        # A later installation adds scopes and takes none away (Slack, Installing with OAuth).
+        withheld = grant.withheld.intersection(earlier[0].withheld_scopes) if earlier else grant.withheld
         installed = replace(
             grant.app,
             bot_user_id=bot,
             bot_id=earlier[0].bot_id if earlier else new_id("B"),
             installer=grant.person,
             org=org,
-            withheld_scopes=sorted(grant.withheld),
+            withheld_scopes=sorted(withheld),
         )
         self._issue(installed)
         for workspace in where:

@@ -63,7 +63,8 @@ class Desk:
         return await self.http.post(path, data=form, headers={"Origin": self.estate.base_url})
 
     async def code(self, who: str = HOME_ADMIN, **asked: str) -> str:
-        given = {"client_id": self.app.client_id, "scope": "commands", "redirect_uri": REDIRECT, **asked}
+        every = ",".join(sorted(self.app.manifest.bot_scopes))
+        given = {"client_id": self.app.client_id, "scope": every, "redirect_uri": REDIRECT, **asked}
         return (await self.agree("/oauth/v2/authorize", who, **given))["code"]
 
     async def access(self, **given: str) -> dict[str, Any]:
@@ -250,3 +251,14 @@ async def test_an_app_that_is_uninstalled_is_told_and_its_token_is_dead(desk: De
     await begun.begun("event.tokens_revoked")
     assert (await desk.call("auth.test", token))["error"] == "account_inactive"
     assert begun.apps() == []
+
+
+async def test_a_token_has_the_scopes_that_were_asked_for_and_a_later_installation_adds_to_them(
+    desk: Desk,
+) -> None:
+    """Slack, Installing with OAuth: each installation can result in additive scopes."""
+    first, *others = sorted(desk.app.manifest.bot_scopes)
+    assert others
+    assert (await desk.installed(scope=first))["scope"] == first
+    both = (await desk.installed(scope=others[0]))["scope"]
+    assert sorted(both.split(",")) == sorted([first, others[0]])

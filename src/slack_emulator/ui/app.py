@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from slack_emulator.models import Change
 from slack_emulator.ui.actions import Acts, AppActs
 from slack_emulator.ui.authentication import Authentication
+from slack_emulator.ui.comments import CommentTabs
 from slack_emulator.ui.html import HERE
 from slack_emulator.ui.pages import Documents, FaultPanel, Pages, Workflows
 from slack_emulator.ui.session import Endpoint, PageProtection, Session
@@ -55,14 +56,15 @@ class Live:
 def routes(workspace: Workspace, authentication: Authentication, *, advice: str = "") -> list[BaseRoute]:
     """Return every route of the page; `advice` is a hint for a new user."""
     session = Session(workspace, advice)
+    tabs = CommentTabs(session, Pages(session))
     guarded = [Middleware(PageProtection, authentication)]
-    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(session).items()]
-    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(session).items()]
+    shown = [Route(p, e, methods=["GET"], middleware=guarded) for p, e in _shown(session, tabs).items()]
+    done = [Route(p, e, methods=["POST"], middleware=guarded) for p, e in _done(session, tabs).items()]
     files = Mount("/static", StaticFiles(directory=HERE / "static"), middleware=guarded)
     return [*shown, *done, files]
 
 
-def _shown(session: Session) -> Mapping[str, Endpoint]:
+def _shown(session: Session, tabs: CommentTabs) -> Mapping[str, Endpoint]:
     pages, app_acts, documents = Pages(session), AppActs(session), Documents(session)
     return {
         "/": pages.front,
@@ -70,6 +72,7 @@ def _shown(session: Session) -> Mapping[str, Endpoint]:
         "/client/{channel}": pages.channel,
         "/client/{channel}/thread/{ts}": pages.thread,
         "/client/{channel}/details": pages.details,
+        "/client/{channel}/comments/{ts}": tabs.show,
         "/client/{channel}/messages/{ts}/menu": pages.message_menu,
         "/client/{channel}/messages/{ts}/suggest": app_acts.suggest,
         "/archives/{channel}/p{stamp:int}": pages.permalink,
@@ -87,7 +90,7 @@ def _shown(session: Session) -> Mapping[str, Endpoint]:
     }
 
 
-def _done(session: Session) -> Mapping[str, Endpoint]:
+def _done(session: Session, tabs: CommentTabs) -> Mapping[str, Endpoint]:
     acts, app_acts, fault_panel = Acts(session), AppActs(session), FaultPanel(session)
     return {
         "/act-as": acts.act_as,
@@ -107,6 +110,7 @@ def _done(session: Session) -> Mapping[str, Endpoint]:
         "/client/{channel}/leave": acts.leave,
         "/client/{channel}/archive": acts.archive,
         "/client/{channel}/invite": acts.invite,
+        "/client/{channel}/comments/{ts}": tabs.post,
         "/client/{channel}/messages/{ts}/react": acts.react,
         "/client/{channel}/messages/{ts}/pin": acts.pin,
         "/client/{channel}/messages/{ts}/delete": acts.delete,

@@ -80,6 +80,11 @@ class Directory:
             deactivated=deactivated,
         )
 
+    def author_by_id(self, person_id: str) -> Author:
+        """Return the author with this id, who may not be a user of this workspace."""
+        person = self._people.get(person_id)
+        return self.author(person) if person is not None else Author(person_id, "Someone")
+
     def author_of(self, message: Message) -> Author:
         """Return a message's author, for an app with the name and icon that it chose for this message."""
         icon = glyph(message.icon_emoji) if message.icon_emoji else ""
@@ -181,6 +186,7 @@ class Card:
     flagged: list[str]
     excerpt: str = ""
     thread_url: str = ""
+    comments_url: str = ""
     reply_count: int = 0
     last_reply: str = ""
     repliers: list[Author] = field(default_factory=list)
@@ -246,10 +252,28 @@ class Cards:
             flagged=_shouted(message),
             excerpt=excerpt_of(message),
             thread_url="" if message.ephemeral_to else f"/client/{channel.id}/thread/{root}",
+            comments_url=f"/client/{channel.id}/comments/{message.ts}",
         )
         if threads:
             self._add_replies(card, message)
         return card
+
+    def comment(self, comment: Json) -> Json:
+        """Return a comment of a Work Object with its author and time, and its text or blocks."""
+        directory, sender = self._directory, comment["sender"]
+        user, name = sender.get("user_id"), sender.get("name", "")
+        moment = datetime.fromtimestamp(comment["timestamp"], directory.tz)
+        dom_id = f"{self._prefix}{comment['id']}"
+        return {
+            "dom_id": dom_id,
+            "author": directory.author_by_id(user) if user is not None else Author(name, name),
+            "iso": moment.isoformat(timespec="seconds"),
+            "full_time": f"{day_words(moment, self._now)} at {clock_time(moment)}",
+            "value": comment["comment"].get("value", ""),
+            "is_markdown": comment["comment"].get("format") == "markdown",
+            "blocks": comment["comment"].get("blocks", []),
+            "surface": Surface(f"{dom_id}-", "", directory),
+        }
 
     def _system_text(self, message: Message) -> str:
         if not _SYSTEM.fullmatch(message.subtype or ""):

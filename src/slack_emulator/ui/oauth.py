@@ -39,6 +39,11 @@ def consent_routes(organization: Organization, authentication: Authentication) -
     ]
 
 
+def _scopes_of(given: dict[str, str]) -> set[str]:
+    """Return the requested scopes, optional ones among them (Slack, Installing with OAuth: scope)."""
+    return set(given.get("scope", "").replace(",", " ").split())
+
+
 def _way_back(app: InstalledApp, given: dict[str, str]) -> str:
     """Return the redirect URL, or "".
 
@@ -90,15 +95,16 @@ class Consent:
             return HTMLResponse(self._env.get_template("consent.html").render(**told), 400)
         if request.method == "POST":
             return self._decided(app, given, openid)
+        asked_for = _scopes_of(given)
         context: dict[str, object] = {
             "heading": f"Sign in to {app.name}" if openid else f"Add {app.name} to a workspace",
             "sentence": f"{app.name} learns your name, and which workspace you are in."
             if openid
-            else f"{app.name} asks for {len(app.manifest.bot_scopes)} permissions.",
+            else f"{app.name} asks for {len(asked_for)} permissions.",
             "given": given,
             "choices": self._choices(request, openid),
-            "scopes": [] if openid else sorted(app.manifest.bot_scopes - app.manifest.bot_optional_scopes),
-            "optional": [] if openid else sorted(app.manifest.bot_optional_scopes),
+            "scopes": [] if openid else sorted(asked_for - app.manifest.bot_optional_scopes),
+            "optional": [] if openid else sorted(asked_for & app.manifest.bot_optional_scopes),
             "org": None if openid or not app.manifest.org_deploy else self._organization.org,
         }
         page = HTMLResponse(self._env.get_template("consent.html").render(**context))
@@ -115,7 +121,7 @@ class Consent:
             back == url or back.startswith(url.rstrip("/") + "/") for url in app.manifest.redirect_urls
         ):
             raise Refused("bad_redirect_uri")
-        scopes = set(given.get("scope", "").replace(",", " ").split())
+        scopes = _scopes_of(given)
         allowed = OPENID_SCOPES if openid else app.manifest.bot_scopes
         if not scopes or not scopes <= allowed or (openid and "openid" not in scopes):
             raise Refused("invalid_scope")
@@ -141,7 +147,12 @@ class Consent:
     def _decided(self, app: InstalledApp, given: dict[str, str], openid: bool) -> Response:
         answer = {"state": given.get("state", "")}
         team, _, person = given.get("as", "").partition("/")
-        optional = app.manifest.bot_optional_scopes
+        # A scope that is not in the request is not granted; nor is one that an admin unticks.
+        granted = {
+            scope
+            for scope in _scopes_of(given)
+            if scope not in app.manifest.bot_optional_scopes or f"grant {scope}" in given
+        }
         workspace = next((w for w in self._organization.workspaces if w.state.team.id == team), None)
         if given.get("decision") != "allow" or workspace is None or person not in workspace.state.people:
             answer["error"] = "access_denied"
@@ -155,7 +166,7 @@ class Consent:
                 born=self._organization.first.clock.now(),
                 nonce=given.get("nonce", ""),
                 openid=openid,
-                withheld=frozenset(scope for scope in optional if f"grant {scope}" not in given),
+                withheld=app.manifest.bot_scopes - granted,
                 wide=bool(given.get("wide"))
                 and app.manifest.org_deploy
                 and self._organization.org is not None,

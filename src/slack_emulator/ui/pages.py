@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from slack_emulator.clock import TurnableClock
+from slack_emulator.entity_comments import CommentsView
 from slack_emulator.faults import Fault
 from slack_emulator.models import Channel, InstalledApp, Json, Refused, StoredFile
 from slack_emulator.ui.regions import SHOWN, Aside, Location
@@ -44,15 +45,16 @@ class Pages:
         )
 
     async def channel(self, request: Request) -> Response:
-        return self._channel_page(request, "")
+        return self.channel_page(request, "")
 
     async def thread(self, request: Request) -> Response:
-        return self._channel_page(request, "thread")
+        return self.channel_page(request, "thread")
 
     async def details(self, request: Request) -> Response:
-        return self._channel_page(request, "details")
+        return self.channel_page(request, "details")
 
-    def _channel_page(self, request: Request, aside: Aside) -> Response:
+    def channel_page(self, request: Request, aside: Aside, comments: CommentsView | None = None) -> Response:
+        """Show a channel, and beside it a thread, its details, or the comments of a Work Object."""
         channel = self._session.channel(request)
         if channel is None:
             return self._session.missing(request)
@@ -66,6 +68,7 @@ class Pages:
             aside,
             request.path_params.get("ts", ""),
             shown=max(SHOWN, int(shown)) if shown.isdecimal() else SHOWN,
+            comments=comments,
         )
         renderer = self._session.renderer(request, place)
         facts = renderer.channel_facts(channel)

@@ -10,6 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from slack_emulator.composer import parse_mrkdwn, plain_of
+from slack_emulator.entity_comments import CommentsView
 from slack_emulator.models import Channel, InstalledApp, Message, Outcome, View
 from slack_emulator.ui.forms import Surface, field_name
 from slack_emulator.ui.html import digest
@@ -76,7 +77,7 @@ SHOWN = 80
 _WITHOUT_FOCUS = frozenset({"button", "overflow", "image"})
 
 
-Aside = Literal["", "thread", "details"]
+Aside = Literal["", "thread", "details", "comments"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Location:
     thread_ts: str = ""
     app_id: str = ""
     shown: int = SHOWN
+    comments: CommentsView | None = None
+    """The open comments of a Work Object."""
 
 
 class RegionRenderer:
@@ -121,7 +124,7 @@ class RegionRenderer:
             drawers["runs"] = self._runs
         if self.location.channel is not None:
             drawers |= {"head": self._head, "messages": self._messages}
-            asides = {"thread": self._thread, "details": self._details}
+            asides = {"thread": self._thread, "details": self._details, "comments": self._comments}
             if self.location.aside:
                 drawers[self.location.aside] = asides[self.location.aside]
         return drawers
@@ -274,6 +277,18 @@ class RegionRenderer:
             status=assistants.status_line(here.id, ts),
             prompts=beside.prompts if beside is not None else [],
             prompts_title=beside.prompts_title if beside is not None else "",
+        )
+
+    def _comments(self) -> str:
+        look, here, ts = self.location.comments, self._here(), self.location.thread_ts
+        cards = self._cards("c-")
+        return self._render(
+            "region_comments.html",
+            look=look,
+            answered=look is not None and look.answered.is_set(),
+            comments=[cards.comment(one) for one in look.comments] if look is not None else [],
+            failed=look.acted[-1].error if look is not None and look.acted else "",
+            url=f"/client/{here.id}/comments/{ts}",
         )
 
     def _details(self) -> str:

@@ -66,7 +66,10 @@ class OAuthFlow:
         self._clock = clock
 
     def consent_url(self, state: str, redirect_uri: str) -> str:
-        """Return the URL of the page where an admin consents (Slack, "Installing with OAuth")."""
+        """Return the URL of the page where an admin consents (Slack, "Installing with OAuth").
+
+        Optional scopes are among the others: the app's manifest says which of them an admin may leave out.
+        """
         asked_for = {
             "client_id": self._app.id,
             "scope": ",".join(SCOPES),

@@ -63,6 +63,9 @@ KEYS = UUID("6f1c1c0e-0e0b-5c1f-9a5e-70c51a000028")
 
 LOOK_SECONDS = 60.0
 UNFINISHED_SECONDS = 2.0
+LEAST_SECONDS = 0.5
+"""Seconds between two looks, at least: a look goes through all that waits, and a storm asks for many."""
+
 FORGET_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 """Age at which an alert that no incident has is deleted."""
@@ -435,8 +438,9 @@ class AlertGroups:
             pause = UNFINISHED_SECONDS
             async with best_effort("look at alerts"):
                 pause = await self.look()
+            await asyncio.sleep(LEAST_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(max(pause - LEAST_SECONDS, 0)):
                     await self._awake.wait()
 
     async def look(self) -> float:

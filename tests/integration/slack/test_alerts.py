@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from support.alerts import TOKEN, VARIABLE, accepted, attached, body_of, fired, kept, keyed, sent
 from support.bot import RunningBot
 from support.declarations import BEN
@@ -244,6 +246,24 @@ async def test_a_storm_is_one_incident_with_a_count_and_a_handful_of_calls_to_sl
     timeline = [entry for entry in await bot.backend.timeline(incident.id) if "alerts" in entry.verb]
     assert len(timeline) <= 8
     assert timeline[-1].text.endswith("more")
+
+
+async def test_a_storm_of_requests_is_looked_at_twice_a_second_and_no_more(bot: RunningBot) -> None:
+    looks: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "GROUP BY coalesce" in statement:
+            looks.append(statement)
+
+    engine = bot.app.resources.database.open()
+    sa.event.listen(engine, "before_cursor_execute", note)
+    for number in range(50):
+        await accepted(bot, "monitoring", fired(f"host {number}", metadata={"team": "storm"}))
+        await asyncio.sleep(0.02)
+    sa.event.remove(engine, "before_cursor_execute", note)
+    await attached(bot)
+    assert 1 <= len(looks) <= 6
+    assert len(await kept(bot)) == 50
 
 
 async def test_no_more_than_ten_incidents_of_a_rule_are_open_at_a_time(bot: RunningBot) -> None:

@@ -16,7 +16,7 @@ from support.errands import declared, typed_verb, until
 from support.managing import changed
 from support.patience import LIMIT
 from support.readings import deliver, last_delivery, said, settled, told
-from support.slack import running_workspace
+from support.slack import browsing, running_workspace
 
 from slack_emulator.composer import rich_text_of
 from slack_emulator.entity_comments import CommentAction, CommentsView
@@ -188,3 +188,37 @@ async def test_who_posted_is_told_by_direct_message_if_slack_takes_no_acknowledg
         assert (await bot.workspace.entity_comments.post(look, blocks)).ok
         await until(bot, lambda sentence=sentence: any(sentence in one.text for one in told(bot, "ben")))
     assert len(await noted(bot, incident)) == 1
+
+
+async def test_a_person_in_the_playground_reads_and_writes_comments_on_its_page(bot: RunningBot) -> None:
+    incident = await declared(bot, "checkout is slow")
+    await changed(bot, incident, "ben", message="<b>Rolling</b> back.")
+    by_another = TimelineEntry(at=DAWN, by=BEN, verb="noted:", text="By somebody of another workspace")
+    await bot.backend.note(incident.id, by_another, "another")
+    link = await linked(bot, incident)
+    tab, chloe = f"/client/{link.channel}/comments/{link.ts}", bot.slack.person("chloe")
+    async with browsing(bot.workspace) as http:
+        origin = {"origin": str(http.base_url).rstrip("/")}
+        await http.post("/act-as", data={"person": chloe}, headers=origin)
+        assert f'href="{tab}">2 comments</a>' in (await http.get(f"/client/{link.channel}")).text
+        opening = (await http.get(tab)).text
+        assert "Asking the app for its comments" in opening or "Rolling" in opening
+        await bot.workspace.heard("entity.presentComments")
+
+        async def shown() -> str:
+            """What the open page loads when something changes, which asks the app for nothing."""
+            return (await http.get(tab, headers={"hx-request": "true"})).text
+
+        page = await shown()
+        assert "Ben Okafor" in page
+        assert "Someone</b>" in page
+        assert "&lt;b&gt;Rolling&lt;/b&gt; back." in page
+        assert "Add a comment" in page
+        assert (await http.post(tab, data={"text": "Seen by nobody"}, headers=origin)).status_code == 204
+        await bot.workspace.heard("entity.acknowledgeCommentAction")
+        assert "Chloe Marchetti" in await shown()
+        assert len(bot.calls("entity.presentComments")) == 1
+        assert (await http.post(tab, data={"text": " "}, headers=origin)).status_code == 422
+        assert (await http.get(f"/client/{link.channel}/comments/1.000001")).status_code == 404
+    *_, entry = await noted(bot, incident)
+    assert (entry.by and entry.by.slack_user_id, entry.text) == (chloe, "Seen by nobody")

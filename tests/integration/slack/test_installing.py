@@ -176,6 +176,8 @@ async def test_an_admin_may_leave_out_a_scope_that_is_optional(open_lobby: Lobby
     assert heading(page) == "Tocsin is in Lumen Freight"
     app = open_lobby.of(HOME).slack.app
     assert app.manifest.bot_scopes - app.scopes == {"canvases:write"}
+    await open_lobby.install(HOME_ADMIN)
+    assert open_lobby.of(HOME).slack.app.scopes == app.manifest.bot_scopes, "and may grant it later"
 
 
 async def test_a_workspace_that_has_uninstalled_is_served_no_more(open_lobby: Lobby) -> None:

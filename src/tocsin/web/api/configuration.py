@@ -6,17 +6,18 @@ Custom Fields V2, Custom Field Options V1).
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from tocsin.incidents.catalogue import Kind
 from tocsin.incidents.model import FieldKind
-from tocsin.web.api import choices, models
-from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, Handler
+from tocsin.web.api import choices
+from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, found
 from tocsin.web.api.errors import invalid, not_found
-
-B = TypeVar("B", bound=BaseModel)
 
 # Bodies.
 
@@ -62,109 +63,81 @@ class NewOptionPayload(OptionPayload):
     custom_field_id: str
 
 
-# Handlers.
+# The endpoints of each kind.
 
 
-async def create_severity(call: ApiCall) -> choices.SeveritiesShowResultV1:
-    """Add a severity."""
-    made = await _create(call, "severities", SeverityPayload)
-    return choices.SeveritiesShowResultV1(severity=_read(models.SeverityV2, made))
+@dataclass(frozen=True)
+class Resource:
+    """A kind of choice that clients add, change and delete, with the bodies of their requests."""
+
+    kind: Kind
+    path: str
+    name: str
+    answer: type[Answer]
+    """Model of an answer; its one property is the choice."""
+    new: type[Body]
+    changed: type[Body]
+    deleted_with: int
+    """Status of the answer to a delete."""
+    says: tuple[str, str, str]
+    """Summaries of adding, changing and deleting one, for the description."""
+
+    def shown(self, entry: Mapping[str, Any]) -> Answer:
+        ((name, field),) = self.answer.model_fields.items()
+        model = field.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        return self.answer(**{name: model(**{one: entry[one] for one in model.model_fields})})
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The rows of the table."""
+        one, (adds, changes, deletes) = f"{self.path}/{{id}}", self.says
+        row = partial(Endpoint, scope="settings")
+        return (
+            row(
+                "POST",
+                self.path,
+                partial(_create, self),
+                self.answer,
+                body=self.new,
+                status=201,
+                name=f"create_{self.name}",
+                about=adds,
+            ),
+            row(
+                "PUT",
+                one,
+                partial(_update, self),
+                self.answer,
+                body=self.changed,
+                name=f"update_{self.name}",
+                about=changes,
+            ),
+            row(
+                "DELETE",
+                one,
+                partial(_delete, self),
+                None,
+                status=self.deleted_with,
+                name=f"delete_{self.name}",
+                about=deletes,
+            ),
+        )
 
 
-async def update_severity(call: ApiCall) -> choices.SeveritiesShowResultV1:
-    """Change a severity."""
-    changed = await _update(call, "severities", SeverityPayload)
-    return choices.SeveritiesShowResultV1(severity=_read(models.SeverityV2, changed))
+async def _create(resource: Resource, call: ApiCall) -> Answer:
+    given = _given(call.body_as(resource.new))
+    return resource.shown(await call.backend.catalogue.create(resource.kind, given))
 
 
-async def delete_severity(call: ApiCall) -> None:
-    """Delete a severity; incidents that have it keep it."""
-    await _delete(call, "severities")
+async def _update(resource: Resource, call: ApiCall) -> Answer:
+    given = _given(call.body_as(resource.changed))
+    return resource.shown(found(await call.backend.catalogue.update(resource.kind, call.id, given)))
 
 
-async def create_status(call: ApiCall) -> choices.IncidentStatusesShowResultV1:
-    """Add a status behind the others of its category."""
-    made = await _create(call, "incident_statuses", NewStatusPayload)
-    return choices.IncidentStatusesShowResultV1(incident_status=_read(models.IncidentStatusV2, made))
-
-
-async def update_status(call: ApiCall) -> choices.IncidentStatusesShowResultV1:
-    """Change the name and the description of a status."""
-    changed = await _update(call, "incident_statuses", StatusPayload)
-    return choices.IncidentStatusesShowResultV1(incident_status=_read(models.IncidentStatusV2, changed))
-
-
-async def delete_status(call: ApiCall) -> None:
-    """Delete a status; incidents that have it keep it."""
-    await _delete(call, "incident_statuses")
-
-
-async def create_role(call: ApiCall) -> choices.IncidentRolesShowResultV2:
-    """Add a role."""
-    made = await _create(call, "incident_roles", RolePayload)
-    return choices.IncidentRolesShowResultV2(incident_role=_read(models.IncidentRoleV2, made))
-
-
-async def update_role(call: ApiCall) -> choices.IncidentRolesShowResultV2:
-    """Change a role."""
-    changed = await _update(call, "incident_roles", RolePayload)
-    return choices.IncidentRolesShowResultV2(incident_role=_read(models.IncidentRoleV2, changed))
-
-
-async def delete_role(call: ApiCall) -> None:
-    """Delete a role; incidents keep who held it."""
-    await _delete(call, "incident_roles")
-
-
-async def create_field(call: ApiCall) -> choices.CustomFieldsShowResultV2:
-    """Add a custom field; forms ask a select field once it has an option."""
-    made = await _create(call, "custom_fields", NewFieldPayload)
-    return choices.CustomFieldsShowResultV2(custom_field=_read(models.CustomFieldV2, made))
-
-
-async def update_field(call: ApiCall) -> choices.CustomFieldsShowResultV2:
-    """Change the name and the description of a custom field."""
-    changed = await _update(call, "custom_fields", FieldPayload)
-    return choices.CustomFieldsShowResultV2(custom_field=_read(models.CustomFieldV2, changed))
-
-
-async def delete_field(call: ApiCall) -> None:
-    """Delete a custom field; incidents keep their answers."""
-    await _delete(call, "custom_fields")
-
-
-async def create_option(call: ApiCall) -> choices.CustomFieldOptionsShowResultV1:
-    """Add an option to a select field."""
-    made = await _create(call, "custom_field_options", NewOptionPayload)
-    return choices.CustomFieldOptionsShowResultV1(custom_field_option=_read(models.CustomFieldOptionV2, made))
-
-
-async def update_option(call: ApiCall) -> choices.CustomFieldOptionsShowResultV1:
-    """Change the text or the place of an option."""
-    changed = await _update(call, "custom_field_options", OptionPayload)
-    return choices.CustomFieldOptionsShowResultV1(
-        custom_field_option=_read(models.CustomFieldOptionV2, changed)
-    )
-
-
-async def delete_option(call: ApiCall) -> None:
-    """Delete an option; incidents that have it keep it."""
-    await _delete(call, "custom_field_options")
-
-
-async def _create(call: ApiCall, kind: Kind, model: type[Body]) -> Any:
-    return await call.backend.catalogue.create(kind, _given(call.body_as(model)))
-
-
-async def _update(call: ApiCall, kind: Kind, model: type[Body]) -> Any:
-    changed = await call.backend.catalogue.update(kind, call.id, _given(call.body_as(model)))
-    if changed is None:
-        raise not_found()
-    return changed
-
-
-async def _delete(call: ApiCall, kind: Kind) -> None:
-    if not await call.backend.catalogue.delete(kind, call.id):
+async def _delete(resource: Resource, call: ApiCall) -> None:
+    if not await call.backend.catalogue.delete(resource.kind, call.id):
         raise not_found()
 
 
@@ -175,41 +148,68 @@ def _given(body: Body) -> dict[str, Any]:
     return given
 
 
-def _read(model: type[B], entry: Any) -> B:
-    return model(**{name: entry[name] for name in model.model_fields})
-
-
-# The table's rows.
-
-
-def _adds(path: str, handler: Handler, answer: type[Answer], body: type[Body]) -> Endpoint:
-    return Endpoint("POST", path, handler, answer, "settings", body=body, status=201)
-
-
-def _changes(path: str, handler: Handler, answer: type[Answer], body: type[Body]) -> Endpoint:
-    return Endpoint("PUT", f"{path}/{{id}}", handler, answer, "settings", body=body)
-
-
-def _deletes(path: str, handler: Handler, status: int) -> Endpoint:
-    return Endpoint("DELETE", f"{path}/{{id}}", handler, None, "settings", status=status)
-
-
-_OPTION = choices.CustomFieldOptionsShowResultV1
-
-ENDPOINTS: Final = (
-    _adds("/v1/severities", create_severity, choices.SeveritiesShowResultV1, SeverityPayload),
-    _changes("/v1/severities", update_severity, choices.SeveritiesShowResultV1, SeverityPayload),
-    _deletes("/v1/severities", delete_severity, 202),
-    _adds("/v1/incident_statuses", create_status, choices.IncidentStatusesShowResultV1, NewStatusPayload),
-    _changes("/v1/incident_statuses", update_status, choices.IncidentStatusesShowResultV1, StatusPayload),
-    _deletes("/v1/incident_statuses", delete_status, 202),
-    _adds("/v2/incident_roles", create_role, choices.IncidentRolesShowResultV2, RolePayload),
-    _changes("/v2/incident_roles", update_role, choices.IncidentRolesShowResultV2, RolePayload),
-    _deletes("/v2/incident_roles", delete_role, 204),
-    _adds("/v2/custom_fields", create_field, choices.CustomFieldsShowResultV2, NewFieldPayload),
-    _changes("/v2/custom_fields", update_field, choices.CustomFieldsShowResultV2, FieldPayload),
-    _deletes("/v2/custom_fields", delete_field, 204),
-    _adds("/v1/custom_field_options", create_option, _OPTION, NewOptionPayload),
-    _changes("/v1/custom_field_options", update_option, _OPTION, OptionPayload),
-    _deletes("/v1/custom_field_options", delete_option, 204),
+RESOURCES: Final = (
+    Resource(
+        "severities",
+        "/v1/severities",
+        "severity",
+        choices.SeveritiesShowResultV1,
+        SeverityPayload,
+        SeverityPayload,
+        202,
+        ("Add a severity.", "Change a severity.", "Delete a severity; incidents that have it keep it."),
+    ),
+    Resource(
+        "incident_statuses",
+        "/v1/incident_statuses",
+        "status",
+        choices.IncidentStatusesShowResultV1,
+        NewStatusPayload,
+        StatusPayload,
+        202,
+        (
+            "Add a status behind the others of its category.",
+            "Change the name and the description of a status.",
+            "Delete a status; incidents that have it keep it.",
+        ),
+    ),
+    Resource(
+        "incident_roles",
+        "/v2/incident_roles",
+        "role",
+        choices.IncidentRolesShowResultV2,
+        RolePayload,
+        RolePayload,
+        204,
+        ("Add a role.", "Change a role.", "Delete a role; incidents keep who held it."),
+    ),
+    Resource(
+        "custom_fields",
+        "/v2/custom_fields",
+        "field",
+        choices.CustomFieldsShowResultV2,
+        NewFieldPayload,
+        FieldPayload,
+        204,
+        (
+            "Add a custom field; forms ask a select field once it has an option.",
+            "Change the name and the description of a custom field.",
+            "Delete a custom field; incidents keep their answers.",
+        ),
+    ),
+    Resource(
+        "custom_field_options",
+        "/v1/custom_field_options",
+        "option",
+        choices.CustomFieldOptionsShowResultV1,
+        NewOptionPayload,
+        OptionPayload,
+        204,
+        (
+            "Add an option to a select field.",
+            "Change the text or the place of an option.",
+            "Delete an option; incidents that have it keep it.",
+        ),
+    ),
 )
+ENDPOINTS: Final = tuple(row for one in RESOURCES for row in one.endpoints)

@@ -114,7 +114,7 @@ def _operation(one: Endpoint, names: _Names) -> dict[str, Any]:
     if one.answer is not None:
         done["content"] = _content(one.answer, "serialization", names)
     described: dict[str, Any] = {
-        "operationId": f"{one.tag.replace(' ', '')}#{one.handler.__name__}",
+        "operationId": f"{one.tag.replace(' ', '')}#{one.operation}",
         "tags": [one.tag],
         "summary": one.summary,
         "description": f"A key needs the scope `{one.scope}`.",

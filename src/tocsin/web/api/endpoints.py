@@ -130,6 +130,10 @@ class Endpoint:
     status: int = 200
     deprecated: bool = False
     """True if incident.io calls it deprecated; it is served all the same."""
+    name: str = ""
+    """Name of the operation, for a handler that serves several endpoints."""
+    about: str = ""
+    """Summary for such a handler."""
 
     @property
     def status_without_body(self) -> int:
@@ -138,8 +142,13 @@ class Endpoint:
 
     @property
     def summary(self) -> str:
-        """The first line of the handler's docstring."""
-        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+        """Summary in the description: `about`, or else the first line of the handler's docstring."""
+        return self.about or (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def operation(self) -> str:
+        """Name of the operation: the handler's, unless it has one of its own."""
+        return self.name or getattr(self.handler, "__name__", "")
 
     @property
     def tag(self) -> str:
