@@ -190,6 +190,11 @@ class CustomField(FrozenModel):
     catalog_type_id: str | None = None
     """Catalog whose entries are the options (incident.io, Custom Fields V2: `catalog_type_id`)."""
 
+    @property
+    def has_choices(self) -> bool:
+        """False for a select that has no options, perhaps not yet: it cannot be answered."""
+        return self.searched or bool(self.options) or not self.field_type.endswith("_select")
+
     def option(self, option_id: str) -> FieldOption | None:
         return next((option for option in self.options if option.id == option_id), None)
 

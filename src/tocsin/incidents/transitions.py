@@ -477,7 +477,7 @@ def missing_at_close(
     answered = {entry.custom_field.id for entry in incident.custom_field_entries if entry.values}
     for field_id, values in change.custom_field_entries.items() if change is not None else ():
         answered = answered | {field_id} if values else answered - {field_id}
-    needed = (field for field in form.changeable_fields if field.required_when == "closing")
+    needed = (f for f in form.changeable_fields if f.required_when == "closing" and f.has_choices)
     return tuple(field for field in needed if field.id not in answered)
 
 

@@ -198,7 +198,7 @@ def _parse_fields(
     for field in fields:
         given = [text for text in (clean_text(t, lines=True) for t in entries.get(field.id, ())) if text]
         if not given:
-            if field.required:
+            if field.required and field.has_choices:
                 errors[f"{prefix}{field.id}"] = f"{field.name} is needed to declare an incident."
             continue
         try:

@@ -101,15 +101,31 @@ class DeclarationNotifier:
         return await self._workspace.show_not_declared(view_id, outcome.in_full)
 
     async def tell_failures(
-        self, command: DeclareCommand, incident: Incident, failures: Sequence[StepFailure]
+        self,
+        command: DeclareCommand,
+        incident: Incident,
+        failures: Sequence[StepFailure],
+        about: str = "trouble",
     ) -> None:
-        """Tell the reporter which steps failed."""
+        """Tell the reporter which steps failed, once for each `about`."""
         reporter = incident.creator.slack_user_id
         if not failures or reporter is None:
             return
         said = ". ".join(sentences(failures))
         sentence = f"{incident.reference} is declared, but not everything went well: {said}."
-        await self._tell(command, incident, "tell the reporter", sentence, "trouble")
+        await self._tell(command, incident, "tell the reporter", sentence, about)
+
+    async def tell_backend(self, command: DeclareCommand, incident: Incident) -> None:
+        """Tell the backend what no create call takes, and the reporter if that is refused."""
+        done = await self._steps.run(
+            "tell the backend the rest",
+            self._backend.follow_through,
+            command.declaration,
+            incident,
+            on_failure="Its source message and its call link could not be added where it is kept",
+        )
+        if done is not None:
+            await self.tell_failures(command, incident, [done], "unadded")
 
     async def mended(self, command: DeclareCommand, incident: Incident) -> None:
         """Tell the reporter that the channel, which could not be created at first, now exists."""

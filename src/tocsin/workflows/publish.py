@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
 from tocsin.incidents.announcements import Announcement
@@ -77,7 +77,8 @@ class DeclarationPublisher:
         """
         command = _announced_now(command, incident)
         if self._backend.makes_channel or incident.is_retrospective:
-            return await self._before_its_channel(command, incident, waiting)
+            rest = self._steps.last(self.notifier.tell_backend, command, incident)
+            return await _beside(rest, self._before_its_channel(command, incident, waiting))
         opened = await self._steps.run_once(
             "open the channel",
             self._opener.open,
@@ -178,13 +179,6 @@ class DeclarationPublisher:
             self.notifier.show(command, Declared(incident=incident), (), waiting),
             *self._posts(command, incident),
             *self._announcements(command, incident),
-            self._steps.run(
-                "tell the backend the rest",
-                self._backend.follow_through,
-                command.declaration,
-                incident,
-                on_failure="Its source message and its call link could not be added where it is kept",
-            ),
             *briefings(self._steps, self._workspace, None, incident, command.declaration.key),
         )
         await self._tell_failures(command, incident, _withheld(command), done)
@@ -391,3 +385,19 @@ def _withheld(command: DeclareCommand) -> list[StepFailure]:
     if not command.withheld:
         return []
     return [StepFailure(trouble="No card was posted where it was declared", why=command.withheld)]
+
+
+async def _beside(rest: Coroutine[Any, Any, None], published: Awaitable[Incident]) -> Incident:
+    """Tell the backend the rest while the incident is published; return it once both are done.
+
+    A key that may create incidents may lack the permission for the rest, which is then retried until an
+    operator has mended that: the channel does not wait for it. The rest is no recorded step, since it may be
+    repeated.
+    """
+    task = asyncio.create_task(rest)
+    try:
+        incident = await published
+        await task
+    finally:
+        task.cancel()
+    return incident

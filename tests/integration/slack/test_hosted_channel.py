@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 from support.bot import chosen, dated, picked, radio, ticked
 from support.errands import typed_verb
 from support.hosted import Stage, staged
@@ -101,6 +102,44 @@ async def test_the_card_has_the_reference_first_and_then_the_channel(stage: Stag
     channel = stage.open_channel("inc-165-green-parrot", "ana")
     await stage.until(lambda: f"<#{channel}>" in words(cards(stage.bot, general)[0]))
     await stage.until(lambda: f"<#{channel}>" in words(view))
+
+
+@pytest.mark.parametrize("path", ["/v1/incident_attachments", "/v2/incident_timeline_items"])
+async def test_the_channel_waits_for_nothing_that_the_key_may_not_do_besides_declaring(
+    tmp_path: Path, path: str, troubles: list[EventDict]
+) -> None:
+    async with staged(tmp_path, incident_io_create="v2") as stage:
+        stage.io.fail("POST", path, *[failing(403)] * 1000)
+        message = alert(stage)
+        view = await stage.bot.pick_shortcut("ana", message)
+        await stage.bot.fill("ana", view, severity_id=chosen("major"))
+        assert (await stage.bot.submit("ana", view)).ok
+        await stage.io.until_asked("POST", path)
+        channel = stage.open_channel("inc-165-green-parrot", "ana")
+        await stage.until(lambda: f"<#{channel}>" in words(view))
+        # What was refused is added once the key may.
+        stage.io.faults.clear()
+        await settled(stage.bot)
+        assert len(stage.io.account.attachments) == len(stage.io.account.items) == 1
+    assert {line["event"] for line in troubles if line["log_level"] == "error"} == {"for the operator"}
+    troubles.clear()
+
+
+async def test_a_source_message_that_incident_io_refuses_is_said_with_what_was_refused(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, incident_io_create="v2") as stage:
+        stage.io.fail("POST", "/v1/incident_attachments", failing(422))
+        message = alert(stage)
+        view = await stage.bot.pick_shortcut("ana", message)
+        await stage.bot.fill("ana", view, severity_id=chosen("major"))
+        assert (await stage.bot.submit("ana", view)).ok
+        channel = stage.open_channel("inc-165-green-parrot", "ana")
+        await stage.until(lambda: f"<#{channel}>" in words(view))
+        await settled(stage.bot)
+        said = " ".join(words(one) for one in told(stage.bot, "ana"))
+        assert "Its source message could not be attached at incident.io: incident.io refused it" in said
+        assert len(stage.io.asked("POST", "/v2/incident_timeline_items")) == 1
 
 
 async def test_from_a_message_v1_gets_the_message_itself(stage: Stage) -> None:

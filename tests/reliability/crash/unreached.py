@@ -201,6 +201,8 @@ LOCAL = {
     "workflows.publish:DeclarationPublisher._publish_without_channel": HOSTED,
     "workflows.publish:DeclarationPublisher._show_channel": HOSTED,
     "workflows.publish:_may_be_named": HOSTED,
+    "workflows.publish:_beside": HOSTED,
+    "workflows.notify:DeclarationNotifier.tell_backend": HOSTED,
     "workflows.publish:DeclarationPublisher._publish_channel": MINUTES,
     "workflows.notify:DeclarationNotifier.mended": MINUTES,
     "workflows.publish:DeclarationPublisher._announce_in": RULES,

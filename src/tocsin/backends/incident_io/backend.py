@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from tocsin.backends.incident_io import changes, queries
 from tocsin.backends.incident_io.api_models import IncidentResponse
@@ -18,7 +19,7 @@ from tocsin.backends.incident_io.mapping import (
     storage_key,
     with_stored_parts,
 )
-from tocsin.incidents.errors import Conflict, Refused
+from tocsin.incidents.errors import Conflict, Refused, Unavailable
 from tocsin.incidents.model import (
     HUDDLE,
     AlertSummary,
@@ -46,6 +47,10 @@ from tocsin.workflows.ports import Alerts, Channel, CheckResult, Clock, FindPers
 
 MOST_LOOKED_AT = 1000
 """Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
+
+
+SOURCE_TITLE = "Source message in Slack"
+Step = Callable[[], Awaitable[object]]
 
 
 class IncidentIo:
@@ -103,18 +108,29 @@ class IncidentIo:
         return complete(incident_of(answer, self._account.form), stored)
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
-        """Add what no create payload takes, the source message (V2) and the call; forget the request."""
+        """Add what no create payload takes, the source message (V2) and the call; forget the request.
+
+        Raises Refused with everything that incident.io refused, and Unavailable, after the rest was added.
+        """
         creating, store = self._writing()
         found = await store.get(storage_key(incident.id))
         stored = StoredDeclaration.model_validate_json(found) if found else None
-        source = declaration.source
+        source, steps = declaration.source, dict[str, Step]()
         if stored is not None and stored.version == "v2" and source is not None:
             at = datetime.fromtimestamp(float(source.timestamp), UTC)
             entry = TimelineEntry(at=at, verb="Source message", text=source.permalink or "")
-            await changes.attach_source(self._client, incident.id, source, entry)
+            if source.permalink:
+                attach = partial(changes.attach, self._client, incident.id, source.permalink, SOURCE_TITLE)
+                steps["Its source message could not be attached at incident.io"] = attach
+            note = partial(changes.note, self._client, incident.id, entry, "source")
+            steps["Its source message could not be added to incident.io's timeline"] = note
         if declaration.call_url not in {None, HUDDLE} and incident.call_url == declaration.call_url:
-            await changes.set_call(self._client, incident.id, declaration.call_url)
+            call = partial(changes.set_call, self._client, incident.id, declaration.call_url)
+            steps["Its call link could not be added at incident.io"] = call
+        refused = await _all_of(steps)
         await creating.forget(declaration)
+        if refused:
+            raise Refused("; ".join(refused))
 
     async def find(self, reference: str) -> Incident | None:
         answer = await queries.show(self._client, reference)
@@ -286,3 +302,21 @@ def _may_be_listed(incident: Incident, wanted: IncidentQuery) -> bool:
     return (wanted.visible_to is None or is_visible_to(wanted.visible_to, incident)) and is_in_teams(
         wanted.teams, incident
     )
+
+
+async def _all_of(steps: Mapping[str, Step]) -> list[str]:
+    """Run all steps, each of which may be repeated; return a sentence, without a full stop, for each refusal.
+
+    Raises Unavailable, after all were tried, if one is to be tried again.
+    """
+    refused, waiting = list[str](), list[Unavailable]()
+    for failure, step in steps.items():
+        try:
+            await step()
+        except Refused as refusal:
+            refused.append(f"{failure}: {refusal.sentence.rstrip('.')}")
+        except Unavailable as error:
+            waiting.append(error)
+    if waiting:
+        raise waiting[0]
+    return refused

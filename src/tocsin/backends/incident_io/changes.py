@@ -22,7 +22,6 @@ from tocsin.incidents.model import (
     Incident,
     Person,
     PersonId,
-    SourceMessage,
     TimelineEntry,
     display_name,
 )
@@ -266,15 +265,6 @@ async def attach(client: Client, incident_id: str, url: str, title: str) -> None
         "/v1/incident_attachments",
         api_models.AttachmentPayload(incident_id=incident_id, resource=resource),
     )
-
-
-async def attach_source(
-    client: Client, incident_id: str, source: SourceMessage, entry: TimelineEntry
-) -> None:
-    """Attach the message that a V2 incident was declared from, and add it to the timeline at its own time."""
-    if source.permalink:
-        await attach(client, incident_id, source.permalink, "Source message in Slack")
-    await note(client, incident_id, entry, "source")
 
 
 async def add_to_do(

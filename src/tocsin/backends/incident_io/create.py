@@ -15,7 +15,7 @@ from tocsin.backends.incident_io.api_models import IncidentResponse
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.mapping import StoredDeclaration, storage_key, to_refused, unknown_user
-from tocsin.backends.incident_io.queries import incident_in, pages
+from tocsin.backends.incident_io.queries import incident_in, pages, read_incident
 from tocsin.incidents.errors import OutcomeUnknown, Refused, SlackRefused, Unavailable
 from tocsin.incidents.model import FieldValue, FrozenModel, Person, PersonId, TeamId
 from tocsin.incidents.requests import Declaration
@@ -87,7 +87,7 @@ class IncidentCreator:
         while True:
             try:
                 answer = await self._client.send("POST", sent.path, sent.payload.written(), urgent=True)
-                return incident_in(answer), _stored_parts(declaration, sent)
+                return incident_in(answer, OutcomeUnknown), _stored_parts(declaration, sent)
             except ApiError as rejected:
                 sent = await self._corrected(declaration, sent, rejected)
 
@@ -164,7 +164,7 @@ class IncidentCreator:
         ]
         try:
             async for item in pages(self._client, "/v2/incidents", "incidents", query, most=5000):
-                answer = IncidentResponse.model_validate(item)
+                answer = read_incident(item)
                 if answer.name != declaration.name:
                     continue
                 taken = await self._store.get(storage_key(answer.id))

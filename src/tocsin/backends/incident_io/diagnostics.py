@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from tocsin.backends.incident_io import api_models
 from tocsin.backends.incident_io.api_models import IdentityResponse
 from tocsin.backends.incident_io.client import ApiError, Client
-from tocsin.backends.incident_io.form import Account
+from tocsin.backends.incident_io.form import LISTS, OPTIONS, Account
 from tocsin.backends.incident_io.queries import incident_in
 from tocsin.incidents.errors import TocsinError, Unavailable
 from tocsin.incidents.validation import join_names
@@ -17,6 +17,9 @@ from tocsin.workflows.ports import CheckResult
 KEY, FORM, TWICE = "INCIDENT_IO_API_KEY", "incident.io's configuration", "The same key twice"
 PROBE = str(uuid5(NAMESPACE_URL, "tocsin:doctor:the-same-key-twice"))
 """Idempotency key of the test incident; always the same, so that no run after the first makes another."""
+
+NEEDED = LISTS | {OPTIONS}
+"""Lists that a declare form is made of."""
 
 RIGHTS = ("incident_creator", "viewer")
 NEW_KEY = "Make a key at incident.io, under Settings, API keys, with the rights in `tocsin docs incident_io`."
@@ -51,7 +54,12 @@ async def _findings(client: Client, account: Account) -> AsyncIterator[CheckResu
     counts = (len(form.severities), len(form.incident_types), len(form.roles), len(form.custom_fields))
     words = ("severities", "types", "roles", "fields")
     offered = join_names(f"{count} {word}" for count, word in zip(counts, words, strict=True))
-    yield CheckResult(name=FORM, ok=True, said=f"it offers {offered}.")
+    withheld = [f"{path} ({why})" for path, why in account.withheld.items() if path in NEEDED]
+    if withheld:
+        said = f"it offers {offered}, and does not tell {join_names(withheld)}"
+        yield CheckResult(name=FORM, ok=False, said=f"{said}.", fix=NEW_KEY)
+    else:
+        yield CheckResult(name=FORM, ok=True, said=f"it offers {offered}.")
     yield await _twice(client, account)
 
 

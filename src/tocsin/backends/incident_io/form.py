@@ -27,6 +27,10 @@ OPTIONS_SECONDS = 300.0
 MOST_OPTIONS = 2000
 FOUND = 100
 
+SEVERITIES, STATUSES, TYPES = "/v1/severities", "/v1/incident_statuses", "/v1/incident_types"
+ROLES, FIELDS, OPTIONS = "/v2/incident_roles", "/v2/custom_fields", "/v1/custom_field_options"
+LISTS = frozenset({SEVERITIES, STATUSES, TYPES, ROLES, FIELDS})
+
 UNSUPPORTED = {
     "private": "incident.io cannot make an incident private after it was declared.",
     "merge": "Incidents are merged on incident.io's own page.",
@@ -42,6 +46,9 @@ class Account:
         self._clock = clock
         self.form: Form | None = None
         self.types: tuple[api_models.TypeResponse, ...] = ()
+        self.withheld: dict[str, str] = {}
+        """Reason why incident.io did not tell a list at the last refresh, by the list's path."""
+        self._told: dict[str, list[Any]] = {}
         self._options: dict[tuple[str, str], tuple[float, tuple[_Offered, ...]]] = {}
         self._fields: dict[str, api_models.FieldResponse] = {}
 
@@ -57,16 +64,20 @@ class Account:
             raise Unavailable(f"incident.io did not tell its configuration: {rejected}") from rejected
 
     async def _refreshed(self) -> Form:
-        severities = await self._listed("/v1/severities", "severities", api_models.SeverityResponse)
+        self.withheld = {}
+        severities = await self._if_told(SEVERITIES, "severities", api_models.SeverityResponse)
         statuses, types, roles, fields, forms, timestamps = await asyncio.gather(
-            self._listed("/v1/incident_statuses", "incident_statuses", api_models.StatusResponse),
-            self._listed("/v1/incident_types", "incident_types", api_models.TypeResponse),
-            self._listed("/v2/incident_roles", "incident_roles", api_models.RoleResponse),
-            self._listed("/v2/custom_fields", "custom_fields", api_models.FieldResponse),
+            self._if_told(STATUSES, "incident_statuses", api_models.StatusResponse),
+            self._types(),
+            self._if_told(ROLES, "incident_roles", api_models.RoleResponse),
+            self._if_told(FIELDS, "custom_fields", api_models.FieldResponse),
             self._if_told("/v3/incident_forms", "incident_forms", api_models.FormResponse),
             self._if_told("/v2/incident_timestamps", "incident_timestamps", api_models.NamedTimestamp),
         )
         elements = _elements(forms, "declare")
+        if self.withheld.keys() >= LISTS:
+            # Nothing at all is no configuration: the form of last time is better, and the address is wrong.
+            raise Unavailable(f"incident.io did not tell its configuration: {self.withheld[SEVERITIES]}")
         custom = await self._in_order(fields, elements, _elements(forms, "resolve"))
         self._fields = {field.id: field for field in fields}
         self.types = tuple(types)
@@ -92,15 +103,33 @@ class Account:
         return read_all(answer.get(name), kind)
 
     async def _if_told(self, path: str, name: str, kind: type[T]) -> list[T]:
-        """Return a list; an empty one if the account has no such list or the key may not read it."""
+        """Return a list; as it was last told if the account has no such list or the key may not read it.
+
+        A form without it is better than none: incident.io says what it lacks when it is sent.
+        """
         try:
-            return await self._listed(path, name, kind)
-        except ApiError:
-            return []
+            self._told[path] = await self._listed(path, name, kind)
+        except ApiError as rejected:
+            self.withheld[path] = str(rejected)
         except AccessDenied as denied:
             if denied.is_key:
                 raise
-            return []
+            self.withheld[path] = str(denied)
+        return self._told.get(path, [])
+
+    async def _types(self) -> list[api_models.TypeResponse]:
+        """Return the incident types; none if the account has no such list.
+
+        Raises Unavailable or ApiError if they cannot be read: some types are always private, and nothing may
+        be declared in public without knowing which.
+        """
+        try:
+            self._told[TYPES] = await self._listed(TYPES, "incident_types", api_models.TypeResponse)
+        except ApiError as rejected:
+            if rejected.status not in {404, 410}:
+                raise
+            self.withheld[TYPES] = str(rejected)
+        return self._told.get(TYPES, [])
 
     async def _in_order(
         self,
@@ -134,17 +163,21 @@ class Account:
 
     async def _needed_by_v1(self) -> dict[str, str]:
         """Return `required_v2` of each field (Custom Fields V1, List)."""
-        try:
-            told = await self._listed("/v1/custom_fields", "custom_fields", api_models.FieldResponse)
-        except ApiError:
-            return {}
+        told = await self._if_told("/v1/custom_fields", "custom_fields", api_models.FieldResponse)
         return {field.id: field.required_v2 for field in told}
 
     async def _options_of(self, field: api_models.FieldResponse) -> tuple[FieldOption, ...]:
         if field.field_type not in SELECTS or field.catalog_type_id:
             return ()
         query = ("custom_field_id", field.id)
-        kept = await self._kept("/v1/custom_field_options", "custom_field_options", query)
+        try:
+            kept = await self._kept(OPTIONS, "custom_field_options", query)
+        except (ApiError, AccessDenied) as refused:
+            if isinstance(refused, AccessDenied) and refused.is_key:
+                raise
+            # Perhaps the field was deleted since it was listed.
+            self.withheld[OPTIONS] = str(refused)
+            kept = self._options.get(query, (0.0, ()))[1]
         return tuple(one.option for one in kept)
 
     async def _kept(self, path: str, name: str, query: tuple[str, str]) -> tuple[_Offered, ...]:

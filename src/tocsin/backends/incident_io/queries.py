@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
+
 from tocsin.backends.incident_io.api_models import IncidentResponse, TimelineResponse, UpdateResponse
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, Unavailable
 from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentFilter, IncidentQuery
+
+log = structlog.get_logger()
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -62,10 +67,47 @@ async def show(client: Client, reference: str) -> IncidentResponse | None:
     return incident_in(answer)
 
 
-def incident_in(answer: Any) -> IncidentResponse:
-    """Return the incident of an answer; one page of the documentation shows it without its wrapper."""
+def incident_in(answer: Any, unsure: type[Unavailable] = Unavailable) -> IncidentResponse:
+    """Return the incident of an answer; one page of the documentation shows it without its wrapper.
+
+    Raises `unsure` if it has no id.
+    """
     inner = answer.get("incident")
-    return IncidentResponse.model_validate(inner if isinstance(inner, dict) else answer)
+    return read_incident(inner if isinstance(inner, dict) else answer, unsure)
+
+
+def read_incident(told: Any, unsure: type[Unavailable] = Unavailable) -> IncidentResponse:
+    """Return the incident without the parts that are not as documented. Raises `unsure` if it has no id.
+
+    An incident that exists is shown, whatever else incident.io says of it.
+    """
+    try:
+        return IncidentResponse.model_validate(told)
+    except ValidationError as error:
+        places = [problem["loc"] for problem in error.errors(include_input=False, include_url=False)]
+    # Only names are logged, and nothing that was sent.
+    fields = sorted({str(place[0]) for place in places if place})
+    log.warning("left out of incident.io's answer", kind=IncidentResponse.__name__, fields=fields)
+    try:
+        return IncidentResponse.model_validate(_without(told, places))
+    except ValidationError:
+        raise unsure("incident.io's answer was not understood.") from None
+
+
+def _without(told: Any, places: Iterable[tuple[int | str, ...]]) -> Any:
+    """Return an answer without these fields; of a list only the items that are wrong are left out."""
+    if not isinstance(told, dict):
+        return told
+    # As in `Response`, null is the same as missing, also in a list: the places count without it.
+    kept = {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in told.items()}
+    wrong = {place[:2] if isinstance(kept.get(str(place[0])), list) else place[:1] for place in places}
+    return {
+        name: [x for at, x in enumerate(value) if (name, at) not in wrong]
+        if isinstance(value, list)
+        else value
+        for name, value in kept.items()
+        if (name,) not in wrong
+    }
 
 
 async def newest(
@@ -81,7 +123,7 @@ async def newest(
             return []
         raise Refused(str(rejected)) from rejected
     listed = answer.get("incidents") or []
-    return [IncidentResponse.model_validate(item) for item in listed if isinstance(item, dict)][:limit]
+    return [read_incident(item) for item in listed if isinstance(item, dict) and item.get("id")][:limit]
 
 
 def query_of(wanted: IncidentFilter) -> list[tuple[str, str]]:

@@ -111,9 +111,10 @@ def in_section(alert: Mapping[str, Any]) -> Json:
 
 
 def option(value: str, text: str, description: str = "") -> Option:
+    """Build an option; without a text, which Slack refuses, it is shown by its value."""
     return Option(
         value=value,
-        text=plain(shorten(text, OPTION_LIMIT)),
+        text=plain(shorten(text.strip() or value, OPTION_LIMIT)),
         description=plain(shorten(description, OPTION_LIMIT)) if description else None,
     )
 
@@ -123,7 +124,8 @@ def _block(
 ) -> InputBlock:
     return InputBlock(
         block_id=field,
-        label=plain(shorten(label, 2000)),
+        # Slack refuses a form with an input that has no label.
+        label=plain(shorten(label.strip() or field, 2000)),
         element=element,
         optional=optional,
         hint=plain(shorten(hint, HINT_LIMIT)) if hint else None,

@@ -51,6 +51,12 @@ from tocsin.slack.views.times import read_times, time_inputs
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 OPEN_SHOWN = 3
+MOST_BLOCKS = 100
+"""Blocks of a modal (Slack, views)."""
+
+ADDED = 5
+"""Blocks that are counted as if they were there: two notes, the open incidents, a line, the channel."""
+
 STATUSES: tuple[Choice, ...] = (
     ("live", "It is an incident", ""),
     ("triage", "Start in triage", "It may be an incident: it is announced only once it is accepted"),
@@ -133,7 +139,7 @@ def _build_form(
         lines=True,
         optional=not form.summary_required,
     )
-    blocks = [
+    first = [
         *above,
         *_age(form),
         *_no_triage(form, filled),
@@ -147,8 +153,8 @@ def _build_form(
         *_questions(form, filled, required=True),
         *_status(form, filled),
         *_private(form, filled),
-        *_rest(form, filled, usable, expanded=expanded),
     ]
+    rest = _rest(form, filled, usable, MOST_BLOCKS - ADDED - len(first), expanded=expanded)
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
@@ -156,7 +162,7 @@ def _build_form(
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
-        blocks=blocks,
+        blocks=[*first, *rest],
     )
 
 
@@ -172,9 +178,11 @@ def _use_channel(usable: ChannelId | None, filled: DeclareRequest, *, ticked: bo
     return [checkbox("slack_channel_id", "Channel", choice, checked=is_ticked)]
 
 
-def _rest(form: Form, filled: DeclareRequest, usable: ChannelId | None, *, expanded: bool) -> list[Block]:
+def _rest(
+    form: Form, filled: DeclareRequest, usable: ChannelId | None, room: int, *, expanded: bool
+) -> list[Block]:
     """Return the ticked choice of a channel, and the other fields or the button that shows them."""
-    more = [*_more(form, filled), *_use_channel(usable, filled, ticked=False)]
+    more = [*_more(form, filled, room), *_use_channel(usable, filled, ticked=False)]
     button = ButtonElement(action_id="more_fields", text=plain("More fields"), value="more")
     shown = [DividerBlock(), *more] if expanded else [ActionsBlock(block_id="more_fields", elements=[button])]
     return [*_use_channel(usable, filled, ticked=True), *(shown if more else [])]
@@ -201,14 +209,14 @@ _OVER = (
 )
 
 
-def _more(form: Form, filled: DeclareRequest) -> list[Block]:
+def _more(form: Form, filled: DeclareRequest, room: int) -> list[Block]:
+    """Return the other roles, the fields that need no answer, and the mode, in at most `room` blocks."""
     modes = [_TEST] * form.offers_test + [_OVER] * ("retro" not in form.lacks)
     is_asked = bool(modes) and filled.mode != "retrospective"
-    return [
-        *_roles(form, filled, lead=False),
-        *_questions(form, filled, required=False),
-        *([checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []),
-    ]
+    mode = [checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []
+    roles = _roles(form, filled, lead=False)
+    questions = _questions(form, filled, required=False)
+    return [*roles, *_as_many_as_fit(questions, room - len(roles) - len(mode)), *mode]
 
 
 def _over(form: Form, filled: DeclareRequest) -> list[Block]:
@@ -249,6 +257,15 @@ def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Bl
         for block, field, entries in asked
         if field.required is required and field.asked != "later"
     ]
+
+
+def _as_many_as_fit(questions: Sequence[Block], room: int) -> list[Block]:
+    """Return the first questions, and a sentence on those for which Slack's form has no room."""
+    if len(questions) <= room:
+        return list(questions)
+    shown = questions[: max(room - 1, 0)]
+    left = len(questions) - len(shown)
+    return [*shown, paragraph(f"{left} more fields can be answered afterwards, with `/incident fields`.")]
 
 
 def _severity(form: Form, filled: DeclareRequest) -> list[Block]:

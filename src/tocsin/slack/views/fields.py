@@ -15,6 +15,7 @@ from tocsin.incidents.validation import clean_text
 from tocsin.slack.views.blocks import (
     Choice,
     State,
+    escape,
     labels_of,
     link_input,
     number_input,
@@ -39,7 +40,12 @@ def field_input(
     *,
     optional: bool,
 ) -> Block:
-    """Build the input of a field, filled with what was entered before; `labels` are those of its options."""
+    """Build the input of a field, filled with what was entered before; `labels` are those of its options.
+
+    Slack refuses a form with a select that has no options, so there is a sentence in its place.
+    """
+    if not field.has_choices:
+        return paragraph(f"*{escape(field.name)}* has no options to choose from yet.")
     hint, value = field.description, next(iter(entered), "")
     if field.field_type in {"single_select", "multi_select"}:
         several = field.field_type == "multi_select"
