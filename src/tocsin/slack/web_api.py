@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -18,7 +19,7 @@ from tocsin.incidents.errors import OutcomeUnknown, SlackRefused, TocsinError, U
 from tocsin.slack.disclosure import SAYING_NOTHING, Disclosure
 from tocsin.slack.rate_limiter import Priority, RateLimiter
 from tocsin.workflows.command import behalf
-from tocsin.workflows.ports import check_ownership
+from tocsin.workflows.ports import check_ownership, loop_time
 
 # Slack's error codes in words, with the person who can mend the cause.
 
@@ -79,6 +80,12 @@ def meaning(code: str, body: Mapping[str, Any]) -> str:
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE = 300.0
+AGAIN_AFTER = 0.2
+"""Seconds after which a modal that did not open is tried again."""
+TRIGGER_SECONDS = 2.0
+"""Seconds within which that is worth trying; some of the trigger's three are over before the call."""
+SPENT = frozenset({"exchanged_trigger_id", "expired_trigger_id", "invalid_trigger_id"})
+"""Slack's refusals of a trigger that was used, or whose time is over (Slack, views.open)."""
 LIMITED_AS_A_WHOLE = frozenset({"conversations_history", "conversations_replies"})
 """Methods that are limited for a workspace as a whole, to one a minute for some apps (Slack, rate limits)."""
 BUSY = frozenset({"ratelimited", "rate_limited"})
@@ -194,6 +201,27 @@ class WebApi:
         self._count(name_of(method), "ok")
         self.problem = ""
         return answer
+
+    async def call_with_trigger(self, method: Method, *, about: Disclosure, **arguments: Any) -> Answer:
+        """Make one call with a trigger, and once more if it failed in passing. Raises as `call_now` does.
+
+        A trigger works once, within three seconds (Slack, views.open): so the second try opens no second
+        modal, and where it comes too late, or after the first one that had arrived, the first failure holds.
+        """
+        begun = loop_time()
+        try:
+            return await self.call_now(method, about=about, **arguments)
+        except Unavailable as error:
+            failed, pause = error, error.retry_after or AGAIN_AFTER
+            if self.closed or loop_time() + pause > begun + TRIGGER_SECONDS:
+                raise
+        await asyncio.sleep(pause)
+        try:
+            return await self.call_now(method, about=about, **arguments)
+        except SlackRefused as refusal:
+            if refusal.code in SPENT:
+                raise failed from refusal
+            raise
 
     async def check_disclosure(self, about: Disclosure | None, method: str) -> None:
         """Ask the gate. Raises Withheld and Unavailable, or TypeError if a needed disclosure is missing."""

@@ -101,7 +101,7 @@ class SlackWorkspace:
         opened = self.client.views_open
 
         async def call(shown: Mapping[str, Any]) -> Mapping[str, Any]:
-            return await self.api.call_now(opened, about=about, trigger_id=trigger_id, view=shown)
+            return await self.api.call_with_trigger(opened, about=about, trigger_id=trigger_id, view=shown)
 
         answer = await self.form_alerts.send(view, call)
         return require(answer, "view", "id")
@@ -111,7 +111,7 @@ class SlackWorkspace:
         pushed = self.client.views_push
 
         async def call(shown: Mapping[str, Any]) -> Mapping[str, Any]:
-            return await self.api.call_now(pushed, about=about, trigger_id=trigger_id, view=shown)
+            return await self.api.call_with_trigger(pushed, about=about, trigger_id=trigger_id, view=shown)
 
         answer = await self.form_alerts.send(view, call)
         return require(answer, "view", "id")

@@ -94,9 +94,46 @@ async def test_a_button_that_does_not_open_the_form_either_is_offered_again(bot:
 
 
 async def test_a_global_shortcut_whose_form_does_not_open_is_told_directly(bot: RunningBot) -> None:
-    bot.workspace.faults.plan("views.open", Fault(status=503))
+    bot.workspace.faults.plan("views.open", Fault(status=503), Fault(status=503))
     assert (await bot.workspace.global_shortcut(bot.slack.person("priya"), "declare")).ok
     await bot.workspace.heard("chat.postMessage")
     message = told(bot, "priya")[-1]
     assert "could not be opened" in message.text
     assert value(await press(bot, "priya", message), "name") in {None, ""}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=503),
+        Fault(error="internal_error"),
+        Fault(retry_after=1),
+        Fault(body="not JSON"),
+    ],
+    ids=["503", "internal_error", "429", "no JSON"],
+)
+async def test_a_form_opens_though_slack_fails_once_while_its_trigger_works(
+    bot: RunningBot, fault: Fault
+) -> None:
+    bot.workspace.faults.plan("views.open", fault)
+    ana, general = bot.slack.person("ana"), bot.slack.channel("general")
+    heard = len(bot.workspace.history(general, ana))
+    assert (await bot.workspace.command(ana, general, "/incident the second try opens it")).ok
+    assert value(await bot.opened_form("ana", since=1), "name") == "the second try opens it"
+    assert len(bot.workspace.history(general, ana)) == heard
+
+
+async def test_a_form_whose_answer_was_lost_is_not_opened_twice(bot: RunningBot) -> None:
+    bot.workspace.faults.plan("views.open", Fault(status=503, after_effect=True))
+    ana, general = bot.slack.person("ana"), bot.slack.channel("general")
+    assert (await bot.workspace.command(ana, general, "/incident open already")).ok
+    assert "could not be opened" in (await unopened(bot, "general", "ana")).text
+    assert len(bot.workspace.stack(ana)) == 1
+
+
+async def test_where_slack_limits_forms_for_long_a_button_comes_at_once(bot: RunningBot) -> None:
+    bot.workspace.faults.plan("views.open", Fault(retry_after=30))
+    ana, general = bot.slack.person("ana"), bot.slack.channel("general")
+    assert (await bot.workspace.command(ana, general, "/incident limited for long")).ok
+    assert "could not be opened" in (await unopened(bot, "general", "ana")).text
+    assert [r.method for r in bot.workspace.requests].count("views.open") == 1
