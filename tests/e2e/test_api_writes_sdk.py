@@ -63,12 +63,13 @@ class Stage:
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     manifest = Manifest.from_dict(routes.manifest(None, pages="http://127.0.0.1"))
     async with running_workspace(manifest) as slack:
-        yield Stage(slack, tmp_path_factory.mktemp("tocsin"), free_port())
+        begun = Stage(slack, tmp_path_factory.mktemp("tocsin"), free_port())
+        await begun.make_key()
+        yield begun
 
 
 async def test_the_official_sdk_declares_and_changes_and_slack_follows(stage: Stage) -> None:
     async with operated(stage.slack, stage.folder, stage.port) as bot:
-        await stage.make_key()
         incident = await stage.declare("sdk-1")
         await _changed(stage, incident.id)
         await _beside(stage, incident.id)
@@ -80,7 +81,7 @@ async def test_the_official_sdk_declares_and_changes_and_slack_follows(stage: St
         assert await bot.quiet() == 0
         shown = (await stage.sdk.call("GET", "/v2/incidents/{id}", incident.id)).incident
         posts = " ".join(words(post) for post in stage.posts(shown.slack_channel_id))
-        assert all(text in posts for text in ("the key sdk", "we rolled back", "ask the DBA", "Critical"))
+        assert all(text in posts for text in ("the API key “sdk”", "we rolled back", "ask the DBA", "Critical"))
         assert await bot.stopped() == 0
         assert "Traceback" not in bot.log
         assert stage.key not in bot.log
@@ -144,8 +145,10 @@ async def test_a_declaration_whose_answer_a_kill_took_away_is_the_same_one_when_
         assert await bot.quiet() == 0
         shown = (await stage.sdk.call("GET", "/v2/incidents/{id}", told[0].id)).incident
         assert await bot.stopped() == 0
-    assert [(one.reference, one.name) for one in told] == [("INC-2", "checkout is slow")] * 2
-    rooms = [c for c in stage.slack.workspace.state.channels.values() if c.name.startswith("inc-2")]
+    once = (told[0].reference, "checkout is slow")
+    assert [(one.reference, one.name) for one in told] == [once, once]
+    known = stage.slack.workspace.state.channels.values()
+    rooms = [c for c in known if c.name.startswith(f"{told[0].reference.lower()}-")]
     assert [room.id for room in rooms] == [shown.slack_channel_id]
     assert len(rooms[0].pins) == 1
 
