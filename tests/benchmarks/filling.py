@@ -12,7 +12,8 @@ from tocsin.data_dir import now
 OPEN_EACH = 50
 """Every so manieth is open."""
 
-# Every hundredth private, every tenth names checkout; all by ten people in turn.
+# Every fiftieth private, of one person, so that a thousand have a full page of them; every tenth names checkout;
+# all by ten people in turn.
 _INCIDENTS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :size)
 INSERT INTO incidents (
@@ -23,7 +24,7 @@ SELECT printf('%026d', n), n, 'INC-' || n, 'key-' || n,
     'Half of it fails.',
     CASE n % 3 WHEN 0 THEN 'minor' WHEN 1 THEN 'major' ELSE 'critical' END,
     CASE n % :open_each WHEN 0 THEN 'investigating' ELSE 'closed' END, 'incident',
-    CASE n % 100 WHEN 1 THEN 'private' ELSE 'public' END, 'standard', printf('U%010d', n % 10),
+    CASE n % 50 WHEN 1 THEN 'private' ELSE 'public' END, 'standard', printf('U%010d', n % 10),
     '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z',
     CASE n % :open_each WHEN 0 THEN NULL ELSE '2026-01-01T00:30:00.000000Z' END
 FROM numbers

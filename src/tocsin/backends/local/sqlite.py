@@ -114,16 +114,19 @@ class SqliteConnection(SqlConnection):
         return [(query, [_match(text), before, at_least])]
 
     def has_words(self, number: str, text: str) -> Query:
-        if not WORD.search(text):
-            return "TRUE", []
-        return f"{number} IN (SELECT rowid FROM incident_words WHERE incident_words MATCH ?)", [_match(text)]
+        return _contains(number, text) if WORD.search(text) else ("TRUE", [])
 
     def contains_words(self, text: str) -> Query:
-        found = "incident_words WHERE incident_words MATCH ? AND incident_words.rowid = i.number"
-        return f"EXISTS (SELECT 1 FROM {found})", [_match(text)]
+        return _contains("i.number", text)
 
     def index_words(self, number: int) -> None:
         """Do nothing: triggers of the file do it."""
+
+
+def _contains(number: str, text: str) -> Query:
+    """Return the condition with one look for each row; `IN` would list all matches first (SQLite, 3.46)."""
+    found = f"incident_words WHERE incident_words MATCH ? AND incident_words.rowid = {number}"
+    return f"EXISTS (SELECT 1 FROM {found})", [_match(text)]
 
 
 def _match(text: str) -> str:
