@@ -12,8 +12,8 @@ from tocsin.data_dir import now
 OPEN_EACH = 50
 """Every so manieth is open."""
 
-# Every fiftieth private, of one person, so that a thousand have a full page of them; every tenth names checkout;
-# all by ten people in turn.
+# Every fiftieth private, all of one person, so that a thousand have a full page of them; every tenth names
+# checkout; all by ten people in turn.
 _INCIDENTS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :size)
 INSERT INTO incidents (

@@ -81,7 +81,9 @@ async def test_the_official_sdk_declares_and_changes_and_slack_follows(stage: St
         assert await bot.quiet() == 0
         shown = (await stage.sdk.call("GET", "/v2/incidents/{id}", incident.id)).incident
         posts = " ".join(words(post) for post in stage.posts(shown.slack_channel_id))
-        assert all(text in posts for text in ("the API key “sdk”", "we rolled back", "ask the DBA", "Critical"))
+        assert all(
+            text in posts for text in ("the API key “sdk”", "we rolled back", "ask the DBA", "Critical")
+        )
         assert await bot.stopped() == 0
         assert "Traceback" not in bot.log
         assert stage.key not in bot.log
