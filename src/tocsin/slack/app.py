@@ -176,9 +176,19 @@ async def dispatch(app: AsyncApp, trace: str = "", **asked: Any) -> BoltResponse
             return await _malformed(error)
         # Bolt answers 404 to a kind without a listener. Slack would take that for a failure of the app.
         if answered.status == 404 and (kind := _unused_kind(asked.get("body"))):
-            log.info("not used", kind=kind)
+            # What a request says goes into no log, but for words that are Slack's own.
+            log.info("not used", kind=kind if kind in UNUSED else "unknown")
             return BoltResponse(status=200)
         return answered
+
+
+UNUSED = frozenset(
+    {
+        *("app_rate_limited", "dialog_cancellation", "dialog_submission", "dialog_suggestion"),
+        *("interactive_message", "view_closed"),
+    }
+)
+"""Kinds of payloads that Slack documents and the bot has no use for."""
 
 
 def _unused_kind(body: object) -> str:
