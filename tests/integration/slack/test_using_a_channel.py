@@ -180,6 +180,22 @@ async def test_a_channel_whose_topic_may_not_be_set_keeps_no_bookmark_either(
     assert (alerts.topic, alerts.bookmarks) == ("checkout is slow", [])
 
 
+async def test_an_incident_that_becomes_private_leaves_also_where_it_may_not_say_so(bot: RunningBot) -> None:
+    alerts = bot.workspace.channel(bot.slack.channel("alerts"))
+    alerts.topic = "What the monitors say"
+    incident = await used(bot)
+    # Its card in its own channel is posted; that it goes on there may not be.
+    bot.workspace.faults.plan("chat.postMessage", Fault(), Fault(error="restricted_action"))
+    await sent(bot, "ana", await opened_by(bot, "ana", alerts.id, "/incident private"))
+    await settled(bot)
+    assert not any("is private now" in words(one) for one in cards(bot, alerts.id))
+    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
+    assert f"<#{alerts.id}>" in told(bot, "ana")[-1].text
+    now = await bot.backend.find(incident.id)
+    assert now is not None
+    assert now.slack_channel_id not in ("", alerts.id)
+
+
 async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
     alerts = bot.workspace.channel(bot.slack.channel("alerts"))
     alerts.topic = "What the monitors say"
