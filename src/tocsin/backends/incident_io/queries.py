@@ -204,7 +204,7 @@ async def _updates(client: Client, incident_id: str) -> list[UpdateResponse]:
 async def merged_into(client: Client, incident_id: str) -> str | None:
     """Return the incident of the last update that says so (Incident Updates V2, List).
 
-    Returns None also if incident.io refuses to list them: then it is not known, and nobody can be asked.
+    Returns None also if incident.io refuses to list them.
     """
     try:
         said = [one for one in await _updates(client, incident_id) if one.merged_into_incident_id]
