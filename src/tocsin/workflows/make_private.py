@@ -148,9 +148,9 @@ class MakePrivate:
             "This incident is private now and goes on in a channel of its own, with its reporter and "
             "people with a role. What was written here can still be read by whoever can read this channel."
         )
-        refused = list[SlackRefused]()
+        cards, refused = await self._state.cards(incident.id), list[SlackRefused]()
         for act in (
-            partial(self._take_back, slack, incident, old),
+            *(partial(self._take_back, slack, card) for card in cards if card.channel == old),
             partial(slack.messages.say, old, sentence, key=key, again=again),
             partial(leave_channel, slack, self._state, incident, old),
         ):
@@ -161,8 +161,6 @@ class MakePrivate:
         if refused:
             raise refused[0]
 
-    async def _take_back(self, slack: SlackClient, incident: Incident, old: ChannelId) -> None:
-        for card in await self._state.cards(incident.id):
-            if card.channel == old:
-                await slack.messages.withdraw(card)
-                await self._state.forget_card(card)
+    async def _take_back(self, slack: SlackClient, card: Card) -> None:
+        await slack.messages.withdraw(card)
+        await self._state.forget_card(card)
