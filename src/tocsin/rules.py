@@ -355,6 +355,8 @@ class Config(_Table):
         for name in {name for entry in self.alert_rules for name in entry.sources} - known:
             raise ValueError(f"alert_rules: there is no source with the id {name!r} in alert_sources")
         refuse_same("webhooks", "name", [entry.name.casefold() for entry in self.webhooks])
+        # A channel gets one digest a week, so a second entry for it would never be posted.
+        refuse_same("digests", "channel", [entry.channel for entry in self.digests])
         return self
 
     def for_team(self, team: str) -> Config:

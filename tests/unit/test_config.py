@@ -23,6 +23,9 @@ WRONG = {
     "[permissions]\nguests_may_declare = 'perhaps'": (
         "permissions.guests_may_declare: input should be a valid boolean"
     ),
+    "[[digests]]\nchannel = 'C01'\n[[digests]]\nchannel = 'C01'\non = 'friday 17:00'": (
+        "digests: two have the channel 'C01'; each needs its own"
+    ),
     "[after]\ntemplat = 'x.md'": "after.templat: no such key; did you mean template?",
     "[channels]\nnam = 'x'": "channels.nam: no such key; did you mean name?",
     "[channels]\nname = 'inc-{numbr}'": (

@@ -117,9 +117,9 @@ class AlertIds:
             return f"{self._last:032x}"
 
 
-def earliest_id(at: datetime) -> str:
-    """Return the lowest id that an alert of this time may have."""
-    return f"{max(int(at.timestamp() * 1000), 0) << 80:032x}"
+def earliest_id(at: datetime, seconds: float = 0.0) -> str:
+    """Return the lowest id that an alert of so many seconds after this time may have."""
+    return f"{max(int((at.timestamp() + seconds) * 1000), 0) << 80:032x}"
 
 
 def group_of(row: sa.Row[Any]) -> AlertGroup:

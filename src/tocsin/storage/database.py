@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tocsin.incidents.errors import Unavailable
@@ -18,6 +19,7 @@ from tocsin.storage.postgresql import barred_engine, create_schema, is_postgresq
 from tocsin.storage.sqlite import create_file, file_identity, fsync_wal, sqlite_engine
 
 T = TypeVar("T")
+log = structlog.get_logger()
 
 TABLES = sa.MetaData()
 """Tocsin's own tables, which the modules of the stores declare."""
@@ -143,4 +145,25 @@ def _with_tables(engine: sa.Engine, *kinds: sa.MetaData) -> sa.Engine:
                 break
         else:
             tables.create_all(engine)
+        _create_later_indexes(engine, tables)
     return engine
+
+
+_INDEXES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
+}
+
+
+def _create_later_indexes(engine: sa.Engine, tables: sa.MetaData) -> None:
+    """Create the indexes that a table from an earlier version lacks: with the tables only new ones come."""
+    with engine.connect() as connection:
+        there = set(connection.scalars(sa.text(_INDEXES[engine.dialect.name])))
+    for index in (index for table in tables.sorted_tables for index in table.indexes):
+        if index.name in there:
+            continue
+        try:
+            index.create(engine, checkfirst=True)
+        except sa.exc.DBAPIError as error:
+            # Without it a look takes longer, and the next start tries again: no reason not to start.
+            log.warning("index not created", index=index.name, because=root_message(error))

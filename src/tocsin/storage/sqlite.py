@@ -122,6 +122,8 @@ def _compiled_by() -> tuple[sa.Dialect, MutableMapping[Any, Any]]:
     # The dialect reads SQLite's version from its first connection.
     engine.connect().close()
     engine.dispose()
+    # SQLAlchemy keeps what handles errors with the dialect, so this is asked for the errors of all engines.
+    event.listen(engine.dialect, "handle_error", _shut_barrier)
     return engine.dialect, LRUCache(COMPILED)
 
 
@@ -141,21 +143,23 @@ def barred_engine(url: str) -> tuple[sa.Engine, WriteBarrier]:
     own = sa.create_engine(url, poolclass=sa.NullPool)
     barrier = WriteBarrier(partial(_write, own))
     engine = in_turns(url, is_hurried=is_asked_now, hold=barrier.wait)
+    engine.update_execution_options(barrier=barrier)
     for prepared, seconds in ((engine, BUSY_SECONDS), (own, TRIAL_SECONDS)):
         event.listen(prepared, "connect", _on_connect(seconds))
-
-    def failed(context: sa.ExceptionContext) -> None:
-        error = context.original_exception
-        if not isinstance(error, sqlite3.Error) or barrier.is_closed:
-            return
-        if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _TAKES_NOTHING:
-            barrier.shut(error)
-            if not is_asked_now():
-                context.is_disconnect = True
-                context.invalidate_pool_on_disconnect = False
-
-    event.listen(engine, "handle_error", failed)
     return engine, barrier
+
+
+def _shut_barrier(context: sa.ExceptionContext) -> None:
+    """Shut the barrier of the engine that met this error, if that has one and its file takes nothing."""
+    options = {} if context.engine is None else context.engine.get_execution_options()
+    barrier, error = options.get("barrier"), context.original_exception
+    if barrier is None or not isinstance(error, sqlite3.Error) or barrier.is_closed:
+        return
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _TAKES_NOTHING:
+        barrier.shut(error)
+        if not is_asked_now():
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
 
 
 def _write(engine: sa.Engine) -> None:

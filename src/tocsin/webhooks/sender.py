@@ -143,7 +143,7 @@ class WebhookSender:
         """Give up and forget what is old, and count what waits, forever."""
         waited = 0.0
         async with best_effort("look which webhooks are next"):
-            await self.deliveries.mark_next()
+            await retry(self.deliveries.mark_next, attempts=None)
         while True:
             for endpoint in self.endpoints:
                 async with best_effort("count webhooks"):

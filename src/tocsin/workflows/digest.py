@@ -98,7 +98,10 @@ class Digests:
             command = DigestCommand(
                 team=team, channel=ChannelId(rule.channel), due=due, week=rule.week_of(due)
             )
-            await self._engine.start(VERB, command.key, command.model_dump(mode="json"))
+            # An earlier version may have started it, under the key of its due time.
+            earlier = command.model_copy(update={"week": ""})
+            if await self._engine.find_command(earlier.key) is None:
+                await self._engine.start(VERB, command.key, command.model_dump(mode="json"))
             self._started[team, rule.channel] = due
 
     async def workflow(self, raw: dict[str, Any]) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from tocsin.incidents.channel_names import ChannelNames
+from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Card, ChannelId, Incident, TeamId
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.validation import CardDestination
@@ -138,14 +140,27 @@ class MakePrivate:
     async def _leave(
         self, slack: SlackClient, incident: Incident, old: ChannelId, key: str, again: bool
     ) -> None:
-        """Delete the card in the public channel, post the reason, and leave it; its messages stay."""
-        for card in await self._state.cards(incident.id):
-            if card.channel == old:
-                await slack.messages.withdraw(card)
-                await self._state.forget_card(card)
+        """Delete the card in the public channel, post the reason, and leave it; its messages stay.
+
+        Raises SlackRefused after all of it was tried, and Unavailable before what follows.
+        """
         sentence = (
             "This incident is private now and goes on in a channel of its own, with its reporter and "
             "people with a role. What was written here can still be read by whoever can read this channel."
         )
-        await slack.messages.say(old, sentence, key=key, again=again)
-        await leave_channel(slack, self._state, incident, old)
+        cards, refused = await self._state.cards(incident.id), list[SlackRefused]()
+        for act in (
+            *(partial(self._take_back, slack, card) for card in cards if card.channel == old),
+            partial(slack.messages.say, old, sentence, key=key, again=again),
+            partial(leave_channel, slack, self._state, incident, old),
+        ):
+            try:
+                await act()
+            except SlackRefused as refusal:
+                refused.append(refusal)
+        if refused:
+            raise refused[0]
+
+    async def _take_back(self, slack: SlackClient, card: Card) -> None:
+        await slack.messages.withdraw(card)
+        await self._state.forget_card(card)

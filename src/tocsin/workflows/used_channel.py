@@ -27,13 +27,16 @@ async def leave_channel(
     """Archive the channel that an incident has left.
 
     One that it used gets its earlier topic back instead, and loses the bookmarks, which name the incident.
+    Raises SlackRefused after both were tried: what is left of either is read by all who are there.
     """
     topic = await earlier_topic(state, incident, channel)
     if topic is None:
         await slack.channels.archive(channel)
         return
-    await slack.channels.restore_topic(channel, topic)
-    await slack.channels.remove_bookmarks(channel, incident)
+    try:
+        await slack.channels.restore_topic(channel, topic)
+    finally:
+        await slack.channels.remove_bookmarks(channel, incident)
 
 
 async def holder(backend: IncidentBackend, state: SlackStateStore, channel: ChannelId) -> Incident | None:

@@ -8,6 +8,7 @@ from typing import Any
 from integration.backends.test_incident_io import opened
 from support.declarations import BEN, DAWN, declaration
 from support.incident_io.account import Account
+from support.incident_io.server import failing
 
 from tocsin.incidents.model import CatalogEntry, FieldValue
 from tocsin.incidents.requests import IncidentChange
@@ -100,3 +101,7 @@ async def test_the_last_update_that_says_so_names_the_incident_that_one_was_merg
             said = {"incident_id": one.id, "created_at": at, "merged_into_incident_id": into.id}
             server.account.updates.append({"id": f"01UPDATE{at}", "message": "", **said})
         assert await backend.merged_into(one.id) == last.id
+        server.fail("GET", "/v2/incident_updates", failing(422))
+        assert await backend.merged_into(one.id) is None, (
+            "alerts begin another incident, and wait for nothing"
+        )

@@ -60,3 +60,15 @@ async def test_one_odd_incident_does_not_hide_the_others(tmp_path: Path) -> None
         second = await backend.create(declaration("two"))
         server.account.incidents[0]["severity"] = {"rank": 1}
         assert {one.id for one in await backend.incidents()} == {first.id, second.id}
+
+
+async def test_an_odd_entry_hides_neither_the_timeline_nor_where_an_incident_goes_on(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (backend, server, _):
+        one, other = [await backend.create(declaration(key)) for key in ("one", "two")]
+        odd = {"new_incident_status": "monitoring", "new_severity": {"name": "without an id"}, "updater": 7}
+        told = {"id": "01ODD", "incident_id": one.id, "message": "Still at it.", "created_at": "soon", **odd}
+        server.account.updates.append({**told, "merged_into_incident_id": other.id})
+        server.account.items.append({"id": 7, "incident_id": one.id, "title": "noted", "timestamp": {}})
+        said = [entry.text for entry in await backend.timeline(one.id)]
+        assert any("Still at it." in text for text in said)
+        assert await backend.merged_into(one.id) == other.id

@@ -162,6 +162,48 @@ async def test_what_was_declared_there_by_mistake_leaves_the_channel_to_the_othe
     assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
 
 
+@pytest.mark.parametrize("verb", ["private", "cancel"])
+async def test_a_channel_whose_topic_may_not_be_set_keeps_no_bookmark_either(
+    bot: RunningBot, verb: str
+) -> None:
+    alerts = bot.workspace.channel(bot.slack.channel("alerts"))
+    await used(bot)
+    assert len(alerts.bookmarks) == 1
+    alerts.topic = "checkout is slow"
+    bot.workspace.faults.plan("conversations.setTopic", *[Fault(error="restricted_action")] * 9)
+    if verb == "private":
+        await sent(bot, "ana", await opened_by(bot, "ana", alerts.id, "/incident private"))
+    else:
+        await typed_verb(bot, "ana", alerts.id, "/incident cancel it was a query")
+    await settled(bot)
+    bot.workspace.faults.clear()
+    assert (alerts.topic, alerts.bookmarks) == ("checkout is slow", [])
+
+
+@pytest.mark.parametrize(
+    ("method", "faults"),
+    [
+        # Its card in its own channel is posted; that it goes on there may not be.
+        ("chat.postMessage", [Fault(), Fault(error="restricted_action")]),
+        ("chat.delete", [Fault(error="cant_delete_message")] * 4),
+    ],
+)
+async def test_an_incident_that_becomes_private_leaves_also_where_it_may_not_say_so_or_take_its_card_back(
+    bot: RunningBot, method: str, faults: list[Fault]
+) -> None:
+    alerts = bot.workspace.channel(bot.slack.channel("alerts"))
+    alerts.topic = "What the monitors say"
+    incident = await used(bot)
+    bot.workspace.faults.plan(method, *faults)
+    await sent(bot, "ana", await opened_by(bot, "ana", alerts.id, "/incident private"))
+    await settled(bot)
+    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
+    assert f"<#{alerts.id}> is still public" in told(bot, "ana")[-1].text
+    now = await bot.backend.find(incident.id)
+    assert now is not None
+    assert now.slack_channel_id not in ("", alerts.id)
+
+
 async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
     alerts = bot.workspace.channel(bot.slack.channel("alerts"))
     alerts.topic = "What the monitors say"

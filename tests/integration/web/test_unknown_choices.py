@@ -93,6 +93,9 @@ async def test_a_private_one_is_in_the_lists_of_those_who_may_see_it_and_in_no_o
             query = IncidentQuery.model_validate({"group": group, "visible_to": viewer})
             page = await edited.site.backend.listed(query)
             assert [one.reference for one in page.incidents] == [f"INC-{number}" for number in numbers]
+        named = IncidentQuery.model_validate({"incident_status_id": "gone-status", "visible_to": viewer})
+        found = [one.reference for one in (await edited.site.backend.listed(named)).incidents]
+        assert found == ([] if viewer == "U0STRANGER" else ["INC-2", "INC-1"])
 
 
 async def test_its_pages_show_the_ids_of_what_is_not_there(edited: Edited) -> None:

@@ -332,6 +332,32 @@ async def test_a_sender_that_was_stopped_goes_on_where_it_was(tmp_path: Path) ->
         await backend.close()
 
 
+async def test_what_an_earlier_version_left_is_sent_also_if_the_database_is_away_when_the_sender_begins(
+    tmp_path: Path,
+) -> None:
+    async with running_receiver() as receiver:
+        to, file = endpoint(receiver.url), await new_incidents(tmp_path / "incidents.db")
+        backend = await LocalBackend.open(
+            file,
+            IncidentConfig(),
+            public_url="http://x",
+            clock=clock,
+            subscriptions=[to.subscription],
+            bodies=BODIES,
+        )
+        sending = Sending(backend, Told(), receiver)
+        await sending.declare()
+        await backend.database.run(
+            lambda db: db.execute("UPDATE webhook_deliveries SET is_next = 0") and None
+        )
+        file.rename(tmp_path / "away.db")
+        async with sender_of(backend, sending.told, to):
+            await asyncio.sleep(30)
+            (tmp_path / "away.db").rename(file)
+            await sending.until(lambda log: log[0].state == "delivered", hours=1 / 30)
+        await backend.close()
+
+
 async def test_what_is_asked_for_again_is_sent_also_if_an_attempt_was_under_way(sending: Sending) -> None:
     sending.receiver.usually = status(410)
     await sending.declare()

@@ -48,15 +48,38 @@ def opened(url: str, replicas: int) -> Iterator[list[SqlAlertStore]]:
 
 
 @pytest.fixture(params=["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.process)])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[SqlAlertStore]]:
-    """Two replicas' stores in PostgreSQL; in a file, which one process has, twice the same."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "SQLite":
-        with opened(f"sqlite:///{tmp_path / 'journal.db'}", 1) as found:
-            yield found * 2
-    else:
-        url = request.getfixturevalue("postgresql").create_database()
-        with opened(url, 2) as found:
-            yield found
+        return f"sqlite:///{tmp_path / 'journal.db'}"
+    return str(request.getfixturevalue("postgresql").create_database())
+
+
+@pytest.fixture
+def stores(url: str) -> Iterator[list[SqlAlertStore]]:
+    """Two replicas' stores in PostgreSQL; in a file, which one process has, twice the same."""
+    replicas = 1 if url.startswith("sqlite") else 2
+    with opened(url, replicas) as found:
+        yield found * (2 // replicas)
+
+
+def test_a_database_of_an_earlier_version_gets_the_indexes_that_came_since(url: str) -> None:
+    def begin() -> sa.Engine:
+        database = Database(url)
+        engine = database.open()
+        database.close()
+        return engine
+
+    def indexes(engine: sa.Engine) -> set[str | None]:
+        look = sa.inspect(engine)
+        return {index["name"] for table in look.get_table_names() for index in look.get_indexes(table)}
+
+    engine = begin()
+    made = indexes(engine)
+    with engine.begin() as earlier:
+        for name in ("tocsin_alerts_by_key", "tocsin_alert_groups_by_key"):
+            earlier.execute(sa.text(f"DROP INDEX {name}"))
+    engine.dispose()
+    assert indexes(begin()) == made
 
 
 async def test_events_that_come_to_two_replicas_at_once_are_one_alert_each_and_one_group(

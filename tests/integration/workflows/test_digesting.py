@@ -170,6 +170,21 @@ async def test_a_digest_whose_time_is_changed_on_its_day_is_not_posted_again(
     assert len(digests(bot)) == 2
 
 
+async def test_a_digest_that_an_earlier_version_has_posted_is_not_posted_again_after_the_upgrade(
+    bot: RunningBot, clock: Turned
+) -> None:
+    clock.turn(days=1, hours=3)
+    team, config = bot.app.registry.installed[0].team_id, bot.app.resources.config
+    for of, rule in config.digests_in([team]):
+        posted = DigestCommand(team=of, channel=ChannelId(rule.channel), due=rule.last_due(clock.now))
+        await bot.engine.start(VERB, posted.key, posted.model_dump(mode="json", exclude={"week"}))
+    await bot.app.settled()
+    assert len(digests(bot)) == 1
+    assert len(await looked(bot)) == 1
+    clock.turn(days=7)
+    assert len(await looked(bot)) == 2
+
+
 async def test_a_digest_whose_answer_is_lost_is_posted_once_and_a_late_one_never(
     bot: RunningBot, clock: Turned
 ) -> None:

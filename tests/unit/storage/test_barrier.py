@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from support.patience import LIMIT
 
 from tocsin.storage.barrier import WriteBarrier, fail_fast, unbarred
+from tocsin.storage.database import Database
+from tocsin.storage.sqlite import barred_engine
 
 
 class Disk:
@@ -66,3 +69,27 @@ def test_a_bot_that_stops_meanwhile_lets_its_workflows_go_with_an_error(disk: Di
         barrier.close()
         with pytest.raises(sa.exc.InvalidRequestError, match="closed"):
             waiting.result(LIMIT)
+
+
+def test_what_a_file_does_not_take_from_our_own_stores_or_in_another_file_keeps_no_workflow_waiting(
+    tmp_path: Path,
+) -> None:
+    url, tries = f"sqlite:///{tmp_path / 'journal.db'}", list[sa.Connection]()
+
+    def write(connection: sa.Connection) -> None:
+        tries.append(connection)
+        connection.execute(sa.text("PRAGMA query_only=ON"))
+        connection.execute(sa.text("CREATE TABLE refused (said TEXT)"))
+
+    own = Database(url)
+    own.open()
+    (engine, barrier), (_, another) = barred_engine(url), barred_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    with pytest.raises(sa.exc.OperationalError, match="readonly"):
+        own.run(write)
+    assert (len(tries), barrier.problem, another.problem) == (1, "", "")
+    with pytest.raises(sa.exc.OperationalError, match="readonly"), engine.begin() as connection:
+        write(connection)
+    assert ("readonly" in barrier.problem, another.problem) == (True, "")
+    for opened in (barrier, another):
+        opened.close()
+    own.close()

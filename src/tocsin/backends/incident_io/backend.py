@@ -202,10 +202,7 @@ class IncidentIo:
             raise Refused(str(rejected)) from rejected
 
     async def merged_into(self, incident_id: str) -> str | None:
-        try:
-            return await queries.merged_into(self._client, incident_id)
-        except ApiError as rejected:
-            raise Refused(str(rejected)) from rejected
+        return await queries.merged_into(self._client, incident_id)
 
     async def set_channel(self, incident_id: str, channel: Channel) -> Incident:
         raise Refused("incident.io opens the channel of an incident by itself.")

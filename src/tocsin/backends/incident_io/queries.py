@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
-from tocsin.backends.incident_io.api_models import IncidentResponse, TimelineResponse, UpdateResponse
+from tocsin.backends.incident_io.api_models import (
+    IncidentResponse,
+    Response,
+    TimelineResponse,
+    UpdateResponse,
+)
 from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.mapping import DAWN, actor_of
 from tocsin.incidents.errors import Refused, Unavailable
@@ -19,6 +24,7 @@ from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentFilter, IncidentQuery
 
 log = structlog.get_logger()
+T = TypeVar("T", bound=Response)
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 
@@ -81,15 +87,20 @@ def read_incident(told: Any, unsure: type[Unavailable] = Unavailable) -> Inciden
 
     An incident that exists is shown, whatever else incident.io says of it.
     """
+    return _read(IncidentResponse, told, unsure)
+
+
+def _read(kind: type[T], told: Any, unsure: type[Unavailable] = Unavailable) -> T:
+    """Return what incident.io told, without its odd parts. Raises `unsure` if nothing is left of it."""
     try:
-        return IncidentResponse.model_validate(told)
+        return kind.model_validate(told)
     except ValidationError as error:
         places = [problem["loc"] for problem in error.errors(include_input=False, include_url=False)]
     # Only names are logged, and nothing that was sent.
     fields = sorted({str(place[0]) for place in places if place})
-    log.warning("left out of incident.io's answer", kind=IncidentResponse.__name__, fields=fields)
+    log.warning("left out of incident.io's answer", kind=kind.__name__, fields=fields)
     try:
-        return IncidentResponse.model_validate(_without(told, places))
+        return kind.model_validate(_without(told, places))
     except ValidationError:
         raise unsure("incident.io's answer was not understood.") from None
 
@@ -172,7 +183,7 @@ async def happened(client: Client, incident_id: str, declared_at: datetime) -> l
     async for item in pages(
         client, "/v2/incident_timeline_items", "incident_timeline_items", query, most=1000
     ):
-        noted = TimelineResponse.model_validate(item)
+        noted = _read(TimelineResponse, item)
         found.append(
             TimelineEntry(
                 at=noted.timestamp or DAWN,
@@ -187,12 +198,18 @@ async def happened(client: Client, incident_id: str, declared_at: datetime) -> l
 async def _updates(client: Client, incident_id: str) -> list[UpdateResponse]:
     query = (("incident_id", incident_id),)
     found = pages(client, "/v2/incident_updates", "incident_updates", query, most=1000)
-    return [UpdateResponse.model_validate(item) async for item in found]
+    return [_read(UpdateResponse, item) async for item in found]
 
 
 async def merged_into(client: Client, incident_id: str) -> str | None:
-    """Return the incident of the last update that says so (Incident Updates V2, List)."""
-    said = [one for one in await _updates(client, incident_id) if one.merged_into_incident_id]
+    """Return the incident of the last update that says so (Incident Updates V2, List).
+
+    Returns None also if incident.io refuses to list them.
+    """
+    try:
+        said = [one for one in await _updates(client, incident_id) if one.merged_into_incident_id]
+    except ApiError:
+        return None
     newest = max(said, key=lambda one: one.created_at or DAWN, default=None)
     return newest.merged_into_incident_id if newest is not None else None
 

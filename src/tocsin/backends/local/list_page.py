@@ -61,7 +61,8 @@ class _Asked:
     is_open: tuple[int, ...]
     people: tuple[str, ...] | None
     unknown: frozenset[str] = frozenset()
-    """Those among the statuses that are not there, as far as all incidents that have them may be seen."""
+    """Those among the statuses that are not there: the one that is asked for, or those of public incidents,
+    and of private ones if all of them may be seen."""
     known: tuple[str, ...] = ()
 
     @property
@@ -144,14 +145,16 @@ def _asked(db: SqlConnection, wanted: IncidentQuery) -> _Asked | None:
     known = {status.id: status for status in (Status(**readable(row)) for row in rows)}
     statuses, unknown, both = None, frozenset[str](), [1, 0]
     if wanted.group is not None or wanted.incident_status_id is not None:
-        chosen = sorted(known) if wanted.incident_status_id is None else [wanted.incident_status_id]
-        if wanted.incident_status_id not in known:
+        if wanted.incident_status_id is None:
+            chosen = sorted(known)
             unknown = frozenset(unknown_statuses(db, (1, 0) if wanted.visible_to is None else (1,)))
+        else:
+            chosen = [wanted.incident_status_id]
+            unknown = frozenset(chosen) - known.keys()
         fitting = [one for one in chosen if one in known and wanted.group in (None, known[one].group)]
         # An incident whose status is not there is open or closed by itself, and never in triage.
-        also = sorted(unknown) if wanted.incident_status_id is None else sorted(unknown & set(chosen))
-        statuses = (*fitting, *(also if wanted.group != "triage" else ()))
-        both = sorted({int(known[one].is_open) for one in fitting} | ({1, 0} if also else set()))
+        statuses = (*fitting, *(sorted(unknown) if wanted.group != "triage" else ()))
+        both = sorted({int(known[one].is_open) for one in fitting} | ({1, 0} if unknown else set()))
         both = both if wanted.group is None else [int(wanted.group != "closed")]
     people = _people(db, wanted.person)
     if statuses == () or people == ():
