@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -117,9 +117,12 @@ class AlertIds:
             return f"{self._last:032x}"
 
 
-def earliest_id(at: datetime) -> str:
-    """Return the lowest id that an alert of this time may have."""
-    return f"{max(int(at.timestamp() * 1000), 0) << 80:032x}"
+def earliest_id(at: datetime, later: timedelta = timedelta()) -> str:
+    """Return the lowest id that an alert of this time may have, or of a time so much later.
+
+    Not a sum of both: the last years of a calendar have no later time.
+    """
+    return f"{max(int((at.timestamp() + later.total_seconds()) * 1000), 0) << 80:032x}"
 
 
 def group_of(row: sa.Row[Any]) -> AlertGroup:

@@ -253,7 +253,7 @@ class SqlAlertStore(AlertStore):
         if since is not None:
             asked = asked.where(a.id >= earliest_id(since))
         if until is not None:
-            asked = asked.where(a.id < earliest_id(until + SET_BACK))
+            asked = asked.where(a.id < earliest_id(until, SET_BACK))
         return await self._read(asked if after is None else asked.where(a.id < after))
 
     async def _read(self, asked: sa.Select[Any]) -> list[Alert]:

@@ -433,6 +433,7 @@ FILTERED: dict[str, list[str]] = {
     "created_at[gte]={first}": EVERY,
     "created_at[gte]={first}&created_at[lte]={first}": ["one"],
     "created_at[date_range]=2000-01-01~2001-01-01": [],
+    "created_at[date_range]=0001-01-01~9999-12-31": EVERY,
     "updated_at[gte]={ended}": ["one"],
     "attributes[team][one_of]=blue": ["three", "one"],
     "attributes[team][one_of]=blue&attributes[zone][is]=a": ["one"],
