@@ -54,6 +54,13 @@ def key_actor(name: str) -> Person:
     return Person(name=f"{KEY_ACTOR}{name}")
 
 
+def acting_key(person: Person | None) -> str:
+    """Return the name of the API key that this actor is; "" for a person, whatever they call themselves."""
+    if person is None or person.slack_user_id or not (person.name or "").startswith(KEY_ACTOR):
+        return ""
+    return (person.name or "").removeprefix(KEY_ACTOR)
+
+
 SOMEBODY = "somebody"
 """Word that replaces a person's name in a sentence if the name is not known; ids are never shown."""
 
@@ -62,8 +69,8 @@ def display_name(person: Person | None) -> str:
     """Return the person's or the API key's name, the placeholder if only a Slack id is known, "" for None."""
     if person is None:
         return ""
-    if person.name and person.name.startswith(KEY_ACTOR):
-        return Automation(kind="api_key", name=person.name.removeprefix(KEY_ACTOR)).label
+    if key := acting_key(person):
+        return Automation(kind="api_key", name=key).label
     return person.name or (SOMEBODY if person.slack_user_id else person.email or "")
 
 

@@ -17,7 +17,7 @@ from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import Channel, Clock, IncidentBackend, SlackStateStore
 from tocsin.workflows.retry import ALL_DAY, SLACK_ATTEMPTS, StepFailure
 from tocsin.workflows.slack_client import SlackClient
-from tocsin.workflows.used_channel import UsedChannels, leave_channel
+from tocsin.workflows.used_channel import UsedChannels, has_left_channel, leave_channel
 
 # Create an incident's channel under the first free name; a repeat finds the channel that exists.
 
@@ -213,12 +213,15 @@ async def await_channel(
 ) -> Channel | StepFailure:
     """Return the channel that the backend creates, polled for at most so many seconds in each process.
 
-    Returns a StepFailure if it has not been created by then.
+    Returns a StepFailure if it has not been created by then, and at once if another incident has it now.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     if incident.slack_channel_id:
         return await _known(state, incident)
+    with suppress(Unavailable):
+        if await has_left_channel(backend, state, incident):
+            return StepFailure(trouble="Its channel is another incident's now")
     for pause in pauses():
         await asyncio.sleep(pause)
         found = None

@@ -13,12 +13,21 @@ USED = "used"
 GIVEN_BACK = "given back"
 """Stored instead of a topic's hash once the earlier topic of a used channel is back."""
 
+LEFT = "left its channel"
+"""Verb of the timeline's entry on an incident whose channel another one uses now; it gets no other."""
+
 NO_CHANNEL = Channel(id=ChannelId(""), name="")
 
 
 async def earlier_topic(state: SlackStateStore, incident: Incident, channel: str) -> str | None:
     """Return the topic that a used channel had before the incident; None if Tocsin created the channel."""
     return (await state.fingerprints(incident.id)).get((channel, USED))
+
+
+async def has_left_channel(backend: IncidentBackend, state: SlackStateStore, incident: Incident) -> bool:
+    """True if another incident uses the channel that this one used."""
+    uses = any(thing == USED for _, thing in await state.fingerprints(incident.id))
+    return uses and any(entry.verb == LEFT for entry in await backend.timeline(incident.id))
 
 
 async def leave_channel(
@@ -97,7 +106,7 @@ class UsedChannels:
         if owner.slack_channel_id == channel:
             entry = TimelineEntry(
                 at=self._clock(),
-                verb="left its channel",
+                verb=LEFT,
                 text=f"It is the channel of {incident.reference} now",
             )
             await self._backend.note(owner.id, entry, f"{incident.id}:left")

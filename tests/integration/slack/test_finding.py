@@ -11,6 +11,9 @@ from support.errands import declared, opened_by, press_card, press_in_view, type
 from support.readings import settled, value, words
 
 from slack_emulator.models import View
+from tocsin.incidents.model import Person, PersonId
+from tocsin.incidents.requests import FollowUpRequest
+from tocsin.slack.listeners.home import MOST_ITEMS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -169,3 +172,16 @@ async def test_home_has_a_persons_own_work_and_tells_nothing_of_what_they_may_no
     assert "Your actions and follow-ups (2)" in words(view)
     await press_in_view(bot, "ana", view, "complete_follow_up")
     await home_of(bot, "ana", lambda said: "Your actions and follow-ups (1)" in said)
+    # As many as are looked for, of which those of what Ben may not see are not shown.
+    for number in range(MOST_ITEMS):
+        asked = FollowUpRequest(
+            key=f"more {number}",
+            at=bot.app.resources.clock(),
+            by=Person(slack_user_id=PersonId(ana)),
+            kind="action",
+            text=f"look at {number}",
+            assignee=Person(slack_user_id=PersonId(ben)),
+        )
+        await bot.backend.add_follow_up((worse if number % 2 else hidden).id, asked)
+    await bot.workspace.open_home(ben, app)
+    await home_of(bot, "ben", lambda said: " or more)" in said)

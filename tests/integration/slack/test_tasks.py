@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.bot import RunningBot, chosen
+from support.bot import RunningBot, chosen, ticked
 from support.errands import declared, headline, opened_by, press_card, press_in_view, sent, typed_verb
-from support.readings import newest, settled, words
+from support.readings import newest, pressed, settled, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message
@@ -156,3 +156,22 @@ async def test_an_action_that_is_done_before_its_message_could_be_posted_is_show
     await press_in_view(bot, "ana", listed, "complete_follow_up")
     await settled(bot)
     assert words(shown(bot, incident, "drain the node")).startswith(":white_check_mark: Action done:")
+
+
+async def test_what_has_left_its_channel_gets_its_tasks_and_waits_for_no_other(bot: RunningBot) -> None:
+    alerts, general = bot.slack.channel("alerts"), bot.slack.channel("general")
+    for name in ("the first", "the next"):
+        view = await bot.type_command("ana", alerts, f"/incident {name}")
+        await bot.app.settled()
+        await pressed(bot, view, "more_fields", "more_fields")
+        (view,) = bot.workspace.stack(bot.slack.person("ana"))
+        await sent(bot, "ana", view, severity_id=chosen("minor"), slack_channel_id=ticked(alerts))
+        await settled(bot)
+        if name == "the first":
+            first = await newest(bot)
+            await typed_verb(bot, "ana", alerts, "/incident close it was a query")
+            await settled(bot)
+    await typed_verb(bot, "ana", general, f"/incident reopen {first.reference}")
+    await typed_verb(bot, "ana", general, f"/incident severity {first.reference} major")
+    await settled(bot)
+    assert [item.text for item in await items(bot, first)] == ["Open the bridge", "Post on the status page"]

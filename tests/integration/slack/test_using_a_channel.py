@@ -207,12 +207,13 @@ async def test_an_incident_that_becomes_private_leaves_also_where_it_may_not_say
 async def test_an_incident_that_becomes_private_leaves_the_channel_to_the_others(bot: RunningBot) -> None:
     alerts = bot.workspace.channel(bot.slack.channel("alerts"))
     alerts.topic = "What the monitors say"
+    own = bot.workspace.bookmarks.add(alerts, "Dashboards", "https://grafana.example.com", "")
     incident = await used(bot)
     await sent(bot, "ana", await opened_by(bot, "ana", alerts.id, "/incident private"))
     await settled(bot)
     now = await bot.backend.find(incident.id)
     assert now is not None
     assert now.slack_channel_id not in ("", alerts.id)
-    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [])
+    assert (alerts.archived, alerts.topic, alerts.bookmarks) == (False, "What the monitors say", [own])
     again = await used(bot, name="payments are slow")
     assert again.slack_channel_id == alerts.id

@@ -454,3 +454,15 @@ async def test_what_cannot_be_chosen_any_more_still_finds_the_incidents_that_hav
             assert shown(found) == [f"INC-{number}" for number in numbers], query
             assert "(archived)</strong>" in found.text or "ZD" in query
         assert "Major (archived)" not in (await site.page("/incidents/1")).text
+
+
+async def test_every_option_of_a_deleted_field_still_finds_the_incidents_that_have_it(tmp_path: Path) -> None:
+    async with served(tmp_path, public=True) as site:
+        await fill(site)
+        catalogue = site.backend.catalogue
+        assert await catalogue.delete("custom_field_options", "login")
+        assert await catalogue.delete("custom_fields", "affected_area")
+        page = await site.page("/incidents")
+        assert "<span>Affected area (archived)</span>" in page.text
+        assert '<option value="payments">Payments</option>' in page.text
+        assert shown(await site.page(f"/incidents?{AREA}=payments")) == ["INC-4"]

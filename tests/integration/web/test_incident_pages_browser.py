@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.site import Site, served
 
 from tocsin.incidents.model import ChannelId
 from tocsin.incidents.requests import FollowUpRequest, IncidentChange
+from tocsin.web.live import MOST_OF_A_READER
 from tocsin.workflows.ports import Channel
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -175,6 +177,28 @@ async def test_an_open_page_shows_a_change_by_itself_and_takes_nothing_from_its_
         await expect(page.locator("h1 + .line .status")).to_have_text("Closed")
         await change(visibility="private")
         assert screen.complaints == []
+
+
+LOOK_AWAY_AND_BACK = """() => {
+  for (const hidden of [true, false]) {
+    Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
+}"""
+
+
+async def test_a_page_that_is_live_again_says_no_longer_that_it_is_not(site: Site, chromium: Browser) -> None:
+    await filled(site)
+    async with opened(chromium, site.url) as screen, AsyncExitStack() as further:
+        page, status = screen.page, screen.page.get_by_role("status")
+        async with page.expect_response(lambda answer: answer.url.endswith("/events")) as begun:
+            await page.goto(f"{site.url}/incidents/INC-3")
+        events = (await begun.value).url
+        for _ in range(MOST_OF_A_READER):
+            await further.enter_async_context(site.client.stream("GET", events, timeout=None))
+        await expect(status).to_have_text(re.compile("^No longer updated live"))
+        await page.evaluate(LOOK_AWAY_AND_BACK)
+        await expect(status).to_have_text("")
 
 
 async def test_a_page_that_its_reader_may_not_see_any_more_shows_nothing_of_it(

@@ -117,6 +117,8 @@ async def test_filters_and_days_are_kept_in_every_link(shown: Site) -> None:
     assert "/insights/hours.csv?weeks=4&amp;time_zone=Asia%2FTokyo" in local
     assert "By the hour of the declaration, in Asia/Tokyo;" in local
     assert 'name="time_zone" value="Asia/Tokyo"' in local
+    mistaken = (await shown.page("/insights?severity=none&time_zone=Asia/Tokyo")).text
+    assert 'name="time_zone" value="Asia/Tokyo"' in mistaken
     told = await shown.json("/insights?weeks=4&time_zone=Asia/Tokyo")
     assert told.json()["insights"]["time_zone"] == "Asia/Tokyo"
     long = await shown.json("/insights?from=2016-03-05&to=2026-03-01")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from pathlib import Path
 
 import pytest
 
+from reliability.crash.__main__ import FAMILIES
 from reliability.crash.backends import BACKENDS
 from reliability.crash.campaign import campaign
 from reliability.crash.unreached import LEAST_REACHED
 
-SEED = 3
+SEED, RUNS = 3, 92
 
 
 @pytest.mark.process
@@ -19,7 +22,7 @@ SEED = 3
     ("backend", "runs"),
     [
         pytest.param(
-            "local", 92, marks=pytest.mark.campaign("python -m tests.reliability.crash --runs 3000")
+            "local", RUNS, marks=pytest.mark.campaign("python -m tests.reliability.crash --runs 3000")
         ),
         *(
             pytest.param(
@@ -45,3 +48,9 @@ def test_a_killed_bot_loses_nothing_and_does_nothing_twice(backend: str, runs: i
     reached = BACKENDS[backend].shares(sampled.never_reached)
     short = {package: share for package, share in reached.items() if share < LEAST_REACHED[backend][package]}
     assert short == {}, f"less was reached than tests/reliability/crash/unreached.py asks for: {reached}"
+
+
+def test_who_reads_of_the_campaigns_reads_of_every_family_and_how_many_runs_are_a_sample() -> None:
+    said = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"--family ([a-z-]+)", said)) == {*FAMILIES, "declaring"}
+    assert re.findall(r"(\d+) runs over all families", said) == [str(RUNS)]

@@ -438,7 +438,7 @@ class People:
 
     async def _read_pages(self, who: str) -> None:
         paths = [f"/incidents/{self.one().reference}", "/incidents", *FILTERED]
-        paths += ["/insights", "/metrics", "/readyz"]
+        paths += ["/insights", "/alerts", "/metrics", "/readyz"]
         path = self.rng.choice(paths)
         asked = self.looked.now()
         # It is read at some moment between these two.

@@ -239,5 +239,5 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
 
 
 def _pages(register: Register) -> Iterator[str]:
-    yield from ("/incidents", *FILTERED, "/insights")
+    yield from ("/incidents", *FILTERED, "/insights", "/alerts")
     yield from (f"/incidents/{kept.reference}" for kept in register.kept if kept.reference)

@@ -22,10 +22,12 @@ from tocsin.incidents.model import (
     Severity,
     Status,
     TimelineEntry,
+    display_name,
     key_actor,
 )
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.timeline import deeds, items_of, kind_of
+from tocsin.web.api.serializers import actor
 
 BEN = Person(slack_user_id=PersonId("U0BEN"), name="Ben Okafor")
 TRIAGE, FIXING, RESOLVED, CLOSED = (
@@ -149,6 +151,13 @@ def test_an_api_key_is_named_alike_where_it_declared_and_where_it_acted() -> Non
         == f"{declared.label} noted: It is the cache"
         == "the API key “ci” noted: It is the cache"
     )
+
+
+def test_a_person_who_calls_themselves_like_an_api_key_is_named_and_answered_as_a_person() -> None:
+    posing = Person(slack_user_id=PersonId("U0POSER"), name="the key ci")
+    assert display_name(posing) == "the key ci"
+    assert actor(posing).api_key is None
+    assert actor(key_actor("ci")).user is None
 
 
 def test_a_field_with_the_name_of_a_role_is_a_field() -> None:

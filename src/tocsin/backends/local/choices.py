@@ -106,14 +106,18 @@ def read_form(db: SqlConnection, config: IncidentConfig) -> Form:
 
 
 def _archived(db: SqlConnection) -> Form:
-    """Return the archived choices, and the fields that have archived options with these alone."""
+    """Return the archived choices; of a field that is not archived, its archived options alone."""
+    rows = list(_rows(db, "custom_fields", "rank, created_at, id", among="TRUE"))
+    gone = {row["id"] for row in rows if row["archived_at"]}
     options: dict[str, list[FieldOption]] = {}
-    for row in _rows(db, "custom_field_options", "sort_key, created_at, id", among=_ARCHIVED):
-        options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
+    for row in _rows(db, "custom_field_options", "sort_key, created_at, id", among="TRUE"):
+        # The options of a deleted field are not archived themselves.
+        if row["archived_at"] or row["custom_field_id"] in gone:
+            options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
     fields = (
         CustomField(**row, options=tuple(options.get(row["id"], ())))
-        for row in _rows(db, "custom_fields", "rank, created_at, id", among="TRUE")
-        if row["archived_at"] or row["id"] in options
+        for row in rows
+        if row["id"] in gone or row["id"] in options
     )
     return Form(
         severities=tuple(Severity(**row) for row in _rows(db, "severities", "rank, id", among=_ARCHIVED)),

@@ -8,7 +8,6 @@ from typing import Any
 from tocsin.backends.local.reading import Choices, Kept, ReadIncidents, ReadTask
 from tocsin.backends.local.updates import Update
 from tocsin.incidents.model import (
-    KEY_ACTOR,
     Automation,
     CustomField,
     ExternalIssue,
@@ -20,6 +19,7 @@ from tocsin.incidents.model import (
     Role,
     Severity,
     Status,
+    acting_key,
     display_name,
 )
 from tocsin.web.api import models
@@ -40,9 +40,7 @@ def user(person: Person) -> models.UserV2:
 
 def actor(person: Person | None, automation: Automation | None = None) -> models.ActorV2:
     """Return the one who acted: an automation if there is one, else the person."""
-    name = (person.name if person is not None else None) or ""
-    if automation is None and name.startswith(KEY_ACTOR):
-        key = name.removeprefix(KEY_ACTOR)
+    if automation is None and (key := acting_key(person)):
         return models.ActorV2(api_key=models.ApiKeyActorV2(id=key, name=key))
     if automation is None:
         return models.ActorV2(user=user(person or Person()))

@@ -5,6 +5,7 @@
   let source = null;
   let isAsking = false;
   let isOwed = false;
+  let isReplaced = false;
   const article = () => document.querySelector("main > article");
   const isSelecting = () => {
     const selection = document.getSelection();
@@ -94,9 +95,14 @@
     source.addEventListener("version", (event) => {
       if (event.data !== article()?.dataset.version) refresh();
     });
+    source.addEventListener("open", () => {
+      if (isReplaced) say("");
+      isReplaced = false;
+    });
     source.addEventListener("replaced", () => {
       // It is live again once it is looked at anew.
       stop();
+      isReplaced = true;
       say("No longer updated live: you have opened further pages. Load it again to see what is new.");
     });
     source.addEventListener("end", () => {
