@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
-from integration.workflows.test_alert_store import stores
+from integration.workflows.test_alert_store import stores, url
 from support.declarations import DAWN
 
 from tocsin.incidents.alerts import (
@@ -22,7 +22,7 @@ from tocsin.storage.alert_rows import groups
 from tocsin.storage.alerts import SqlAlertStore
 from tocsin.workflows.alert_groups import KEPT, AlertGroups
 
-__all__ = ["stores"]
+__all__ = ["stores", "url"]
 LATER = timedelta(minutes=10)
 
 
