@@ -11,7 +11,7 @@ WORDS = {
     "topic": "topic",
     "purpose": "purpose",
     "bookmark": "bookmark",
-    "headline": "headline",
+    "headline": "card could not be posted in its channel",
     "pin": "pinned",
     "people": "brought into the channel",
     "source": "where it was declared",

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -236,7 +237,7 @@ def open_for_reading(path: Path) -> Database:
             _refuse_damaged(connection)
             db = Database(connection)
             _refuse_newer(db)
-            if migrations.pending(db):
+            if _pending(db):
                 raise Unavailable(
                     "The incident file is older than this Tocsin. Start the bot once to update it."
                 )
@@ -290,24 +291,36 @@ def _make_private(path: Path) -> None:
 
 def _up_to_date(connection: sqlite3.Connection) -> Database:
     _refuse_damaged(connection)
-    if (there := Database(connection)).table_names() and not migrations.pending(there):
+    if (there := Database(connection)).table_names() and not _pending(there):
         _refuse_incomplete(there)
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     db = Database(connection)
     _refuse_newer(db)
-    if migrations.pending(db):
+    if _pending(db):
         with SqliteConnection(db).transaction("tables"):
             migrations.apply(db)
     return db
 
 
+def _pending(db: Database) -> list[Any]:
+    """Return the migrations that are to come. Raises DatabaseError if their table is not as it was made."""
+    try:
+        return migrations.pending(db)
+    except KeyError as missing:
+        raise _damaged(f"{missing} is not in the table of migrations") from missing
+
+
 def _refuse_damaged(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        damaged = sqlite3.DatabaseError("quick_check failed")
-        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damaged
+        raise _damaged("quick_check failed")
+
+
+def _damaged(how: str) -> sqlite3.DatabaseError:
+    damaged = sqlite3.DatabaseError(how)
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return damaged
 
 
 def _refuse_incomplete(db: Database) -> None:
