@@ -28,6 +28,7 @@ from support.readings import words
 from support.slack import RunningWorkspace, running_workspace
 from tocsin.server import listen, serving
 from tocsin.slack import routes
+from tocsin.storage.earlier_formats import BEING_TAKEN_OVER
 
 DESCRIPTIVE = ("content-type", "x-slack-signature", "x-slack-request-timestamp", "x-slack-retry-num")
 
@@ -196,9 +197,11 @@ class Fleet:
                 await asyncio.sleep(GLANCE_SECONDS)
 
     def is_quiet(self) -> bool:
-        """True if no workflow is unfinished."""
-        unfinished = "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
-        return not self.rows(unfinished)
+        """True if no workflow is unfinished; one that is being taken over is cancelled for a moment."""
+        return not self.rows(
+            "SELECT 1 FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')"
+            f" OR status = 'CANCELLED' AND CAST(attributes AS TEXT) LIKE '%%{BEING_TAKEN_OVER}%%'"
+        )
 
     async def quiet(self) -> None:
         """Until no workflow is unfinished."""

@@ -33,7 +33,7 @@ FIRST_PARTS: Mapping[str, frozenset[str]] = {
 }
 """By verb: each step from which on the workflow has other steps now. Other verbs have the same as before."""
 
-_BEING_TAKEN_OVER = "tocsin_being_taken_over"
+BEING_TAKEN_OVER = "tocsin_being_taken_over"
 """Attribute of a workflow from before its cancellation on: DBOS rewinds only workflows that have ended."""
 
 
@@ -47,7 +47,7 @@ def take_over(engine: sa.Engine, executor: str) -> None:
     client = DBOSClient(system_database_engine=engine, serializer=JSON)
     try:
         for workflow in _listed(client, executor, UNFINISHED):
-            client.update_workflow_attributes(workflow.workflow_id, {_BEING_TAKEN_OVER: True}, merge=True)
+            client.update_workflow_attributes(workflow.workflow_id, {BEING_TAKEN_OVER: True}, merge=True)
             client.cancel_workflow(workflow.workflow_id)
         for workflow in being_taken_over(client, executor):
             key = workflow.workflow_id
@@ -86,7 +86,7 @@ def being_taken_over(client: DBOSClient, executor: str | None = None) -> list[Wo
 
 def is_being_taken_over(workflow: WorkflowStatus) -> bool:
     """True if a process cancelled the workflow to begin it again, and was killed or cut off before it did."""
-    return _BEING_TAKEN_OVER in (workflow.attributes or {})
+    return BEING_TAKEN_OVER in (workflow.attributes or {})
 
 
 def _listed(client: DBOSClient, executor: str | None, status: list[str]) -> list[WorkflowStatus]:
