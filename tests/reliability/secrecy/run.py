@@ -40,6 +40,9 @@ from tocsin.slack import routes
 SWEPT = 50
 """So many gestures, and what went over the wire meanwhile is looked at."""
 
+BACKLOG_SECONDS = 3600.0
+"""Virtual seconds in which all is followed through: Slack's rate limits let through one message a second."""
+
 A_DAY = 80
 """So many gestures, and a day has gone by."""
 
@@ -207,7 +210,7 @@ async def _lived(
     people.bot.workspace.faults.clear()
     for _ in range(3):
         await _a_day_goes_by(people.bot, calendar)
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(BACKLOG_SECONDS):
         await people.bot.app.settled()
         await verbs(people.bot).watching.poll()
         await people.bot.app.settled()
@@ -232,7 +235,7 @@ async def _looked_at_the_end(people: People, http: httpx.AsyncClient, patience: 
     # Home follows a moment after what it shows.
     with suppress(TimeoutError):
         await until(bot, looked.homes_are_true, patience)
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(BACKLOG_SECONDS):
         await bot.app.settled()
     looked.sweep()
     looked.look_at_what_is_left()
