@@ -67,6 +67,7 @@ async def connected(app: App) -> AsyncIterator[None]:
         _keep_going(
             stack,
             parts.replicas.keep_beating(),
+            parts.replicas.keep_taking_over(),
             parts.replicas.keep_hearing(),
             keep_workflows_going(parts.engine),
             app.health.watch(),

@@ -8,7 +8,9 @@ for before it is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,29 +35,62 @@ FIRST_PARTS: Mapping[str, frozenset[str]] = {
 }
 """By verb: each step from which on the workflow has other steps now. Other verbs have the same as before."""
 
+TURN_SECONDS = 9
+"""Seconds without a statement after which a replica that takes over has lost its turn."""
+
+_TURN = 7466733
+"""Key of PostgreSQL's advisory lock for the turn."""
+
 BEING_TAKEN_OVER = "tocsin_being_taken_over"
 """Attribute of a workflow from before its cancellation on: DBOS rewinds only workflows that have ended."""
 
 
-def take_over(engine: sa.Engine, executor: str) -> None:
+def take_over(engine: sa.Engine, executor: str) -> bool:
     """Begin the executor's unfinished workflows of earlier formats again; none of them may be running.
 
-    If the process is killed midway, the next call does the rest.
+    If the process is killed midway, the next call does the rest. Returns False, and does nothing, while
+    another process takes over.
     """
     if not has_workflows(engine) or not _has_earlier_ones(engine):
+        return True
+    with _turn(engine) as still_held:
+        if still_held is None:
+            return False
+        client = DBOSClient(system_database_engine=engine, serializer=JSON)
+        try:
+            _begin_again(client, executor, still_held)
+        finally:
+            client.destroy()
+    return True
+
+
+def _begin_again(client: DBOSClient, executor: str, still_held: Callable[[], object]) -> None:
+    for workflow in _listed(client, executor, UNFINISHED):
+        still_held()
+        client.update_workflow_attributes(workflow.workflow_id, {BEING_TAKEN_OVER: True}, merge=True)
+        client.cancel_workflow(workflow.workflow_id)
+    for workflow in being_taken_over(client, executor):
+        key = workflow.workflow_id
+        steps = {step["function_id"]: step["function_name"] for step in client.list_workflow_steps(key)}
+        still_held()
+        first = first_changed(_verb(workflow), steps)
+        client.rewind_workflow(key, start_step=first, application_version=WORKFLOW_FORMAT)
+
+
+@contextmanager
+def _turn(engine: sa.Engine) -> Iterator[Callable[[], object] | None]:
+    """Hold the turn of the one replica that takes over; yields a check of it, or None if another has it.
+
+    Two at once would cancel what the other has begun again. PostgreSQL ends the turn of a process that
+    sleeps, and the check raises SQLAlchemyError then. SQLite belongs to one process.
+    """
+    if engine.dialect.name == "sqlite":
+        yield lambda: None
         return
-    client = DBOSClient(system_database_engine=engine, serializer=JSON)
-    try:
-        for workflow in _listed(client, executor, UNFINISHED):
-            client.update_workflow_attributes(workflow.workflow_id, {BEING_TAKEN_OVER: True}, merge=True)
-            client.cancel_workflow(workflow.workflow_id)
-        for workflow in being_taken_over(client, executor):
-            key = workflow.workflow_id
-            steps = {step["function_id"]: step["function_name"] for step in client.list_workflow_steps(key)}
-            first = first_changed(_verb(workflow), steps)
-            client.rewind_workflow(key, start_step=first, application_version=WORKFLOW_FORMAT)
-    finally:
-        client.destroy()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{TURN_SECONDS}s'")
+        is_ours = connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_TURN)))
+        yield partial(connection.scalar, sa.select(1)) if is_ours else None
 
 
 def has_workflows(engine: sa.Engine) -> bool:

@@ -111,8 +111,7 @@ class Replicas:
         # All other threads may be waiting for the database when it comes back, and sleep for a minute.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replicas")
         self._alive: tuple[str, ...] = ()
-        self._counted = 0
-        self._looks = 0
+        self._beaten = asyncio.Event()
         self._heard: dict[int, None] = {}
         self._unheard: asyncio.Queue[Any] = asyncio.Queue()
         self._to_tell: list[tuple[str, str]] = []
@@ -127,7 +126,7 @@ class Replicas:
     @property
     def is_alone(self) -> bool:
         """True unless other replicas were alive at the last beat."""
-        return self._counted <= 1
+        return len(self._alive) <= 1
 
     def check(self) -> None:
         """Raise Unavailable if this replica is cut off, and may not go on with its workflows."""
@@ -156,7 +155,7 @@ class Replicas:
                 raise Unavailable(f"the database cannot be used ({root_message(error)}).") from error
 
     async def keep_beating(self) -> None:
-        """Beat and, on the leader, take over from the dead, forever."""
+        """Beat, forever."""
         while self.database.is_shared:
             # News that comes during a beat is told with the next one, at once.
             self._hurry.clear()
@@ -167,6 +166,23 @@ class Replicas:
                     await self._hurry.wait()
             except TimeoutError:
                 continue
+
+    async def keep_taking_over(self) -> None:
+        """On the leader, take over whenever a replica is gone, and now and then, forever.
+
+        Beside the beats, since after an outage there may be much: a leader that is silent is taken for dead.
+        """
+        taken_over: tuple[str, ...] = ()
+        beats = 0
+        while self.database.is_shared:
+            await self._beaten.wait()
+            self._beaten.clear()
+            alive, beats = self._alive, beats + 1
+            if not self.is_leader or self.take_over is None or (alive == taken_over and beats < LOOK_BEATS):
+                continue
+            async with best_effort("take over from the replicas that are gone"):
+                await self.take_over(alive)
+                taken_over, beats = alive, 0
 
     async def keep_hearing(self) -> None:
         """Act on news of the others, forever: beside the beats, since asking a backend may take long."""
@@ -219,19 +235,11 @@ class Replicas:
                 await self.on_death()
             return
         self._valid_until = began + LEASE_SECONDS
-        self._counted = len(beat.alive)
+        self._alive = beat.alive
         self._become(is_leader=beat.alive[:1] == (self.id,))
         for row in beat.news:
             self._note(row)
-        await self._take_over(beat.alive)
-
-    async def _take_over(self, alive: tuple[str, ...]) -> None:
-        """On the leader, take over whenever a replica is gone, and now and then."""
-        self._looks += 1
-        is_due = alive != self._alive or self._looks >= LOOK_BEATS
-        if self.is_leader and self.take_over is not None and is_due:
-            await self.take_over(alive)
-            self._alive, self._looks = alive, 0
+        self._beaten.set()
 
     def _beat_in(self, connection: sa.Connection, telling: Sequence[tuple[str, str]]) -> _Beat:
         now = connection.scalar(sa.select(_NOW)) or 0.0

@@ -390,7 +390,8 @@ class DbosEngine:
         if gone := sorted({owner for owner in owners if owner} - set(alive)):
             log.warning("takes over the workflows of replicas that are gone", replicas=gone)
             for executor in gone:
-                await asyncio.to_thread(take_over, self._database.open(), executor)
+                if not await asyncio.to_thread(take_over, self._database.open(), executor):
+                    return
             await asyncio.to_thread(DBOS._recover_pending_workflows, gone)
         await self._replicas.forget_dead()
 
