@@ -264,11 +264,12 @@ class AttachAlerts:
 
     async def _declared(self, command: BatchCommand, group: AlertGroup) -> Found:
         """Declare the group's incident by the same workflow as people do, and wait until it exists."""
-        into = await self._after_merge(group)
-        if into is not None:
+        key, about = declaration_key(group.id), f"alerts from {group.source}"
+        # An earlier attempt may have begun to declare; that incident must not stay without its alerts.
+        has_begun = await self._engine.find_command(key) is not None
+        if not has_begun and (into := await self._after_merge(group)) is not None:
             await self._store.set_incident(group.id, into.id)
             return Found(incident_id=into.id)
-        key, about = declaration_key(group.id), f"alerts from {group.source}"
         declaring = await self._declare_command(command, group, key)
         if declaring is not None:
             await outside_workflow(self._declare.begin(declaring))

@@ -36,6 +36,7 @@ from tocsin.workflows.channels import (
     NEWS,
     POSTING,
     attempts_to_tell,
+    awaits_channel,
     fitting_channel,
     is_told,
     withdraw_news,
@@ -284,6 +285,8 @@ class ChangeEffects:
         channel = await fitting_channel(self._slack(incident), self._state, now)
         if channel is not None:
             return channel
+        if not now.slack_channel_id and not await awaits_channel(self._backend, self._state, now):
+            raise Refused(f"{incident.reference} has no channel, so nothing was said there")
         kind = "private channel" if now.is_private else "channel"
         said = f"{incident.reference} has no {kind} yet, so nothing was said there"
         raise Refused(said) if self._backend.makes_channel else OutcomeUnknown(said)

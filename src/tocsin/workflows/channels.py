@@ -78,7 +78,17 @@ class ChannelOpener:
         self._used = UsedChannels(backend, workspace, state, clock)
 
     async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
-        """Create the channel of the incident, which may have become private since it was declared."""
+        """Create the channel of the incident, which may have become private since it was declared.
+
+        Raises SlackRefused and Refused if it gets none, which is stored: nobody waits for it then.
+        """
+        try:
+            return await self._open(declaration, incident, again)
+        except (SlackRefused, Refused):
+            await self._state.save_fingerprint(incident.id, "", REFUSED, REFUSED)
+            raise
+
+    async def _open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
         key, names = declaration.key, self._candidates(declaration, incident)
         if self._shelter is not None and (sheltered := await self._shelter(key)) is not None:
             return await self._taken(incident, sheltered, key)
@@ -280,6 +290,9 @@ UNKNOWN = ""
 INVITED = "invited"
 """Mark of a user group that a rule brought into the channel; it is stored under the group's id or handle."""
 
+REFUSED = "refused"
+"""Mark of an incident whose channel could not be created; it is stored without a channel."""
+
 PRIVATE = "private"
 """Mark of a channel that was created as private or found to be; `fitting_channel` does not check it again."""
 
@@ -398,7 +411,7 @@ NEW_FOR = timedelta(minutes=10)
 def is_told(incident: Incident, by: Person, at: datetime) -> bool:
     """True if the incident's channel is told of a change at this moment.
 
-    A program may change what it has just declared sooner than the channel is opened, which is then awaited.
+    A program may change what it has just declared sooner than the channel is opened (`awaits_channel`).
     """
     comes = by.slack_user_id is None and not incident.is_retrospective and at - incident.created_at <= NEW_FOR
     return bool(incident.slack_channel_id) or comes
@@ -407,6 +420,13 @@ def is_told(incident: Incident, by: Person, at: datetime) -> bool:
 def attempts_to_tell(incident: Incident) -> int:
     """Return the lost answers after which a channel is not told any more; one that is to come has a day."""
     return SLACK_ATTEMPTS if incident.slack_channel_id else ALL_DAY
+
+
+async def awaits_channel(backend: IncidentBackend, state: SlackStateStore, incident: Incident) -> bool:
+    """True if the incident has no channel and may still get one."""
+    if incident.slack_channel_id or ("", REFUSED) in await state.fingerprints(incident.id):
+        return False
+    return not await has_left_channel(backend, state, incident)
 
 
 async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:

@@ -13,7 +13,7 @@ from tocsin.incidents.model import ChannelId, FollowUp, Incident, MessageTs, Per
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
 from tocsin.incidents.transitions import validate_follow_up, validate_follow_up_change
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
-from tocsin.workflows.channels import attempts_to_tell, fitting_channel, is_told
+from tocsin.workflows.channels import attempts_to_tell, awaits_channel, fitting_channel, is_told
 from tocsin.workflows.checklists import Checklists
 from tocsin.workflows.command import (
     AnyChange,
@@ -324,11 +324,11 @@ class _Board:
         """Post the message; return its channel and `ts`.
 
         Returns None where there is no fitting channel, and for what was deleted before anybody saw it. Raises
-        OutcomeUnknown while the incident has no channel.
+        OutcomeUnknown while the incident awaits its channel.
         """
         slack, now = self._workspace(command.team), await self._backend.find(incident.id) or incident
         fitting = await fitting_channel(slack, self._state, now)
-        if not now.slack_channel_id:
+        if await awaits_channel(self._backend, self._state, now):
             raise OutcomeUnknown(f"{now.reference} has no channel yet, so nothing was said there")
         if fitting is None or (shown.status == "deleted" and not again):
             return None

@@ -226,6 +226,18 @@ async def test_what_a_program_adds_and_changes_before_there_is_a_channel_is_told
         assert sum(text in post for post in posts) == 1
 
 
+async def test_where_slack_refuses_a_channel_nothing_that_a_program_does_waits_for_one(
+    shared_bot: RunningBot,
+) -> None:
+    bot, requests = shared_bot, shared_bot.app.key_requests()
+    bot.workspace.faults.plan("conversations.create", Fault(error="restricted_action"))
+    incident = await requests.declare(CI, "1", asked())
+    await requests.add_follow_up(CI, incident, UNWRITTEN.model_copy(update={"text": "page the DBA"}))
+    await requests.update(CI, incident, "u", ApiChange(message="we rolled back", severity_id="critical"))
+    await settled(bot)
+    assert (await now(bot, incident)).slack_channel_id == ""
+
+
 async def test_what_is_done_before_it_could_be_shown_is_not_shown_as_open(shared_bot: RunningBot) -> None:
     bot, requests = shared_bot, shared_bot.app.key_requests()
     incident = await declared(bot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reliability.secrecy.kept import WORDS, Between
-from reliability.secrecy.run import canaries
+from reliability.secrecy.run import Found, canaries
 from tocsin.incidents.model import Incident
 from tocsin.incidents.requests import IncidentFilter
 from tocsin.slack.disclosure import Disclosure
@@ -18,6 +18,8 @@ from tocsin.slack.gate import DisclosureGate
 
 CAMPAIGN = pytest.mark.campaign("python -m tests.reliability.secrecy --gestures 20000")
 FEW, SAMPLE = 80, 700
+MOST_RUNS = 5
+"""Runs in which everything that is wanted is met."""
 
 SURFACES = {
     *("views.open", "views.update", "views.publish", "view_submission", "options", "whisper", "homes"),
@@ -74,14 +76,26 @@ async def test_no_word_of_a_private_incident_is_where_others_read_it(
 async def test_no_word_is_anywhere_that_a_long_run_looks_at(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = await canaries(tmp_path, SAMPLE, seed=350)
-    logged = capfd.readouterr()
-    print("\n".join(found.lines()))
-    assert found.leaks == []
-    written = [line for line in (logged.out + logged.err).splitlines() if WORDS.search(line)]
-    assert written == [], "what people wrote is in no log"
-    assert found.private >= 4
-    assert set(found.looked_at) >= SURFACES
+    looked_at: set[str] = set()
+    async for found in _runs(tmp_path, SAMPLE, seed=350):
+        logged = capfd.readouterr()
+        print("\n".join(found.lines()))
+        assert found.leaks == []
+        written = [line for line in (logged.out + logged.err).splitlines() if WORDS.search(line)]
+        assert written == [], "what people wrote is in no log"
+        assert found.private >= 4
+        looked_at |= set(found.looked_at)
+        if looked_at >= SURFACES:
+            return
+    pytest.fail(f"never looked at: {SURFACES - looked_at}")
+
+
+async def _runs(folder: Path, gestures: int, seed: int, **more: Any) -> AsyncIterator[Found]:
+    """Some runs, from one seed after the other: how much one of them meets depends on who is quicker."""
+    for number in range(MOST_RUNS):
+        own = folder / f"{number}"
+        own.mkdir()
+        yield await canaries(own, gestures, seed + number, **more)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +107,11 @@ async def test_no_word_is_anywhere_that_a_long_run_looks_at(
     ],
 )
 async def test_a_leak_would_be_seen(careless: Any, gestures: int, kinds: int, tmp_path: Path) -> None:
+    leaked: set[str] = set()
     with ungated():
-        found = await canaries(tmp_path, gestures, seed=1, behind=careless, patience=1.0)
-    print("\n".join(found.lines()))
-    leaked = {leak.partition(":")[0].partition(" ")[0] for leak in found.leaks}
-    assert len(leaked) >= kinds, leaked
+        async for found in _runs(tmp_path, gestures, seed=1, behind=careless, patience=1.0):
+            print("\n".join(found.lines()))
+            leaked |= {leak.partition(":")[0].partition(" ")[0] for leak in found.leaks}
+            if len(leaked) >= kinds:
+                return
+    pytest.fail(f"only seen: {leaked}")
