@@ -80,7 +80,7 @@ class ChannelOpener:
     async def open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
         """Create the channel of the incident, which may have become private since it was declared.
 
-        Raises SlackRefused and Refused if it gets none, which is stored: nobody waits for it then.
+        Raises SlackRefused and Refused if it gets none, and remembers that for those who wait for it.
         """
         try:
             return await self._open(declaration, incident, again)
