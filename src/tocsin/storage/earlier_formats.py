@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 
+from tocsin.storage.replicas import DEAD_SECONDS
 from tocsin.storage.serialization import JSON
 
 FORMAT = 2
@@ -34,9 +35,6 @@ FIRST_PARTS: Mapping[str, frozenset[str]] = {
     "change": frozenset({"bring what is shown up to date"}),
 }
 """By verb: each step from which on the workflow has other steps now. Other verbs have the same as before."""
-
-TURN_SECONDS = 9
-"""Seconds without a statement after which a replica that takes over has lost its turn."""
 
 _TURN = 7466733
 """Key of PostgreSQL's advisory lock for the turn."""
@@ -81,14 +79,14 @@ def _begin_again(client: DBOSClient, executor: str, still_held: Callable[[], obj
 def _turn(engine: sa.Engine) -> Iterator[Callable[[], object] | None]:
     """Hold the turn of the one replica that takes over; yields a check of it, or None if another has it.
 
-    Two at once would cancel what the other has begun again. PostgreSQL ends the turn of a process that
-    sleeps, and the check raises SQLAlchemyError then. SQLite belongs to one process.
+    Two at once would cancel what the other has begun again. PostgreSQL ends the turn of a process that is
+    silent for DEAD_SECONDS, and the check raises SQLAlchemyError then. SQLite belongs to one process.
     """
     if engine.dialect.name == "sqlite":
         yield lambda: None
         return
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{TURN_SECONDS}s'")
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{DEAD_SECONDS:.0f}s'")
         is_ours = connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_TURN)))
         yield partial(connection.scalar, sa.select(1)) if is_ours else None
 

@@ -85,7 +85,7 @@ class ChannelOpener:
         try:
             return await self._open(declaration, incident, again)
         except (SlackRefused, Refused):
-            await self._state.save_fingerprint(incident.id, "", REFUSED, REFUSED)
+            await self._state.save_fingerprint(incident.id, "", CHANNEL_REFUSED, CHANNEL_REFUSED)
             raise
 
     async def _open(self, declaration: Declaration, incident: Incident, again: bool) -> Channel:
@@ -221,18 +221,18 @@ def without_channel(incident: Incident) -> Incident:
 async def await_channel(
     backend: IncidentBackend, state: SlackStateStore, incident: Incident, seconds: float
 ) -> Channel | StepFailure:
-    """Return the channel that the backend creates, polled for at most so many seconds in each process.
+    """Return the channel of an incident that has none yet; poll for at most so many seconds in each process.
 
-    Returns a StepFailure if it has not been created by then, and at once if another incident has it now.
+    Returns a StepFailure if it has not been opened by then, and as soon as it is known that it never will be.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     if incident.slack_channel_id:
         return await _known(state, incident)
-    with suppress(Unavailable):
-        if await has_left_channel(backend, state, incident):
-            return StepFailure(trouble="Its channel is another incident's now")
     for pause in pauses():
+        with suppress(Unavailable):
+            if why := await why_channelless(backend, state, incident):
+                return StepFailure(trouble=why)
         await asyncio.sleep(pause)
         found = None
         # The backend may also be unavailable for a while.
@@ -290,7 +290,7 @@ UNKNOWN = ""
 INVITED = "invited"
 """Mark of a user group that a rule brought into the channel; it is stored under the group's id or handle."""
 
-REFUSED = "refused"
+CHANNEL_REFUSED = "channel refused"
 """Mark of an incident whose channel could not be created; it is stored without a channel."""
 
 PRIVATE = "private"
@@ -422,11 +422,18 @@ def attempts_to_tell(incident: Incident) -> int:
     return SLACK_ATTEMPTS if incident.slack_channel_id else ALL_DAY
 
 
+async def why_channelless(backend: IncidentBackend, state: SlackStateStore, incident: Incident) -> str:
+    """Return why an incident without a channel will get none; empty if it may still get one."""
+    if ("", CHANNEL_REFUSED) in await state.fingerprints(incident.id):
+        return "Slack did not let Tocsin open its channel"
+    if await has_left_channel(backend, state, incident):
+        return "Its channel is another incident's now"
+    return ""
+
+
 async def awaits_channel(backend: IncidentBackend, state: SlackStateStore, incident: Incident) -> bool:
     """True if the incident has no channel and may still get one."""
-    if incident.slack_channel_id or ("", REFUSED) in await state.fingerprints(incident.id):
-        return False
-    return not await has_left_channel(backend, state, incident)
+    return not incident.slack_channel_id and not await why_channelless(backend, state, incident)
 
 
 async def fitting_channel(slack: SlackClient, state: SlackStateStore, incident: Incident) -> ChannelId | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.bot import RunningBot, chosen, ticked
 from support.errands import declared, headline, opened_by, press_card, press_in_view, sent, typed_verb
-from support.readings import newest, pressed, settled, words
+from support.readings import newest, pressed, settled, told, words
 
 from slack_emulator.faults import Fault
 from slack_emulator.models import Message
@@ -175,3 +175,19 @@ async def test_what_has_left_its_channel_gets_its_tasks_and_waits_for_no_other(b
     await typed_verb(bot, "ana", general, f"/incident severity {first.reference} major")
     await settled(bot)
     assert [item.text for item in await items(bot, first)] == ["Open the bridge", "Post on the status page"]
+
+
+async def test_where_slack_refuses_the_channel_there_are_tasks_and_the_reporter_is_told(
+    bot: RunningBot,
+) -> None:
+    bot.workspace.faults.plan("conversations.create", Fault(error="restricted_action"))
+    view = await bot.type_command("ana", "general", "/incident checkout is slow")
+    await bot.fill("ana", view, severity_id=chosen("major"))
+    assert (await bot.submit("ana", view)).ok
+    await settled(bot)
+    incident = await newest(bot)
+    assert [item.text for item in await items(bot, incident)] == [
+        "Open the bridge",
+        "Post on the status page",
+    ]
+    assert "Slack did not let Tocsin open its channel" in " ".join(words(said) for said in told(bot, "ana"))

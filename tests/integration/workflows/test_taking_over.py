@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from support.operated import GLANCE_SECONDS
 from support.patience import LIMIT
 from support.postgresql import PostgresqlServer
 
@@ -16,6 +17,8 @@ from tocsin.storage.database import Database
 from tocsin.storage.earlier_formats import FORMAT, WORKFLOW_FORMAT, take_over
 from tocsin.storage.postgresql import postgresql_engine
 from tocsin.storage.replicas import Replicas
+
+pytestmark = pytest.mark.process
 
 REPLICAS = 3
 LEFT = 40
@@ -79,8 +82,10 @@ async def test_a_leader_that_takes_over_for_long_beats_meanwhile(postgresql: Pos
     async with asyncio.timeout(LIMIT):
         await has_begun.wait()
         last_seen = await database.do(seen_at)
+        # It tells news with a beat at once.
+        leader.tell("alert", "{}")
         while True:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(GLANCE_SECONDS)
             if await database.do(seen_at) > last_seen:
                 break
     may_end.set()
