@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
@@ -45,6 +45,15 @@ class Asked:
     """Sentence on what could not be read; then the usual range is shown."""
     zone: tzinfo = UTC
     """Time zone of the hours of the day and of the days of the week."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """What was typed and could not be read as a range, by the name of its input, which still shows it."""
+
+    @property
+    def typed(self) -> Mapping[str, str]:
+        """What the inputs show, by their names."""
+        zone = "" if self.zone == UTC else str(self.zone)
+        first, last = self.chosen.first.isoformat(), self.chosen.last.isoformat()
+        return {"from": first, "to": last, "time_zone": zone, **self.refused}
 
     @property
     def query(self) -> str:
@@ -73,16 +82,18 @@ def read_range(query: Mapping[str, str], today: date) -> Asked:
     severity, kind = query.get("severity", ""), query.get("type", "")
     zone: tzinfo = UTC
     weeks = query.get("weeks", "") or USUAL
-    typed = [query.get("from", "").strip(), query.get("to", "").strip()]
+    typed = {name: query.get(name, "").strip() for name in ("from", "to", "time_zone")}
     try:
-        zone = _zone(query.get("time_zone", "").strip())
-        if not query.get("weeks") and any(typed):
-            first, last = _typed(typed[0], typed[1], today)
+        zone = _zone(typed["time_zone"])
+        if not query.get("weeks") and (typed["from"] or typed["to"]):
+            first, last = _typed(typed["from"], typed["to"], today)
             return Asked(Chosen(first, last, severity, kind), zone=zone)
         if weeks not in PRESETS:
             raise Refused(f"“{weeks}” is no range that there is here. Choose one of those below.")
     except Refused as refusal:
-        return Asked(Chosen(_weeks_ago(USUAL, today), today, severity, kind), USUAL, refusal.sentence, zone)
+        refused = {name: value for name, value in typed.items() if value}
+        usual = Chosen(_weeks_ago(USUAL, today), today, severity, kind)
+        return Asked(usual, USUAL, refusal.sentence, zone, refused)
     return Asked(Chosen(_weeks_ago(weeks, today), today, severity, kind), weeks, zone=zone)
 
 
@@ -167,7 +178,6 @@ class InsightPages:
             "presets": PRESETS,
             "sees_private": viewer.trusted,
             "today": self._today,
-            "zone": "" if shown.asked.zone == UTC else str(shown.asked.zone),
         }
         return self.pages.html(request, "insights.html", found, 400 if problem else 200)
 
@@ -194,7 +204,7 @@ class InsightPages:
         counted = await self.source.count(chosen, viewer.trusted, viewer.filter.teams)
         if not asked.problem and (problem := _unknown(chosen, counted)):
             plain = Chosen(chosen.first, chosen.last)
-            asked = Asked(plain, asked.weeks, problem, asked.zone)
+            asked = replace(asked, chosen=plain, problem=problem)
         total = await asyncio.to_thread(added, counted.days.values(), asked.chosen)
         people = busiest(total, counted.names)
         names = await self.source.names(people)

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -104,6 +105,17 @@ async def test_a_range_and_filters_that_cannot_be_are_told_of_in_a_sentence(show
     for query in ("to=0001-01-01", "from=0001-01-01&to=0001-01-01", "weeks=&to=0001-03-01"):
         page = await shown.page(f"/insights?{query}")
         assert (page.status_code, "No incidents in this range." in page.text) == (200, True), query
+
+
+async def test_what_was_typed_and_cannot_be_stays_in_its_input(shown: Site) -> None:
+    typed = {"from": "2026-02-20", "to": "2026-02-10", "time_zone": "Europe/Tokio", "severity": "minor"}
+    for wrong in ({"time_zone": ""}, {"to": ""}):
+        given = {**typed, **wrong}
+        page = await shown.page(f"/insights?{urlencode(given)}")
+        assert page.status_code == 400
+        for name in {"from", "to", "time_zone"} - set(wrong):
+            assert f'name="{name}" value="{given[name]}"' in page.text, (wrong, name)
+        assert '<option value="minor" selected>' in page.text
 
 
 async def test_filters_and_days_are_kept_in_every_link(shown: Site) -> None:
