@@ -63,7 +63,7 @@ async def test_pages_are_as_fast_among_a_million_incidents(
 async def slowest(bot: Running, path: str) -> float:
     """The time until the first byte that one look in a hundred takes longer than, in seconds."""
     took = []
-    async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=bot.url, trust_env=False, verify=False) as client:
         for _ in range(LOOKS):
             began = time.perf_counter()
             async with client.stream("GET", path) as answer:

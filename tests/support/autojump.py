@@ -15,12 +15,11 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-THRESHOLD_SECONDS = 0.001
-"""Real seconds in which nothing was readable before it is looked whether anything is on its way."""
+import anyio.to_thread
 
 _this_cpu = ctypes.CDLL(None).sched_getcpu if sys.platform == "linux" else lambda: 0
 
@@ -89,6 +88,20 @@ def passing() -> Iterator[None]:
         yield
 
 
+_in_thread = anyio.to_thread.run_sync
+
+
+async def _on_the_spot(func: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    """What Starlette asks anyio's threads for, such as to read a file: see `run_in_executor`."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, AutojumpLoop) and loop.jumps:
+        return func(*args)
+    return await _in_thread(func, *args, **named)
+
+
+anyio.to_thread.run_sync = _on_the_spot
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Where the loop would wait, time passes or jumps instead."""
 
@@ -110,7 +123,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             events = super().select(timeout)
             self._loop.pass_by(min(time.monotonic() - began, timeout))
             return events
-        events = super().select(THRESHOLD_SECONDS)
+        events = super().select(0)
         if not events:
             self._loopback.flush()
             events = super().select(0)

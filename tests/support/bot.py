@@ -14,7 +14,7 @@ from slack_emulator.manifest import Manifest
 from slack_emulator.models import Message, Outcome, Request, View
 from slack_emulator.workspace import Workspace
 from support.autojump import passing
-from support.first_files import GLANCE_SECONDS, copied_into, first_journal, new_incidents
+from support.first_files import GLANCE_SECONDS, copied_into, first_journal, new_incidents, poll_often
 from support.slack import RunningWorkspace, running_workspace
 from tocsin.app import App, open_app
 from tocsin.data_dir import folder_of
@@ -181,7 +181,7 @@ async def running_bot(
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = clock or (lambda: datetime.fromtimestamp(slack.clock.now(), UTC))
-        parts.engine.poll_seconds = GLANCE_SECONDS
+        poll_often(parts.engine)
         if behind is not None:
             parts.backend = behind(parts.backend)
         app = await stack.enter_async_context(open_app(parts))

@@ -20,7 +20,7 @@ from slack_emulator.models import InstalledApp
 from slack_emulator.organization import Organization
 from support.bot import RunningBot
 from support.declarations import declaration
-from support.first_files import GLANCE_SECONDS, copied_into, first_journal, new_incidents
+from support.first_files import copied_into, first_journal, new_incidents, poll_often
 from support.slack import RunningWorkspace
 from support.two_workspaces import AWAY, AWAY_ADMIN, GUEST, HOME, HOME_ADMIN, ORG, registered, served_estate
 from tocsin.app import open_app
@@ -163,7 +163,7 @@ async def lobby(
         parts = await stack.enter_async_context(open_resources(read, folder_of(read)))
         parts.replicas.clock = asyncio.get_running_loop().time
         parts.clock = lambda: datetime.fromtimestamp(clock.now(), UTC)
-        parts.engine.poll_seconds = GLANCE_SECONDS
+        poll_often(parts.engine)
         bot = await stack.enter_async_context(open_app(parts))
         await stack.enter_async_context(serving(bot.pages(), listening))
         await stack.enter_async_context(connected(bot))

@@ -8,12 +8,21 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
+from dbos._dbos import _get_or_create_dbos_registry
+
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.storage.database import Database
 from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.01
+QUEUE_SECONDS = 0.1
 _first = TemporaryDirectory(prefix="tocsin-first-")
+
+
+def poll_often(engine: DbosEngine) -> None:
+    """Let DBOS's threads, which wait as the machine's time passes, end and take workflows up soon."""
+    engine.poll_seconds = GLANCE_SECONDS
+    _get_or_create_dbos_registry().get_internal_queue()._polling_interval_sec = QUEUE_SECONDS
 
 
 async def first_journal() -> Path:
@@ -22,7 +31,7 @@ async def first_journal() -> Path:
     if not made.exists():
         database = Database(f"sqlite:///{made}")
         journal = DbosEngine(database)
-        journal.poll_seconds = GLANCE_SECONDS
+        poll_often(journal)
         journal.open()
         await journal.close()
         database.close()

@@ -54,7 +54,9 @@ class Fleet:
     answers: list[tuple[int, int, str]] = field(default_factory=list)
     """Of each forwarded request: the replica, the status and the body of its answer."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
-    _client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False))
+    _client: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(trust_env=False, verify=False)
+    )
     _begun: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def add(self) -> Operated:

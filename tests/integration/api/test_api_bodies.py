@@ -90,7 +90,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
     headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
     async with (
         serving(app, listening),
-        httpx.AsyncClient(base_url=address, headers=headers, trust_env=False) as open_client,
+        httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, verify=False) as open_client,
     ):
         yield open_client
     await backend.close()
