@@ -1,7 +1,8 @@
 """HTTP receiver: checks Slack's requests before Bolt sees them.
 
 The signature is that of Slack's "Verifying requests": HMAC-SHA256 over `v0:{timestamp}:{body}`, at most five
-minutes old. Nothing of a refused request is logged.
+minutes old. Nothing of a refused request is logged, but that there are some: a wrong secret or a wrong clock
+would else be a bot that is silent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+import structlog
 from slack_bolt.app.async_app import AsyncApp
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +26,8 @@ from starlette.routing import Route
 
 from tocsin.slack.app import ACK_TRACKER, dispatch
 from tocsin.slack.context import AckTracker
+
+log = structlog.get_logger()
 
 EVENTS = "/slack/events"
 LARGEST_BODY = 1024 * 1024
@@ -39,6 +43,9 @@ MOST_HELD = 16 * 1024 * 1024
 OLDEST_SECONDS = 300
 AHEAD_SECONDS = 60
 """Seconds that Slack's clock may be ahead of ours."""
+
+WARNING_SECONDS = 60.0
+"""Seconds from one warning of requests without Slack's signature to the next."""
 
 TIME, SIGNATURE = "x-slack-request-timestamp", "x-slack-signature"
 _TIMESTAMP = re.compile(r"[0-9]{9,11}")
@@ -62,6 +69,7 @@ class HttpReceiver:
         self._turned_away = turned_away
         self._secret = signing_secret.encode()
         self._now = now
+        self._unsigned, self._warned_at = 0, 0.0
         self._held = 0
         self.is_open = False
         """True once payloads are taken; before, Slack is told to come again."""
@@ -87,7 +95,7 @@ class HttpReceiver:
         if not self.is_open:
             return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
         if not self._may_be_signed(request):
-            return self._refused(401, "not signed by Slack")
+            return self._refused_unsigned()
         if _length(request) > LARGEST_BODY:
             return self._refused(413, "too large")
         try:
@@ -102,7 +110,7 @@ class HttpReceiver:
         if body is None:
             return self._refused(413, "too large")
         if not self._is_signed(request, body):
-            return self._refused(401, "not signed by Slack")
+            return self._refused_unsigned()
         kinds = request.headers.getlist("content-type")
         payload = _payload(body, kinds[0]) if len(kinds) == 1 else None
         if payload is None:
@@ -114,6 +122,18 @@ class HttpReceiver:
         self._turned_away(status)
         closing = {"connection": "close"} if status in (408, 413, 503) else None
         return PlainTextResponse(word, status, headers=closing)
+
+    def _refused_unsigned(self) -> Response:
+        """Return a refusal of what Slack did not sign; warn the operator of them once a minute."""
+        self._unsigned += 1
+        if abs(self._now() - self._warned_at) >= WARNING_SECONDS:
+            log.warning(
+                "refuses requests that Slack has not signed: check SLACK_SIGNING_SECRET and this machine's"
+                " clock with `tocsin doctor`, unless a stranger sends them",
+                requests=self._unsigned,
+            )
+            self._unsigned, self._warned_at = 0, self._now()
+        return self._refused(401, "not signed by Slack")
 
     async def _answered(self, payload: dict[str, Any]) -> Response:
         tracker = AckTracker()

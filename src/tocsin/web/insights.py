@@ -46,11 +46,11 @@ class Asked:
     zone: tzinfo = UTC
     """Time zone of the hours of the day and of the days of the week."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """What was typed and could not be read as a range, by the name of its input, which still shows it."""
+    """Text that could not be read as a range, by the name of its input, which still shows it."""
 
     @property
     def typed(self) -> Mapping[str, str]:
-        """What the inputs show, by their names."""
+        """Values of the inputs, by their names."""
         zone = "" if self.zone == UTC else str(self.zone)
         first, last = self.chosen.first.isoformat(), self.chosen.last.isoformat()
         return {"from": first, "to": last, "time_zone": zone, **self.refused}

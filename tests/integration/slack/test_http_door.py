@@ -18,6 +18,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 from support.bot import RunningBot, chosen
 from support.readings import newest, settled, words
 from support.slack import running_workspace
@@ -139,6 +140,26 @@ async def test_what_is_not_signed_by_slack_is_401(door: Door, headers: dict[str,
 @pytest.mark.parametrize("age", [301.0, 86_400.0, -120.0, -299.0, -360.0])
 async def test_what_was_signed_too_long_ago_or_ahead_is_401(door: Door, age: float) -> None:
     assert (await door.post(command(door), age=age)).status_code == 401
+
+
+async def test_the_operator_is_warned_once_a_minute_of_requests_without_a_signature_and_reads_no_word_of_them(
+    door: Door,
+) -> None:
+    now = time.time()
+    apart = HttpReceiver(door.bot.app.receiver._app, "another secret", now=lambda: now)
+    await apart.open()
+    there = httpx.ASGITransport(Starlette(routes=[apart.route]))
+    async with httpx.AsyncClient(transport=there, base_url="http://apart", verify=False) as client:
+        away = Door(door.bot, "/slack/events", client)
+        with capture_logs() as logged:
+            for _ in range(3):
+                assert (await away.post(command(door, text="a word"))).status_code == 401
+            now += 61
+            assert (await away.post(command(door, text="a word"))).status_code == 401
+    first, second = logged
+    assert "check SLACK_SIGNING_SECRET and this machine's clock" in first["event"]
+    assert (first["log_level"], first["requests"], second["requests"]) == ("warning", 1, 3)
+    assert "a word" not in str(logged)
 
 
 async def test_a_body_that_was_changed_after_signing_is_401(door: Door) -> None:
