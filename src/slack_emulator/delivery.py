@@ -96,7 +96,7 @@ class Delivery:
         return await self._post(app, url, body, headers)
 
     async def _post(self, app: InstalledApp, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        headers = headers | signed(app, body, self._clock.now())
+        headers = headers | signed(app, body, self._clock.date())
         if self._http is None:
             self._http = httpx.AsyncClient(timeout=None, trust_env=False)
         sending = asyncio.ensure_future(self._http.post(url, content=body, headers=headers))
