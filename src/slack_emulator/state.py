@@ -229,11 +229,11 @@ class State:
         """Return a message timestamp later than all before; with `at`, one of that time, for a seed."""
         if at is not None:
             return f"{at:.6f}"
-        self._last_ts = max(self._last_ts + 1, int(self.clock.now() * 1_000_000))
+        self._last_ts = max(self._last_ts + 1, int(self.clock.date() * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def now(self) -> float:
-        return self.clock.now()
+        return self.clock.date()
 
     # finding
 

@@ -229,7 +229,7 @@ class RegionRenderer:
         return self.location.channel
 
     def _cards(self, prefix: str = "m-") -> Cards:
-        return Cards(self.directory, self._here(), self.workspace.clock.now(), prefix)
+        return Cards(self.directory, self._here(), self.workspace.clock.date(), prefix)
 
     def _head(self) -> str:
         return self._render("region_head.html", channel=self.channel_facts(self._here()))
