@@ -106,9 +106,12 @@ class Settings(BaseSettings):
     @field_validator("tocsin_database_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (problem := _problem_of_database(value.get_secret_value())):
+        if value is None:
+            return None
+        address = _hosts_apart(value.get_secret_value())
+        if problem := _problem_of_database(address):
             raise ValueError(f"{problem}; write one such as {_DATABASES}")
-        return value
+        return SecretStr(address)
 
     @field_validator("tocsin_installation_key")
     @classmethod
@@ -178,6 +181,30 @@ class Settings(BaseSettings):
 
 
 _DATABASES = "sqlite:////var/lib/tocsin.db or postgresql://user:password@db.example.com/tocsin"
+
+
+_SEVERAL_HOSTS = re.compile(
+    r"(postgres(?:ql)?://(?:[^/?#@]*@)?)([^/?#@]*,[^/?#@]*)(/[^?#]*)?(\?.*)?", re.DOTALL
+)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(?::([0-9]{0,5}))?")
+
+
+def _hosts_apart(address: str) -> str:
+    """Return the address with several hosts and their ports as parameters, as SQLAlchemy reads them.
+
+    `psql` takes `db1:5432,db2:5433` (PostgreSQL, libpq: Specifying Multiple Hosts).
+    """
+    found = _SEVERAL_HOSTS.fullmatch(address)
+    if found is None:
+        return address
+    before, hosts, path, query = (part or "" for part in found.groups())
+    pairs = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    if not all(pairs):
+        return address
+    names = ",".join(pair[1].strip("[]") for pair in pairs if pair)
+    ports = ",".join(pair[2] or "" for pair in pairs if pair)
+    several = f"host={names}&port={ports}" if ports.strip(",") else f"host={names}"
+    return f"{before}{path}?{several}{'&' + query[1:] if query[1:] else ''}"
 
 
 def _problem_of_database(address: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from tocsin.settings import ConfigurationError, read_settings
+from tocsin.storage.postgresql import postgresql_url
 
 PASSWORD = "opensesame"
 
@@ -22,6 +24,7 @@ WRONG = {
     f"mysql://tocsin:{PASSWORD}@db.example.com/tocsin": "is no database address",
     f"postgresql+asyncpg://tocsin:{PASSWORD}@db.example.com/tocsin": "is no database address",
     f"postgresql://tocsin:{PASSWORD}@db.example.com:port/tocsin": "is no database address",
+    f"postgresql://tocsin:{PASSWORD}@db1:5433,db2:port/tocsin": "is no database address",
     f"postgresql://tocsin:a@{PASSWORD}:b@db.example.com/tocsin": "is no database address",
     f"postgresql://tocsin:a@{PASSWORD}@db.example.com/tocsin": "has an @ too many",
     f"postgresql://tocsin:{PASSWORD}@db.example.com": "names no database",
@@ -37,6 +40,31 @@ def test_an_address_of_sqlite_or_postgresql_is_taken_as_it_is_written(address: s
     assert taken is not None
     assert taken.get_secret_value() == address
     assert PASSWORD not in repr(taken)
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts", "ports"),
+    [
+        (f"postgresql://tocsin:{PASSWORD}@db1,db2/tocsin", "db1,db2", None),
+        (f"postgresql://tocsin:{PASSWORD}@db1:5433,db2:5434/tocsin", "db1,db2", "5433,5434"),
+        (f"postgres://tocsin:{PASSWORD}@[::1],[::2]:5434/tocsin", "::1,::2", ",5434"),
+    ],
+)
+def test_several_servers_are_written_as_psql_takes_them(address: str, hosts: str, ports: str | None) -> None:
+    taken = read_settings(
+        tocsin_database_url=f"{address}?target_session_attrs=read-write"
+    ).tocsin_database_url
+    assert taken is not None
+    _, given = PGDialect_psycopg().create_connect_args(postgresql_url(taken.get_secret_value()))
+    told = {name: given.get(name) for name in ("host", "password", "dbname", "target_session_attrs")}
+    assert told == {
+        "host": hosts,
+        "password": PASSWORD,
+        "dbname": "tocsin",
+        "target_session_attrs": "read-write",
+    }
+    # SQLAlchemy writes a port for each host, empty for PostgreSQL's own.
+    assert given.get("port") == ports or not given["port"].strip(",")
 
 
 @pytest.mark.parametrize("address", WRONG)
