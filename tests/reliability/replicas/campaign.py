@@ -32,7 +32,8 @@ PEOPLE = ("ana", "ben", "chloe", "darius", "priya")
 GESTURES_BETWEEN = 12
 """Gestures from one trouble to the next: enough for a replica to be back, few enough to meet all of them."""
 GESTURES_WHILE_UPGRADING = 5
-TRIES = 30
+TRIES = 120
+"""Presses of a person, a minute of them: a busy machine may need that to start a database again."""
 FORM_SECONDS = 5.0
 TROUBLES = ("kill -9", "asleep", "connections cut", "database restart")
 UPGRADING = ("upgrade", "kill -9", "upgrade", "connections cut", *["upgrade"] * (REPLICAS - 2))
@@ -163,10 +164,10 @@ class Campaign:
             # Who declares very often is asked first.
             wish.is_done = is_answered and not asks_whether_sure(view)
             wish.answer = f"{outcome.error} {outcome.errors}"
-            if outcome.errors:
+            if not wish.is_done:
                 await asyncio.sleep(AGAIN_SECONDS)
             if outcome.error == "view_not_found":
-                # A form that was asked for twice has come late, in the place of this one.
+                # A form that was asked for twice has come late, in the place of this one; more may come yet.
                 view = await self._form(name, wish)
         await workspace.dismiss(who, whole_stack=True)
 
