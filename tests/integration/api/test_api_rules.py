@@ -119,10 +119,13 @@ async def test_the_limit_lets_1200_through_at_once_and_then_20_a_second() -> Non
     now = [0.0]
     limit = RateLimit(lambda: now[0])
     assert all(limit.take("ci").allowed for _ in range(A_MINUTE))
+    waiting = [limit.take("ci") for _ in range(20)]
+    assert [(one.allowed, round(one.delay, 2)) for one in waiting[::19]] == [(True, 0.05), (True, 1.0)]
+    assert waiting[-1].remaining == 0
     refused = limit.take("ci")
     assert (refused.allowed, refused.wait, refused.remaining) == (False, 1, 0)
     assert refused.headers(1000.0)["Retry-After"] == "1"
-    assert limit.take("another").allowed
+    assert limit.take("another").delay == 0
     now[0] += 1
     assert [limit.take("ci").allowed for _ in range(21)] == [True] * 20 + [False]
 

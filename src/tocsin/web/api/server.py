@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -144,6 +145,8 @@ class ApiServer:
         turn = progress.turn = self._limit.take(key.id)
         if not turn.allowed:
             raise ApiError(429, Problem("too_many_requests", f"Too many requests: wait {turn.wait} s."))
+        if turn.delay:
+            await asyncio.sleep(turn.delay)
         _authorize(key, endpoint)
         if self._services is None:
             raise ApiError(501, Problem("not_served", ELSEWHERE.format(product=self._product)))
