@@ -10,7 +10,10 @@ import pytest
 import pytest_asyncio
 from support.api import ApiSite
 from support.api_world import SECRET, World, filled_world
+from support.declarations import ANA, DAWN
 
+from tocsin.incidents.requests import FollowUpRequest
+from tocsin.web.api.query import MOST_ON_A_PAGE
 from tocsin.web.api.table import ENDPOINTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -160,6 +163,18 @@ async def test_updates_have_the_status_and_the_severity_of_their_time(read: Read
     rest = await read.json(f"/v2/incident_updates?page_size=2&after={page['pagination_meta']['after']}")
     assert len(page["incident_updates"]) + len(rest["incident_updates"]) == 3
     assert "after" not in rest["pagination_meta"]
+
+
+async def test_lists_without_pages_are_whole(read: Read) -> None:
+    """incident.io's Singer tap and command line take what V2 lists for everything that there is."""
+    added = [
+        FollowUpRequest(key=f"whole-{n}", by=ANA, at=DAWN, kind="follow_up", text=f"Step {n}")
+        for n in range(MOST_ON_A_PAGE + 1)
+    ]
+    for one in added:
+        await read.api.backend.add_follow_up(read.world.test.id, one)
+    listed = (await read.json("/v2/follow_ups?incident_mode=test"))["follow_ups"]
+    assert [one["title"] for one in listed] == [one.text for one in added]
 
 
 async def test_an_incident_that_is_over_has_its_document(read: Read) -> None:
