@@ -48,7 +48,7 @@ class FollowUpsQuery(TasksQuery):
 
 
 async def _listed(call: ApiCall, kind: str) -> AsyncIterator[ReadTask]:
-    """Yield all of them, oldest first, read in parts: V2 has no pages, and its clients take a list as whole."""
+    """Yield all of them, oldest first, in parts: V2 has no pages, and its clients take a list as whole."""
     query = call.query_as(TasksQuery)
     wanted = TaskListing(
         kind,
