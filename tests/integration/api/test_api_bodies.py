@@ -110,6 +110,8 @@ async def sent(client: httpx.AsyncClient, body: bytes | str | dict[str, object])
 async def test_a_body_that_is_as_described_is_answered(client: httpx.AsyncClient) -> None:
     answer = await sent(client, {"first": "Ana", "unknown": 1})
     assert (answer.status_code, answer.json()) == (201, {"name": "Ana", "by": "operator"})
+    latin = await sent(client, b'{"first": "Andr\xe9"}')
+    assert (latin.status_code, latin.json()["name"]) == (201, "Andr\ufffd")
     nothing = await sent(client, {"first": "nobody"})
     assert (nothing.status_code, nothing.content) == (204, b"")
 

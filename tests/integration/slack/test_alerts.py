@@ -291,6 +291,23 @@ async def test_an_incident_that_is_over_holds_no_place_among_the_ten(bot: Runnin
     assert by_title["one more"] == by_title["the next"] == (await newest(bot)).id
 
 
+async def test_what_a_check_prints_in_another_encoding_is_an_alert_all_the_same(bot: RunningBot) -> None:
+    """incident.io's plugin for Icinga forwards the output of a check byte by byte."""
+    body = (
+        b'{"title":"sensor on web-03 is CRITICAL","description":"f\xfcr Ger\xe4t 3",'
+        b'"deduplication_key":"icinga/web-03/sensor","status":"firing","source_url":"","metadata":'
+        b'{"host":"web-03","service":"sensor","state":"CRITICAL","notification_type":"PROBLEM",'
+        b'"check_source":"","source":"icinga","hostgroups":["linux","prod"],"owner":{"squad":"core"}}}'
+    )
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+        answer = await client.post("/v2/alert_events/http/monitoring", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["deduplication_key"]) == (202, "icinga/web-03/sensor")
+    (alert,) = await kept(bot)
+    assert alert.description == "f\ufffdr Ger\ufffdt 3"
+    assert (alert.labels["hostgroups"], alert.labels["owner.squad"]) == ("linux, prod", "core")
+
+
 @pytest.mark.parametrize(
     ("source", "given"),
     [

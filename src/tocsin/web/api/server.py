@@ -234,7 +234,8 @@ async def _body(model: type[BaseModel], request: Request) -> BaseModel:
     except ClientDisconnect:
         raise ApiError(400, Problem("incomplete", "The body did not come whole.")) from None
     try:
-        return model.model_validate_json(bytes(written))
+        # Bytes that are no text become U+FFFD, as at incident.io: a script's Latin-1 declares as well.
+        return model.model_validate_json(written.decode(errors="replace"))
     except ValidationError as error:
         if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             raise ApiError(400, Problem("invalid_json", "The body is no JSON.")) from None
