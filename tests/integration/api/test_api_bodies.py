@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import httpx
 import pytest
 import pytest_asyncio
+from incident_io.models.error_rate_limit import ErrorRateLimit
+from incident_io.models.error_response import ErrorResponse
 from support.api import OPERATOR_TOKEN
 from support.declarations import Ticking
 from support.first_files import new_incidents
@@ -184,4 +187,7 @@ async def test_a_key_that_asks_too_often_at_once_is_told_for_how_many_seconds_to
     for answer in refused:
         assert (answer.headers["Retry-After"], answer.headers["X-RateLimit-Remaining"]) == ("1", "0")
         assert answer.json()["type"] == "too_many_requests"
-        assert answer.json()["rate_limit"] == {"name": "operator", "limit": 60, "remaining": 0}
+        limit = ErrorResponse.from_dict(answer.json()).rate_limit
+        assert isinstance(limit, ErrorRateLimit)
+        assert (limit.name, limit.limit, limit.remaining) == ("operator", 60, 0)
+        assert datetime.fromisoformat(limit.retry_after).tzinfo is not None

@@ -112,6 +112,7 @@ async def test_a_key_has_its_limit_of_requests_and_learns_when_it_may_go_on(api:
     first = await api.ask(IDENTITY, key)
     assert first.headers["X-RateLimit-Limit"] == str(A_MINUTE)
     assert first.headers["X-RateLimit-Remaining"] == str(A_MINUTE - 1)
+    assert first.headers["X-RateLimit-Used"] == "1"
     assert int(first.headers["X-RateLimit-Reset"]) >= int(api.clock().timestamp())
 
 

@@ -41,6 +41,7 @@ class Turn:
         told = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Used": str(self.limit - self.remaining),
             "X-RateLimit-Reset": str(math.ceil(now + self.full_in)),
         }
         return told if self.allowed else {**told, "Retry-After": str(self.wait)}

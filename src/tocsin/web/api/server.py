@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import structlog
@@ -21,7 +21,7 @@ from tocsin.incidents.api_keys import OPERATOR, ApiKey
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.logs import traced
 from tocsin.web.api import errors
-from tocsin.web.api.description import DESCRIPTION, describe
+from tocsin.web.api.description import DESCRIPTION, RateLimitDetail, describe
 from tocsin.web.api.endpoints import ApiCall, ApiServices, Endpoint
 from tocsin.web.api.errors import PREFIXES, ApiError, Problem
 from tocsin.web.api.query import parse
@@ -126,7 +126,7 @@ class ApiServer:
             return await self._answer(request, progress)
         except TocsinError as error:
             refusal = errors.translate(error)
-            return errors.answer_to(refusal, progress.request_id, _limited(progress))
+            return errors.answer_to(refusal, progress.request_id, _limited(progress, self._clock()))
 
     async def _answer(self, request: Request, progress: _Progress) -> Response:
         path = request.scope["path"]
@@ -193,12 +193,19 @@ def _authorize(key: ApiKey, endpoint: Endpoint) -> None:
         raise ApiError(403, Problem("forbidden", sentence))
 
 
-def _limited(progress: _Progress) -> dict[str, object]:
+def _limited(progress: _Progress, now: datetime) -> dict[str, object]:
     """Return what the body of a 429 says of the limit (incident.io, Rate limits)."""
     turn, key = progress.turn, progress.key
     if turn is None or turn.allowed or key is None:
         return {}
-    return {"rate_limit": {"name": key.name, "limit": turn.limit, "remaining": 0}}
+    again = now + timedelta(seconds=turn.wait)
+    limit = RateLimitDetail(
+        name=key.name,
+        limit=turn.limit,
+        remaining=0,
+        retry_after=f"{again.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+    return {"rate_limit": limit.model_dump()}
 
 
 async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Response:
