@@ -47,6 +47,7 @@ FILTERED = {
     "status_category[not_in]=live": ["INC-2"],
     "status_category[one_of]=closed&status_category[one_of]=live": ["INC-2", "INC-1"],
     "status[one_of]=fixing": ["INC-1"],
+    "status[one_of][0]=fixing&status[one_of][1]=closed": ["INC-2", "INC-1"],
     "status[one_of]=fixing&status_category[one_of]=closed": [],
     "status[not_in]=fixing": ["INC-2"],
     "status=closed": ["INC-2"],

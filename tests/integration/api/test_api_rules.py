@@ -161,6 +161,11 @@ async def test_filters_are_read_as_clients_write_them() -> None:
         ("status_category[one_of]", "active"),
         ("status_category[one_of]", "triage"),
         ("custom_field[F1][one_of]", "O1"),
+        ("custom_field[F2][one_of][0]", "O2"),
+        ("custom_field[F2][one_of][1]", "O3"),
+        ("custom_field[3]", "O4"),
+        ("severity[one_of][]", "minor"),
+        ("severity[one_of][]", "major"),
         ("status[]", "triage"),
         ("page_size", "3"),
         ("odd]name", "x"),
@@ -168,7 +173,8 @@ async def test_filters_are_read_as_clients_write_them() -> None:
     ]
     assert parse(given) == {
         "status_category": {"one_of": ["active", "triage"]},
-        "custom_field": {"F1": {"one_of": ["O1"]}},
+        "custom_field": {"F1": {"one_of": ["O1"]}, "F2": {"one_of": ["O2", "O3"]}, "3": ["O4"]},
+        "severity": {"one_of": ["minor", "major"]},
         "status": ["triage"],
         "page_size": ["3"],
         "odd]name": ["x"],
