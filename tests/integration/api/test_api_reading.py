@@ -85,11 +85,15 @@ async def test_incidents_are_filtered_as_incident_io_does_it(read: Read) -> None
     assert {query: found[query] for query in FILTERED if found[query] != FILTERED[query]} == {}
 
 
+async def totals(read: Read) -> dict[str, int | None]:
+    """What a page of one says of how many each filter has found."""
+    pages = {query: await read.json(f"/v2/incidents?{query}&page_size=1") for query in FILTERED}
+    return {query: page["pagination_meta"].get("total_record_count") for query, page in pages.items()}
+
+
 async def test_every_filter_tells_how_many_incidents_it_has_found(read: Read) -> None:
     """A client that gets no number takes the page for all there is (incident.io's server for MCP)."""
-    for query, expected in FILTERED.items():
-        meta = (await read.json(f"/v2/incidents?{query}&page_size=1"))["pagination_meta"]
-        assert meta.get("total_record_count") == len(expected), query
+    assert await totals(read) == {query: len(found) for query, found in FILTERED.items()}
 
 
 V1 = {
