@@ -408,6 +408,29 @@ async def test_a_key_reads_alerts_sources_and_incidents_they_are_attached_to_but
     assert (await asked("/v2/alert_sources/nosuch")).status_code == 404
 
 
+async def test_the_labels_of_alerts_are_listed_as_their_attributes_to_whom_may_see_them(
+    bot: RunningBot,
+) -> None:
+    await accepted(bot, "monitoring", fired("public", metadata={"team": "blue", "zone": "a"}))
+    await accepted(bot, "monitoring", fired("the safe is open", metadata={"env": "secret", "code": "1"}))
+    await attached(bot)
+    keys, now = SqlKeyStore(bot.app.resources.database), bot.app.resources.clock()
+    seen = {("view",): ["team", "zone"], ("view", "private"): ["code", "env", "team", "zone"]}
+    async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+        for scopes, labels in seen.items():
+            key = await keys.create(" ".join(scopes), frozenset(scopes), now)
+            answer = await client.get("/v2/alert_attributes", headers={"Authorization": f"Bearer {key}"})
+            listed = answer.json()["alert_attributes"]
+            assert [one["id"] for one in listed] == labels
+            assert listed[0] == {
+                "id": labels[0],
+                "name": labels[0],
+                "type": "String",
+                "array": False,
+                "required": False,
+            }
+
+
 async def test_a_list_of_alerts_takes_every_filter_that_incident_io_has(bot: RunningBot) -> None:
     await accepted(bot, "monitoring", fired("one", metadata={"team": "blue", "zone": "a"}))
     await asyncio.sleep(90)
