@@ -114,12 +114,15 @@ def _parameter(parameter: Any) -> str:
 
 
 def endpoints() -> list[Row]:
-    """Every path of the API with its methods, and the scope of each that needs more than `view`."""
-    rows: dict[str, list[str]] = {}
+    """Every path of the API with its methods, and those of one thing, with the scopes other than `view`."""
+    rows: dict[str, tuple[list[str], list[str]]] = {}
     for one in ENDPOINTS:
         scope = "" if one.scope == "view" else f" ({one.scope})"
-        rows.setdefault(f"`{one.path}`", []).append(f"{one.method}{scope}")
-    return [(path, ", ".join(methods)) for path, methods in rows.items()]
+        path = one.path.removesuffix("/{id}")
+        rows.setdefault(f"`{path}`", ([], []))[path != one.path].append(f"{one.method}{scope}")
+    return [
+        (path, ", ".join(all_of) or "–", ", ".join(of_one) or "–") for path, (all_of, of_one) in rows.items()
+    ]
 
 
 def metrics() -> list[Row]:

@@ -102,6 +102,7 @@ _CATEGORY: dict[Ending, str] = {
 """Category of the status to which each transition leads."""
 
 
+NO_ROLE = "That role cannot be given to anybody here."
 NO_LINK = "Give a link that starts with https:// or http://, or the word huddle for the channel's own huddle."
 HUDDLE_WORDS = "the huddle of its channel"
 
@@ -151,6 +152,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     known = {timestamp.id for timestamp in form.incident_timestamps}
     errors = dict(refuse_times(change.incident_timestamp_values.items(), known, change.at))
     errors |= dict(_unsupported(change, form))
+    errors |= dict(_unknown_roles(change, incident, form))
     change = _clean_call(_clean(change, errors), incident, errors)
     change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
@@ -162,7 +164,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     for role_id in change.incident_role_assignments:
         role = form.role(role_id)
         if role is None or role.role_type == "reporter":
-            errors[f"incident_role_assignments.{role_id}"] = "That role cannot be given to anybody here."
+            errors[f"incident_role_assignments.{role_id}"] = NO_ROLE
     errors = _wrong_people(change, incident) | errors
     _check_fields(change, incident, form, errors)
     if change.merged_into is not None and change.merged_into.casefold() == incident.reference.casefold():
@@ -175,6 +177,14 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     if change.incident_status_id is not None and change.seen_status_id is None:
         change = change.model_copy(update={"seen_status_id": incident.incident_status.id})
     return change
+
+
+def _unknown_roles(change: IncidentChange, incident: Incident, form: Form) -> Iterator[tuple[str, str]]:
+    """Yield a sentence for each role that is neither here nor held, also where it would be given up."""
+    held = {assignment.role.id for assignment in incident.incident_role_assignments}
+    for role_id in change.incident_role_assignments.keys() - held:
+        if form.role(role_id) is None:
+            yield f"incident_role_assignments.{role_id}", NO_ROLE
 
 
 def validate_follow_up(request: FollowUpRequest) -> FollowUpRequest:

@@ -121,7 +121,11 @@ def _token(request: Request) -> str:
 
 
 async def _body(request: Request) -> Any:
-    """Return the body's JSON. Raises ApiError: too large (413), not whole in time (400), no JSON (422)."""
+    """Return the body's JSON. Raises ApiError: too large (413), not whole in time (400), no JSON (422).
+
+    Bytes that are no text become U+FFFD, as at incident.io: plugins of Icinga and Nagios forward what a check
+    prints, in whatever encoding, and an alert must not be lost for it.
+    """
     written = bytearray()
     too_large = ApiError(413, Problem("payload_too_large", f"A body has at most {MOST_BODY:,} bytes."))
     length = request.headers.get("content-length", "")
@@ -136,6 +140,6 @@ async def _body(request: Request) -> Any:
     except (TimeoutError, ClientDisconnect):
         raise ApiError(400, Problem("incomplete", "The body did not arrive whole.")) from None
     try:
-        return json.loads(bytes(written))
+        return json.loads(written.decode(json.detect_encoding(bytes(written)), "replace"))
     except (ValueError, RecursionError):
         raise ApiError(422, Problem("invalid_json", "The body is no JSON.")) from None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import httpx
 import pytest
 import pytest_asyncio
+from incident_io.models.error_rate_limit import ErrorRateLimit
+from incident_io.models.error_response import ErrorResponse
 from support.api import OPERATOR_TOKEN
 from support.declarations import Ticking
 from support.first_files import new_incidents
@@ -110,6 +113,8 @@ async def sent(client: httpx.AsyncClient, body: bytes | str | dict[str, object])
 async def test_a_body_that_is_as_described_is_answered(client: httpx.AsyncClient) -> None:
     answer = await sent(client, {"first": "Ana", "unknown": 1})
     assert (answer.status_code, answer.json()) == (201, {"name": "Ana", "by": "operator"})
+    latin = await sent(client, b'{"first": "Andr\xe9"}')
+    assert (latin.status_code, latin.json()["name"]) == (201, "Andr\ufffd")
     nothing = await sent(client, {"first": "nobody"})
     assert (nothing.status_code, nothing.content) == (204, b"")
 
@@ -163,12 +168,26 @@ async def test_every_failure_has_its_status_and_its_form(client: httpx.AsyncClie
     assert (await sent(client, {"first": "away"})).headers["Retry-After"] == "1"
 
 
-async def test_a_key_that_asks_too_often_is_told_for_how_many_seconds_to_wait(
+async def test_a_client_that_asks_one_thing_after_another_is_slowed_down_and_never_refused(
     client: httpx.AsyncClient,
 ) -> None:
-    answers = [await sent(client, {"first": "Ana"}) for _ in range(61)]
-    last = answers[-1]
-    assert (last.status_code, last.headers["Retry-After"]) == (429, "1")
-    assert last.headers["X-RateLimit-Remaining"] == "0"
-    assert last.json()["type"] == "too_many_requests"
-    assert last.json()["rate_limit"] == {"name": "operator", "limit": 60, "remaining": 0}
+    began = loop_time()
+    answers = [await sent(client, {"first": "Ana"}) for _ in range(90)]
+    assert {answer.status_code for answer in answers} == {201}
+    assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
+    assert 29 <= loop_time() - began <= 31
+
+
+async def test_a_key_that_asks_too_often_at_once_is_told_for_how_many_seconds_to_wait(
+    client: httpx.AsyncClient,
+) -> None:
+    answers = await asyncio.gather(*(sent(client, {"first": "Ana"}) for _ in range(70)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 8 <= len(refused) <= 10
+    for answer in refused:
+        assert (answer.headers["Retry-After"], answer.headers["X-RateLimit-Remaining"]) == ("1", "0")
+        assert answer.json()["type"] == "too_many_requests"
+        limit = ErrorResponse.from_dict(answer.json()).rate_limit
+        assert isinstance(limit, ErrorRateLimit)
+        assert (limit.name, limit.limit, limit.remaining) == ("operator", 60, 0)
+        assert datetime.fromisoformat(limit.retry_after).tzinfo is not None

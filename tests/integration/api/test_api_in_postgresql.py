@@ -9,7 +9,7 @@ import pytest_asyncio
 from support.api import served_api
 from support.api_world import filled_world
 from support.postgresql import PostgresqlServer
-from test_api_reading import FILTERED, V1, Read, keep_secret
+from test_api_reading import FILTERED, V1, Read, keep_secret, totals
 
 from tocsin.incidents.errors import Refused
 
@@ -26,6 +26,7 @@ async def test_incidents_are_filtered_in_postgresql_as_in_a_file(read: Read) -> 
     found = {query: await read.references(query) for query in FILTERED}
     assert {query: found[query] for query in FILTERED if found[query] != FILTERED[query]} == {}
     assert {query: await read.references(query, "/v1/incidents") for query in V1} == V1
+    assert await totals(read) == {query: len(found) for query, found in FILTERED.items()}
 
 
 async def test_postgresql_keeps_private_incidents_from_keys_that_may_not_see_them(read: Read) -> None:

@@ -112,6 +112,7 @@ async def test_a_key_has_its_limit_of_requests_and_learns_when_it_may_go_on(api:
     first = await api.ask(IDENTITY, key)
     assert first.headers["X-RateLimit-Limit"] == str(A_MINUTE)
     assert first.headers["X-RateLimit-Remaining"] == str(A_MINUTE - 1)
+    assert first.headers["X-RateLimit-Used"] == "1"
     assert int(first.headers["X-RateLimit-Reset"]) >= int(api.clock().timestamp())
 
 
@@ -119,10 +120,13 @@ async def test_the_limit_lets_1200_through_at_once_and_then_20_a_second() -> Non
     now = [0.0]
     limit = RateLimit(lambda: now[0])
     assert all(limit.take("ci").allowed for _ in range(A_MINUTE))
+    waiting = [limit.take("ci") for _ in range(20)]
+    assert [(one.allowed, round(one.delay, 2)) for one in waiting[::19]] == [(True, 0.05), (True, 1.0)]
+    assert waiting[-1].remaining == 0
     refused = limit.take("ci")
     assert (refused.allowed, refused.wait, refused.remaining) == (False, 1, 0)
     assert refused.headers(1000.0)["Retry-After"] == "1"
-    assert limit.take("another").allowed
+    assert limit.take("another").delay == 0
     now[0] += 1
     assert [limit.take("ci").allowed for _ in range(21)] == [True] * 20 + [False]
 
@@ -157,6 +161,11 @@ async def test_filters_are_read_as_clients_write_them() -> None:
         ("status_category[one_of]", "active"),
         ("status_category[one_of]", "triage"),
         ("custom_field[F1][one_of]", "O1"),
+        ("custom_field[F2][one_of][0]", "O2"),
+        ("custom_field[F2][one_of][1]", "O3"),
+        ("custom_field[3]", "O4"),
+        ("severity[one_of][]", "minor"),
+        ("severity[one_of][]", "major"),
         ("status[]", "triage"),
         ("page_size", "3"),
         ("odd]name", "x"),
@@ -164,7 +173,8 @@ async def test_filters_are_read_as_clients_write_them() -> None:
     ]
     assert parse(given) == {
         "status_category": {"one_of": ["active", "triage"]},
-        "custom_field": {"F1": {"one_of": ["O1"]}},
+        "custom_field": {"F1": {"one_of": ["O1"]}, "F2": {"one_of": ["O2", "O3"]}, "3": ["O4"]},
+        "severity": {"one_of": ["minor", "major"]},
         "status": ["triage"],
         "page_size": ["3"],
         "odd]name": ["x"],

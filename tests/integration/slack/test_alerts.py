@@ -291,6 +291,23 @@ async def test_an_incident_that_is_over_holds_no_place_among_the_ten(bot: Runnin
     assert by_title["one more"] == by_title["the next"] == (await newest(bot)).id
 
 
+async def test_what_a_check_prints_in_another_encoding_is_an_alert_all_the_same(bot: RunningBot) -> None:
+    """incident.io's plugin for Icinga forwards the output of a check byte by byte."""
+    body = (
+        b'{"title":"sensor on web-03 is CRITICAL","description":"f\xfcr Ger\xe4t 3",'
+        b'"deduplication_key":"icinga/web-03/sensor","status":"firing","source_url":"","metadata":'
+        b'{"host":"web-03","service":"sensor","state":"CRITICAL","notification_type":"PROBLEM",'
+        b'"check_source":"","source":"icinga","hostgroups":["linux","prod"],"owner":{"squad":"core"}}}'
+    )
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+        answer = await client.post("/v2/alert_events/http/monitoring", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["deduplication_key"]) == (202, "icinga/web-03/sensor")
+    (alert,) = await kept(bot)
+    assert alert.description == "f\ufffdr Ger\ufffdt 3"
+    assert (alert.labels["hostgroups"], alert.labels["owner.squad"]) == ("linux, prod", "core")
+
+
 @pytest.mark.parametrize(
     ("source", "given"),
     [
@@ -389,6 +406,29 @@ async def test_a_key_reads_alerts_sources_and_incidents_they_are_attached_to_but
     assert TOKEN not in str(listed)
     assert (await asked("/v2/alert_sources/prometheus")).json()["alert_source"]["name"] == "prometheus"
     assert (await asked("/v2/alert_sources/nosuch")).status_code == 404
+
+
+async def test_the_labels_of_alerts_are_listed_as_their_attributes_to_whom_may_see_them(
+    bot: RunningBot,
+) -> None:
+    await accepted(bot, "monitoring", fired("public", metadata={"team": "blue", "zone": "a"}))
+    await accepted(bot, "monitoring", fired("the safe is open", metadata={"env": "secret", "code": "1"}))
+    await attached(bot)
+    keys, now = SqlKeyStore(bot.app.resources.database), bot.app.resources.clock()
+    seen = {("view",): ["team", "zone"], ("view", "private"): ["code", "env", "team", "zone"]}
+    async with httpx.AsyncClient(base_url=bot.url, trust_env=False) as client:
+        for scopes, labels in seen.items():
+            key = await keys.create(" ".join(scopes), frozenset(scopes), now)
+            answer = await client.get("/v2/alert_attributes", headers={"Authorization": f"Bearer {key}"})
+            listed = answer.json()["alert_attributes"]
+            assert [one["id"] for one in listed] == labels
+            assert listed[0] == {
+                "id": labels[0],
+                "name": labels[0],
+                "type": "String",
+                "array": False,
+                "required": False,
+            }
 
 
 async def test_a_list_of_alerts_takes_every_filter_that_incident_io_has(bot: RunningBot) -> None:

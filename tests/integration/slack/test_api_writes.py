@@ -254,6 +254,47 @@ async def test_an_edit_tells_the_channel_by_which_key_and_leaves_out_what_is_not
     assert set(await ci.refused("POST", path, wrong)) == {"/incident/severity_id"}
 
 
+MISNAMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "incident.io's server for MCP": (
+        "/incident/incident_role_assignments/0",
+        {"incident_role_assignments": [{"incident_role_id": "lead", "user_id": "U0ANA"}]},
+    ),
+    "an answer as it was read": (
+        "/incident/custom_field_entries/0/values/0",
+        {"custom_field_entries": [{"custom_field_id": "team", "values": [{"value_option": {"id": "web"}}]}]},
+    ),
+    "a time by another name": (
+        "/incident/incident_timestamp_values/0",
+        {"incident_timestamp_values": [{"incident_timestamp_id": "detected", "timestamp": "2026-01-01"}]},
+    ),
+    "a role that is not there": (
+        "/incident/incident_role_assignments/0",
+        {"incident_role_assignments": [{"incident_role_id": "x"}]},
+    ),
+}
+
+
+async def test_a_value_by_a_name_that_is_not_known_is_refused_and_empties_nothing(
+    bot: RunningBot, ci: Client
+) -> None:
+    ben = bot.slack.person("ben")
+    incident = await ci.declare(
+        custom_field_entries=[{"custom_field_id": "team", "values": [{"value_option_id": "pay"}]}],
+        incident_role_assignments=[{"incident_role_id": "lead", "assignee": {"id": ben}}],
+        incident_timestamp_values=[{"incident_timestamp_id": "detected", "value": "2026-01-01T00:00:00Z"}],
+    )
+    path = f"/v2/incidents/{incident['id']}/actions/edit"
+    for client, (pointer, change) in MISNAMED.items():
+        body = {"incident": change, "notify_incident_channel": True}
+        assert set(await ci.refused("POST", path, body)) == {pointer}, client
+    shown = (await ci.ok("GET", f"/v2/incidents/{incident['id']}"))["incident"]
+    for name in ("incident_role_assignments", "custom_field_entries", "incident_timestamp_values"):
+        assert shown[name] == incident[name]
+    gone = {"incident": {"incident_role_assignments": [{"incident_role_id": "lead"}]}}
+    given_up = (await ci.ok("POST", path, {**gone, "notify_incident_channel": False}))["incident"]
+    assert given_up["incident_role_assignments"] == []
+
+
 async def test_an_update_is_given_once_and_has_the_id_that_lists_have(bot: RunningBot, ci: Client) -> None:
     incident = await ci.declare()
     body = {

@@ -100,17 +100,25 @@ def listed_numbers(db: SqlConnection, wanted: IncidentListing) -> Listed:
 
 
 def count_up_to(db: SqlConnection, wanted: IncidentListing, most: int) -> int | None:
-    """Return the number of all matches; None if there are more, or if only a look at each would tell."""
-    if _has_far_filters(wanted):
+    """Return the number of all matches; None if there are more, or if only a look at too many would tell."""
+    walks = list(_walks(db, wanted))
+    if _has_far_filters(wanted) and _counted(db, [(walk, "1 = 1", []) for walk in walks], LOOKED_AT) is None:
         return None
+    among, values = _filters(wanted)
+    return _counted(db, [(walk, among, values) for walk in walks], most)
+
+
+def _counted(db: SqlConnection, walks: Sequence[tuple[_Walk, str, list[Any]]], most: int) -> int | None:
+    """Return the number of rows of all walks that meet a further condition; None if there are more."""
     total = 0
-    for walk in _walks(db, wanted):
-        where, parameters = _where(db, wanted, walk)
+    for walk, among, values in walks:
+        where = " AND ".join([*walk.conditions, among])
         counted = (
             f"SELECT COUNT(*) FROM (SELECT 1 FROM incidents i{db.indexed_by(walk.index)}"
             f" WHERE {where} LIMIT ?) counted"
         )
-        total += db.execute(counted, [*parameters, most + 1 - total]).fetchone()[0]
+        given = [*walk.parameters, *values, most + 1 - total]
+        total += db.execute(counted, given).fetchone()[0]
         if total > most:
             return None
     return total
@@ -169,13 +177,8 @@ def _walked(
     return found, reached[0]
 
 
-def _where(db: SqlConnection, wanted: IncidentListing, walk: _Walk) -> tuple[str, list[Any]]:
-    among, values = _filters(wanted)
-    return " AND ".join([*walk.conditions, among]), [*walk.parameters, *values]
-
-
 def _has_far_filters(wanted: IncidentListing) -> bool:
-    """True if a filter is on what few incidents may have, so that counting would look at many for nothing."""
+    """True if a filter is on what few incidents may have, so that counting looks at many for nothing."""
     blank = IncidentListing(sees_private=True)
     names = ("types", "created", "updated", "fields", "roles")
     return wanted.modes != STANDARD or any(getattr(wanted, name) != getattr(blank, name) for name in names)

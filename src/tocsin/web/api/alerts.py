@@ -17,7 +17,7 @@ from tocsin.web.api.access import is_seen_by
 from tocsin.web.api.alert_filters import AlertsQuery, fitting, indexed
 from tocsin.web.api.endpoints import Answer, ApiCall, Endpoint
 from tocsin.web.api.errors import not_found
-from tocsin.web.api.query import PageQuery, PaginationMeta
+from tocsin.web.api.query import MOST_ON_A_PAGE, PageQuery, PaginationMeta
 
 SOURCE_TYPES: Final[dict[AlertSourceKind, str]] = {
     "pagerduty": "pager_duty",
@@ -44,6 +44,10 @@ class AlertAttributeValueV2(Answer):
 class AlertAttributeEntryV2(Answer):
     attribute: AlertAttributeV2
     value: AlertAttributeValueV2
+
+
+class AlertAttributesListResultV2(Answer):
+    alert_attributes: list[AlertAttributeV2]
 
 
 class AlertSlimV2(Answer):
@@ -162,6 +166,15 @@ async def list_incident_alerts(call: ApiCall) -> AlertsListIncidentAlertsResultV
     return AlertsListIncidentAlertsResultV2(incident_alerts=listed, pagination_meta=_meta(query, page))
 
 
+async def list_attributes(call: ApiCall) -> AlertAttributesListResultV2:
+    """List the attributes that the newest alerts have, which are their labels."""
+    page = await _look(call, PageQuery(page_size=MOST_ON_A_PAGE, after=None), fits=lambda alert: True)
+    names = sorted({name for alert, _ in page.seen for name in alert.labels})
+    return AlertAttributesListResultV2(
+        alert_attributes=[AlertAttributeV2(id=name, name=name) for name in names]
+    )
+
+
 async def list_sources(call: ApiCall) -> AlertSourcesListResultV2:
     """List the sources that the configuration names, without their tokens."""
     return AlertSourcesListResultV2(alert_sources=[_source(call, one) for one in call.alerts.sources])
@@ -261,6 +274,7 @@ ENDPOINTS: Final = (
         AlertsListIncidentAlertsResultV2,
         query=IncidentAlertsQuery,
     ),
+    Endpoint("GET", "/v2/alert_attributes", list_attributes, AlertAttributesListResultV2),
     Endpoint("GET", "/v2/alert_sources", list_sources, AlertSourcesListResultV2),
     Endpoint("GET", "/v2/alert_sources/{id}", show_source, AlertSourcesShowResultV2),
 )

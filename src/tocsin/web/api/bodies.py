@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, MessageTs, PersonId, SourceMessage, TeamId, Visibility
@@ -24,6 +25,19 @@ NO_OPTIONS = "Tocsin gives numbers and channels by itself: leave this out."
 
 FindUser = Callable[["UserReferencePayload"], Awaitable[PersonId | None]]
 """Returns the person whom a reference names by id, Slack id or e-mail address; None if there is none."""
+
+
+def _named(given: Any, model: type[BaseModel], *names: str) -> Any:
+    """Return what was given, if it has one of these properties, or none that is unknown.
+
+    Without them it empties what it is about. Raises PydanticCustomError for another property in their place,
+    such as `user_id` from incident.io's server for MCP, or `value_option`, as answers have it.
+    """
+    if isinstance(given, dict) and not given.keys() & set(names):
+        for other in sorted(given.keys() - model.model_fields.keys()):
+            said = f"{other} is not known here: name it {' or '.join(names)}, or leave it out to empty this"
+            raise PydanticCustomError("unknown_property", "{said}", {"said": said})
+    return given
 
 
 class UserReferencePayload(Body):
@@ -44,6 +58,11 @@ class CustomFieldValuePayload(Body):
     value_numeric: str | None = None
     value_option_id: str | None = None
     value_catalog_entry_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_value(cls, given: Any) -> Any:
+        return _named(given, cls, *cls.model_fields)
 
     @property
     def entered(self) -> str:
@@ -71,12 +90,22 @@ class IncidentRoleAssignmentPayload(Body):
     incident_role_id: str
     assignee: UserReferencePayload | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_an_assignee(cls, given: Any) -> Any:
+        return _named(given, cls, "assignee")
+
 
 class IncidentTimestampValuePayload(Body):
     """A timestamp of the incident; without a value it is cleared."""
 
     incident_timestamp_id: str
     value: Moment | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_time(cls, given: Any) -> Any:
+        return _named(given, cls, "value")
 
 
 class _IncidentPayload(Body):

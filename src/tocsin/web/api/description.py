@@ -44,6 +44,8 @@ class RateLimitDetail(Answer):
     name: str
     limit: int
     remaining: int
+    retry_after: str
+    """Time from which a request is taken again, in UTC."""
 
 
 class ErrorResponse(Answer):

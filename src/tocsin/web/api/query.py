@@ -18,6 +18,7 @@ MOST_ON_A_PAGE = 250
 """incident.io, Incidents V2, List: page_size is 25 unless it is given, and at most 250."""
 
 _PARTS = re.compile(r"\[([^\[\]]*)\]")
+_INDEX = re.compile(r"\d{1,4}", re.ASCII)
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
@@ -105,8 +106,9 @@ def parse(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, value in pairs:
         match = _NAME.fullmatch(name)
         path = [match[1], *_PARTS.findall(match[2])] if match else [name]
-        # `status[]=a` is a list in the manner of PHP and Ruby.
-        path = path[:-1] if len(path) > 1 and not path[-1] else path
+        # `status[]=a` and `status[one_of][0]=a` are lists in the manner of Ruby and PHP.
+        is_listed = (len(path) > 1 and not path[-1]) or (len(path) > 2 and _INDEX.fullmatch(path[-1]))
+        path = path[:-1] if is_listed else path
         _put(found, path, value)
     return found
 

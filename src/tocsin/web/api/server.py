@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import structlog
@@ -20,7 +21,7 @@ from tocsin.incidents.api_keys import OPERATOR, ApiKey
 from tocsin.incidents.errors import Refused, TocsinError
 from tocsin.logs import traced
 from tocsin.web.api import errors
-from tocsin.web.api.description import DESCRIPTION, describe
+from tocsin.web.api.description import DESCRIPTION, RateLimitDetail, describe
 from tocsin.web.api.endpoints import ApiCall, ApiServices, Endpoint
 from tocsin.web.api.errors import PREFIXES, ApiError, Problem
 from tocsin.web.api.query import parse
@@ -125,7 +126,7 @@ class ApiServer:
             return await self._answer(request, progress)
         except TocsinError as error:
             refusal = errors.translate(error)
-            return errors.answer_to(refusal, progress.request_id, _limited(progress))
+            return errors.answer_to(refusal, progress.request_id, _limited(progress, self._clock()))
 
     async def _answer(self, request: Request, progress: _Progress) -> Response:
         path = request.scope["path"]
@@ -144,6 +145,8 @@ class ApiServer:
         turn = progress.turn = self._limit.take(key.id)
         if not turn.allowed:
             raise ApiError(429, Problem("too_many_requests", f"Too many requests: wait {turn.wait} s."))
+        if turn.delay:
+            await asyncio.sleep(turn.delay)
         _authorize(key, endpoint)
         if self._services is None:
             raise ApiError(501, Problem("not_served", ELSEWHERE.format(product=self._product)))
@@ -190,12 +193,19 @@ def _authorize(key: ApiKey, endpoint: Endpoint) -> None:
         raise ApiError(403, Problem("forbidden", sentence))
 
 
-def _limited(progress: _Progress) -> dict[str, object]:
+def _limited(progress: _Progress, now: datetime) -> dict[str, object]:
     """Return what the body of a 429 says of the limit (incident.io, Rate limits)."""
     turn, key = progress.turn, progress.key
     if turn is None or turn.allowed or key is None:
         return {}
-    return {"rate_limit": {"name": key.name, "limit": turn.limit, "remaining": 0}}
+    again = now + timedelta(seconds=turn.wait)
+    limit = RateLimitDetail(
+        name=key.name,
+        limit=turn.limit,
+        remaining=0,
+        retry_after=f"{again.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+    return {"rate_limit": limit.model_dump()}
 
 
 async def _answered(endpoint: Endpoint, call: ApiCall, request: Request) -> Response:
@@ -231,7 +241,8 @@ async def _body(model: type[BaseModel], request: Request) -> BaseModel:
     except ClientDisconnect:
         raise ApiError(400, Problem("incomplete", "The body did not come whole.")) from None
     try:
-        return model.model_validate_json(bytes(written))
+        # Bytes that are no text become U+FFFD, as at incident.io: a script's Latin-1 declares as well.
+        return model.model_validate_json(written.decode(errors="replace"))
     except ValidationError as error:
         if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
             raise ApiError(400, Problem("invalid_json", "The body is no JSON.")) from None

@@ -15,10 +15,6 @@ class Nothing(Answer):
     id: str
 
 
-class AlertAttributesListResultV2(Answer):
-    alert_attributes: list[Nothing]
-
-
 class EscalationsListResultV2(Answer):
     escalations: list[Nothing]
     pagination_meta: PaginationMeta
@@ -50,11 +46,6 @@ class EscalationsQuery(PageQuery):
 
 def _none(query: PageQuery) -> PaginationMeta:
     return PaginationMeta(page_size=query.page_size)
-
-
-async def list_alert_attributes(call: ApiCall) -> AlertAttributesListResultV2:
-    """List no alert attributes: there are none here."""
-    return AlertAttributesListResultV2(alert_attributes=[])
 
 
 async def list_escalations(call: ApiCall) -> EscalationsListResultV2:

@@ -147,7 +147,6 @@ _CHOICES = (
 )
 
 _STUBS = (
-    Endpoint("GET", "/v2/alert_attributes", stubs.list_alert_attributes, stubs.AlertAttributesListResultV2),
     Endpoint(
         "GET",
         "/v2/escalations",

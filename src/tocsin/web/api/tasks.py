@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -30,6 +32,9 @@ class FollowUpsShowResultV2(Answer):
     follow_up: models.FollowUpV2
 
 
+MOST_LISTED = 10_000
+"""Items of a list that has no pages; V3 has those that follow."""
+
 Mode = Literal["standard", "retrospective", "test", "tutorial", "stream"]
 
 
@@ -42,18 +47,23 @@ class FollowUpsQuery(TasksQuery):
     assignee_team_id: str | None = Field(None, description="No follow-up is a team's here.")
 
 
-async def _listed(call: ApiCall, kind: str) -> list[ReadTask]:
-    """Return the oldest ones: V2 has no pages, so that what follows is in V3."""
+async def _listed(call: ApiCall, kind: str) -> AsyncIterator[ReadTask]:
+    """Yield all of them, oldest first, in parts: V2 has no pages, and its clients take a list as whole."""
     query = call.query_as(TasksQuery)
-    modes = STANDARD if query.incident_mode is None else frozenset({str(query.incident_mode)})
     wanted = TaskListing(
         kind,
         sees_private=call.key.may("private"),
         incident_id=query.incident_id,
-        modes=modes,
+        modes=STANDARD if query.incident_mode is None else frozenset({str(query.incident_mode)}),
         limit=MOST_ON_A_PAGE,
     )
-    return list(await call.backend.reader.tasks(wanted))
+    for _ in range(MOST_LISTED // MOST_ON_A_PAGE):
+        part = await call.backend.reader.tasks(wanted)
+        for task in part:
+            yield task
+        if len(part) < wanted.limit:
+            return
+        wanted = replace(wanted, after=part[-1].task.id)
 
 
 async def read_task(call: ApiCall, kind: str) -> ReadTask:
@@ -69,8 +79,9 @@ async def read_task(call: ApiCall, kind: str) -> ReadTask:
 
 
 async def list_actions_v2(call: ApiCall) -> ActionsListResultV2:
-    """List actions, oldest first, 250 at most."""
-    return ActionsListResultV2(actions=[serializers.action_v2(one) for one in await _listed(call, "action")])
+    """List actions, oldest first, 10,000 at most."""
+    actions = [serializers.action_v2(one) async for one in _listed(call, "action")]
+    return ActionsListResultV2(actions=actions)
 
 
 async def show_action_v2(call: ApiCall) -> ActionsShowResultV2:
@@ -79,10 +90,11 @@ async def show_action_v2(call: ApiCall) -> ActionsShowResultV2:
 
 
 async def list_follow_ups_v2(call: ApiCall) -> FollowUpsListResultV2:
-    """List follow-ups, oldest first, 250 at most."""
-    is_of_team = call.query_as(FollowUpsQuery).assignee_team_id is not None
-    listed = [] if is_of_team else await _listed(call, "follow_up")
-    return FollowUpsListResultV2(follow_ups=[serializers.follow_up_v2(one) for one in listed])
+    """List follow-ups, oldest first, 10,000 at most."""
+    if call.query_as(FollowUpsQuery).assignee_team_id is not None:
+        return FollowUpsListResultV2(follow_ups=[])
+    follow_ups = [serializers.follow_up_v2(one) async for one in _listed(call, "follow_up")]
+    return FollowUpsListResultV2(follow_ups=follow_ups)
 
 
 async def show_follow_up_v2(call: ApiCall) -> FollowUpsShowResultV2:
