@@ -498,16 +498,19 @@ def _check_status(change: IncidentChange, incident: Incident, form: Form, errors
     elif change.seen_status_id not in {None, incident.incident_status.id}:
         # Another change came first: the backend refuses with that person's name and the present status.
         return
-    elif (said := _refused(incident, status)) is not None:
+    elif (said := _refused(change, incident, status)) is not None:
         errors["incident_status_id"] = said
 
 
-def _refused(incident: Incident, to: Status) -> str | None:
+def _refused(change: IncidentChange, incident: Incident, to: Status) -> str | None:
     """Return the reason why an incident cannot change to this status; None if it can.
 
-    An open incident can change to every status; an ended one can only be reopened.
+    An open incident can change to every status, but is merged into another one only; an ended one can only be
+    reopened.
     """
     now = incident.incident_status
+    if now.is_open and to.category == "merged" and not change.merged_into:
+        return f"{incident.reference} is merged into another incident: `/incident merge` asks for which."
     if now.is_open or to.is_open:
         return None
     return f"{incident.reference} is {now.name} already. Reopen it first."

@@ -85,6 +85,15 @@ def test_only_closing_needs_these_answers(ending: Any) -> None:
     assert validate_change(asked, OPEN, FORM).incident_status_id is not None
 
 
+def test_an_incident_is_merged_into_another_one_only_whoever_sets_its_status() -> None:
+    merged = apply_transition(change(merged_into="INC-2"), "merge", OPEN, FORM)
+    with pytest.raises(Refused) as refusal:
+        validate_change(merged.model_copy(update={"merged_into": None}), OPEN, FORM)
+    assert refusal.value.fields == {
+        "incident_status_id": "INC-1 is merged into another incident: `/incident merge` asks for which."
+    }
+
+
 def test_a_difference_names_the_field_with_its_new_and_its_old_value() -> None:
     entry = FieldEntry(custom_field=AREA, values=tuple(FieldValue(value_option=o) for o in AREA.options[:2]))
     after = OPEN.model_copy(update={"custom_field_entries": (entry,)})
