@@ -53,7 +53,8 @@ class Catalogue:
     async def create(self, kind: Kind, given: Entry) -> Entry:
         """Add an entry, last in its order unless it says where; return it."""
         now = self._clock()
-        new = {"id": ulid(now), **catalogue.cleaned(kind, given)}
+        catalogue.refuse_wrong(kind, given)
+        new = {"id": ulid(now), **given}
 
         def work(db: SqlConnection) -> Entry:
             with db.transaction(SCOPE):
@@ -70,7 +71,8 @@ class Catalogue:
 
     async def update(self, kind: Kind, entry_id: str, given: Entry) -> Entry | None:
         """Change the given fields of an entry and return it; None if there is none with this id."""
-        now, change = written(self._clock()), catalogue.cleaned(kind, given)
+        catalogue.refuse_wrong(kind, given)
+        now = written(self._clock())
 
         def work(db: SqlConnection) -> Entry | None:
             with db.transaction(SCOPE):
@@ -79,8 +81,8 @@ class Catalogue:
                     return None
                 self._refuse_ruled(kind)
                 others = _others(db, kind, entry)
-                catalogue.refuse_same_name(kind, change.get(name_key(kind), ""), others)
-                row = {**_identity(kind, entry), **change}
+                catalogue.refuse_same_name(kind, given.get(name_key(kind), ""), others)
+                row = {**_identity(kind, entry), **given}
                 if any(entry[column] != value for column, value in row.items()):
                     update_row(db, kind, row, tuple(_identity(kind, entry)), now)
                 return _known(db, kind, entry_id)

@@ -1,0 +1,110 @@
+"""Requests as incident.io's Terraform provider sends them, and what it takes for a fault in the answers.
+
+It compares each answer with what it sent: another text there is *inconsistent result after apply*, for which
+it destroys the resource and makes it anew at each apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.api import ApiSite
+from support.declarations import ANA, declaration
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HEREDOC = "First line.\n\n  An indented one,\twith a tab.\n"
+"""What a heredoc gives: it ends with a line break."""
+
+WITH_HEREDOCS: list[tuple[str, str, dict[str, Any]]] = [
+    ("/v1/severities", "severity", {"name": "Two  spaces", "description": HEREDOC}),
+    ("/v1/incident_statuses", "incident_status", {"name": "S", "description": "\n", "category": "live"}),
+    (
+        "/v2/incident_roles",
+        "incident_role",
+        {"name": "Reader", "description": " Reads.\n", "instructions": HEREDOC, "shortform": "r d"},
+    ),
+    (
+        "/v2/custom_fields",
+        "custom_field",
+        {"name": "Which", "description": "One\r\nTwo", "field_type": "text"},
+    ),
+    (
+        "/v1/custom_field_options",
+        "custom_field_option",
+        {"custom_field_id": "detected_by", "value": "In  side", "sort_key": 0},
+    ),
+]
+
+
+async def made(api: ApiSite, path: str, name: str, new: dict[str, Any]) -> dict[str, Any]:
+    answer = await api.ask(path, method="POST", json=new)
+    assert answer.status_code == 201, answer.text
+    entry: dict[str, Any] = answer.json()[name]
+    return entry
+
+
+async def refusal(api: ApiSite, path: str, method: str, new: dict[str, Any]) -> tuple[str, str]:
+    """The field that is refused, and the sentence."""
+    answer = await api.ask(path, method=method, json=new)
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    return error.get("source", {}).get("field", ""), error["message"]
+
+
+async def test_texts_are_given_back_as_they_were_sent_and_people_read_them_without_what_surrounds_them(
+    api: ApiSite,
+) -> None:
+    for path, name, new in WITH_HEREDOCS:
+        entry = await made(api, path, name, new)
+        assert entry == {**entry, **new}
+        assert await api.json(f"{path}/{entry['id']}") == {name: entry}
+        kept = {key: value for key, value in new.items() if key not in {"category", "field_type"}}
+        changed = await api.json(f"{path}/{entry['id']}", method="PUT", json=kept)
+        assert changed[name] == {**changed[name], **new}
+    form = await api.backend.form()
+    shown = {one.name: one.description for one in (*form.severities, *form.statuses, *form.roles)}
+    assert shown == {**shown, "Two spaces": HEREDOC.strip(), "S": "", "Reader": "Reads."}
+    (reader,) = (role for role in form.roles if role.name == "Reader")
+    assert reader.instructions == HEREDOC.strip()
+    black = next(one.id for one in form.severities if one.name == "Two spaces")
+    roles = {reader.id: ANA.slack_user_id}
+    incident = await api.backend.create(
+        declaration("told", severity_id=black, incident_role_assignments=roles)
+    )
+    assert incident.severity is not None
+    assert incident.severity.description == HEREDOC.strip()
+    assert reader in [held.role for held in incident.incident_role_assignments]
+
+
+EDGES = "Leave out white space at the beginning and the end, tabs and line breaks."
+HIDDEN = "Leave out control characters, and marks that turn the direction of writing."
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "sentence"),
+    [
+        ("name", " Edge", EDGES),
+        ("name", "Edge\n", EDGES),
+        ("name", "In\tside", EDGES),
+        ("name", "A\u202eb", HIDDEN),
+        ("name", "\u200d", "Give the severity a name that people can read."),
+        ("description", "Ring \u0007", HIDDEN),
+        ("description", "\u0000", HIDDEN),
+    ],
+)
+async def test_a_text_that_cannot_be_kept_as_it_was_sent_is_refused_in_words(
+    api: ApiSite, field: str, text: str, sentence: str
+) -> None:
+    new = {"name": "Edgy", "description": "", field: text}
+    assert await refusal(api, "/v1/severities", "POST", new) == (field, sentence)
+    assert await refusal(api, "/v1/severities/minor", "PUT", new) == (field, sentence)
+
+
+async def test_names_that_look_the_same_are_the_same(api: ApiSite) -> None:
+    await made(api, "/v1/severities", "severity", {"name": "Deep black", "description": ""})
+    again = {"name": "deep  BLACK", "description": ""}
+    field, said = await refusal(api, "/v1/severities", "POST", again)
+    assert field == "name"
+    assert said.startswith("There is a severity with this name already")
