@@ -37,6 +37,29 @@ WITH_HEREDOCS: list[tuple[str, str, dict[str, Any]]] = [
     ),
 ]
 
+WITH_NAMES: list[tuple[str, str, dict[str, Any]]] = [
+    ("/v1/severities", "severity", {"name": "Deep black", "description": ""}),
+    ("/v1/incident_statuses", "incident_status", {"name": "On hold", "description": "", "category": "live"}),
+    (
+        "/v2/incident_roles",
+        "incident_role",
+        {"name": "Time keeper", "description": "d", "instructions": "", "shortform": ""},
+    ),
+    ("/v2/custom_fields", "custom_field", {"name": "By whom", "description": "", "field_type": "text"}),
+    (
+        "/v1/custom_field_options",
+        "custom_field_option",
+        {"custom_field_id": "detected_by", "value": "A cat", "sort_key": 0},
+    ),
+]
+SAID = {
+    "severity": "a severity",
+    "incident_status": "a status",
+    "incident_role": "a role",
+    "custom_field": "a custom field",
+    "custom_field_option": "an option",
+}
+
 
 async def made(api: ApiSite, path: str, name: str, new: dict[str, Any]) -> dict[str, Any]:
     answer = await api.ask(path, method="POST", json=new)
@@ -102,9 +125,35 @@ async def test_a_text_that_cannot_be_kept_as_it_was_sent_is_refused_in_words(
     assert await refusal(api, "/v1/severities/minor", "PUT", new) == (field, sentence)
 
 
-async def test_names_that_look_the_same_are_the_same(api: ApiSite) -> None:
-    await made(api, "/v1/severities", "severity", {"name": "Deep black", "description": ""})
-    again = {"name": "deep  BLACK", "description": ""}
-    field, said = await refusal(api, "/v1/severities", "POST", again)
-    assert field == "name"
-    assert said.startswith("There is a severity with this name already")
+async def test_who_makes_what_is_there_already_is_told_its_id_to_import_it_by(api: ApiSite) -> None:
+    """An apply that was cut off has made it, and its state does not know."""
+    for path, name, new in WITH_NAMES:
+        entry = await made(api, path, name, new)
+        (field,) = {"name", "value"} & set(new)
+        again = {**new, field: new[field].upper().replace(" ", "  ")}
+        place, said = await refusal(api, path, "POST", again)
+        assert place == field
+        assert said == (
+            f"There is {SAID[name]} with this name already; its id is {entry['id']}. "
+            "Choose another name, or change or import that one."
+        )
+
+
+CATALOG = {
+    "catalog_type_id": "01X",
+    "group_by_catalog_attribute_id": "01X",
+    "helptext_catalog_attribute_id": "01X",
+    "filter_by": {"custom_field_id": "detected_by", "catalog_attribute_id": "01X"},
+    "fixed_filter": {"catalog_attribute_id": "01X"},
+}
+
+
+@pytest.mark.parametrize("attribute", CATALOG)
+async def test_an_attribute_of_a_catalog_is_refused_and_not_left_out_in_silence(
+    api: ApiSite, attribute: str
+) -> None:
+    wanted = (attribute, "Tocsin has no catalog: leave this out, and add options instead.")
+    new = {"name": "Team", "description": "", "field_type": "single_select"}
+    with_catalog = {**new, attribute: CATALOG[attribute]}
+    assert await refusal(api, "/v2/custom_fields", "POST", with_catalog) == wanted
+    assert await refusal(api, "/v2/custom_fields/detected_by", "PUT", with_catalog) == wanted
