@@ -97,10 +97,17 @@ def refuse_full(kind: Kind, others: Sequence[Entry]) -> None:
 
 
 def refuse_same_name(kind: Kind, name: str, others: Iterable[Entry]) -> None:
-    """Raise Refused if another one has this name, in any case: people choose by the name."""
+    """Raise Refused if another one has this name, in any case: people choose by the name.
+
+    The sentence says which one has it. A client that was cut off before it read the id of what it made, as
+    Terraform may be, can go on with that one.
+    """
     field, wanted = name_key(kind), _folded(name)
-    if any(_folded(str(other[field])) == wanted for other in others):
-        _refuse({field: f"There is a {WORDS[kind]} with this name already. Choose another name."})
+    for other in others:
+        if _folded(str(other[field])) == wanted:
+            article = "an" if WORDS[kind][0] in "aeiou" else "a"
+            found = f"There is {article} {WORDS[kind]} with this name already; its id is {other['id']}."
+            _refuse({field: f"{found} Choose another name, or change or import that one."})
 
 
 def _folded(name: str) -> str:
