@@ -157,3 +157,17 @@ async def test_an_attribute_of_a_catalog_is_refused_and_not_left_out_in_silence(
     with_catalog = {**new, attribute: CATALOG[attribute]}
     assert await refusal(api, "/v2/custom_fields", "POST", with_catalog) == wanted
     assert await refusal(api, "/v2/custom_fields/detected_by", "PUT", with_catalog) == wanted
+
+
+async def test_what_has_the_same_rank_or_sort_key_is_listed_as_forms_show_it(api: ApiSite) -> None:
+    """The provider sends 0 for a rank or a sort key that its configuration leaves out."""
+    # The ids of the first ones are words, and come after those of new ones.
+    await made(api, "/v1/severities", "severity", {"name": "As mild", "description": "", "rank": 0})
+    option = {"custom_field_id": "affected_area", "value": "As high", "sort_key": 0}
+    await made(api, "/v1/custom_field_options", "custom_field_option", option)
+    form = await api.backend.form()
+    listed = (await api.json("/v1/severities"))["severities"]
+    assert [one["id"] for one in listed] == [one.id for one in form.severities]
+    of_field = await api.json("/v1/custom_field_options?custom_field_id=affected_area")
+    area = next(field for field in form.custom_fields if field.id == "affected_area")
+    assert [one["id"] for one in of_field["custom_field_options"]] == [one.id for one in area.options]
