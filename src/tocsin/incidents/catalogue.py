@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.validation import clean_text, has_hidden, is_visible
+from tocsin.incidents.validation import clean_text, has_hidden, is_visible, join_names
 
 Kind = Literal["severities", "incident_statuses", "incident_roles", "custom_fields", "custom_field_options"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -137,6 +137,16 @@ _BECOME = {
     "canceled": "canceled",
     "paused": "paused",
 }
+
+
+def refuse_ambiguous(found: Sequence[Entry]) -> None:
+    """Raise Refused if several entries have one id, as options of several fields in the file may have."""
+    if len(found) > 1:
+        fields = join_names([f"“{entry['custom_field_id']}”" for entry in found])
+        raise Refused(
+            f"The fields {fields} each have an option with this id, which does not say whose is meant. "
+            "Give each an id of its own in the configuration file."
+        )
 
 
 def refuse_option(field: Entry | None) -> None:

@@ -6,11 +6,14 @@ it destroys the resource and makes it anew at each apply.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.api import ApiSite
+from support.api import ApiSite, served_api
 from support.declarations import ANA, declaration
+
+from tocsin.config import IncidentConfig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -171,3 +174,33 @@ async def test_what_has_the_same_rank_or_sort_key_is_listed_as_forms_show_it(api
     of_field = await api.json("/v1/custom_field_options?custom_field_id=affected_area")
     area = next(field for field in form.custom_fields if field.id == "affected_area")
     assert [one["id"] for one in of_field["custom_field_options"]] == [one.id for one in area.options]
+
+
+async def test_the_options_of_a_deleted_field_are_gone_with_it(api: ApiSite) -> None:
+    new = {"name": "Short lived", "description": "", "field_type": "single_select"}
+    field = (await made(api, "/v2/custom_fields", "custom_field", new))["id"]
+    option = {"custom_field_id": field, "value": "A", "sort_key": 0}
+    path = "/v1/custom_field_options"
+    path += "/" + (await made(api, path, "custom_field_option", option))["id"]
+    assert (await api.json(path))["custom_field_option"]["value"] == "A"
+    assert (await api.ask(f"/v2/custom_fields/{field}", method="DELETE")).status_code == 204
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await api.ask(path, method=method, json=option)).status_code == 404
+
+
+async def test_an_id_that_options_of_two_fields_have_changes_and_deletes_neither(tmp_path: Path) -> None:
+    """The file gives options ids by their names; it may have ruled these fields until today."""
+    fields = [f"[[custom_fields]]\nname = '{name}'\noptions = ['Yes', 'No']" for name in ("Data", "Money")]
+    ruled = "\n".join(f"{field}\nfield_type = 'single_select'" for field in fields)
+    async with served_api(tmp_path, IncidentConfig.from_toml(ruled)):
+        pass
+    async with served_api(tmp_path) as site:
+        said = (
+            "The fields “data” and “money” each have an option with this id, which does not say whose is "
+            "meant. Give each an id of its own in the configuration file."
+        )
+        changed = {"value": "Perhaps", "sort_key": 0}
+        assert await refusal(site, "/v1/custom_field_options/yes", "PUT", changed) == ("", said)
+        assert await refusal(site, "/v1/custom_field_options/yes", "DELETE", {}) == ("", said)
+        form = await site.backend.form()
+        assert [[one.value for one in field.options] for field in form.custom_fields] == [["Yes", "No"]] * 2
