@@ -265,11 +265,12 @@ def _show_changed_choices(parts: Resources, backend: LocalBackend, forms: FormCa
     """Show a change of severities, statuses, roles or fields in the forms of all replicas."""
 
     async def hear(_: str) -> None:
-        await forms.refresh()
+        # Not awaited: other news wait behind this.
+        parts.tasks.begin("refresh the form", forms.refresh_soon())
 
     def tell() -> None:
         parts.replicas.tell("choices", "")
-        parts.tasks.begin("refresh the form", forms.refresh())
+        parts.tasks.begin("refresh the form", forms.refresh_soon())
 
     parts.replicas.hearers["choices"] = hear
     backend.catalogue.changed = tell

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.validation import clean_text, is_visible
+from tocsin.incidents.validation import clean_text, has_hidden, is_visible, join_names
 
 Kind = Literal["severities", "incident_statuses", "incident_roles", "custom_fields", "custom_field_options"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -51,32 +51,42 @@ TEXT_LIMIT = 2000  # Slack, input block: label and hint are at most 2000 charact
 RANKS = range(-(2**31), 2**31)
 """Numbers that both databases keep."""
 
+_BREAKS = frozenset("\t\n\r\u2028\u2029")
+
 
 def name_key(kind: Kind) -> str:
     """Return the field that has the name people read."""
     return "value" if kind == "custom_field_options" else "name"
 
 
-def cleaned(kind: Kind, given: Entry) -> dict[str, Any]:
-    """Return the given fields with clean texts. Raises Refused with a sentence for each that is wrong."""
-    wrong: dict[str, str] = {}
-    entry: dict[str, Any] = {}
-    for field, value in given.items():
-        is_name = field in {name_key(kind), "shortform"}
-        if isinstance(value, str):
-            value = clean_text(value, lines=not is_name)
-            most = NAME_LIMIT if is_name else TEXT_LIMIT
-            if field == name_key(kind) and not is_visible(value):
-                wrong[field] = f"Give the {WORDS[kind]} a name that people can read."
-            elif len(value) > most:
-                wrong[field] = f"Shorten it to {most} characters; it has {len(value)}."
-        elif isinstance(value, int) and value not in RANKS:
-            wrong[field] = "Give a number between -2147483648 and 2147483647."
-        entry[field] = value
-    if entry.get("category", "live") not in MADE_CATEGORIES:
+def refuse_wrong(kind: Kind, given: Entry) -> None:
+    """Raise Refused with a sentence for each given field that is wrong.
+
+    What is right is kept as it was given: Terraform takes any other text in the answer for a fault, and for
+    a change by another client.
+    """
+    wrong = {field: _wrong_in(kind, field, value) for field, value in given.items()}
+    if given.get("category", "live") not in MADE_CATEGORIES:
         wrong["category"] = "Only statuses of the categories live, learning and closed can be added."
-    _refuse(wrong)
-    return entry
+    _refuse({field: said for field, said in wrong.items() if said})
+
+
+def _wrong_in(kind: Kind, field: str, value: Any) -> str:
+    """Return what is wrong with the value; "" if nothing is."""
+    if isinstance(value, int) and value not in RANKS:
+        return "Give a number between -2147483648 and 2147483647."
+    if not isinstance(value, str):
+        return ""
+    if field == name_key(kind) and not is_visible(clean_text(value)):
+        return f"Give the {WORDS[kind]} a name that people can read."
+    if has_hidden(value):
+        return "Leave out control characters, and marks that turn the direction of writing."
+    is_name = field in {name_key(kind), "shortform"}
+    # The same as for options there (incident.io, Custom Field Options V1, Create: value).
+    if is_name and (value != value.strip() or set(value) & _BREAKS):
+        return "Leave out white space at the beginning and the end, tabs and line breaks."
+    most = NAME_LIMIT if is_name else TEXT_LIMIT
+    return f"Shorten it to {most} characters; it has {len(value)}." if len(value) > most else ""
 
 
 def refuse_full(kind: Kind, others: Sequence[Entry]) -> None:
@@ -87,10 +97,21 @@ def refuse_full(kind: Kind, others: Sequence[Entry]) -> None:
 
 
 def refuse_same_name(kind: Kind, name: str, others: Iterable[Entry]) -> None:
-    """Raise Refused if another one has this name, in any case: people choose by the name."""
-    field = name_key(kind)
-    if any(str(other[field]).casefold() == name.casefold() for other in others):
-        _refuse({field: f"There is a {WORDS[kind]} with this name already. Choose another name."})
+    """Raise Refused if another one has this name, in any case: people choose by the name.
+
+    The sentence says which one has it. A client that was cut off before it read the id of what it made, as
+    Terraform may be, can go on with that one.
+    """
+    field, wanted = name_key(kind), _folded(name)
+    for other in others:
+        if _folded(str(other[field])) == wanted:
+            article = "an" if WORDS[kind][0] in "aeiou" else "a"
+            found = f"There is {article} {WORDS[kind]} with this name already; its id is {other['id']}."
+            _refuse({field: f"{found} Choose another name, or change or import that one."})
+
+
+def _folded(name: str) -> str:
+    return clean_text(name).casefold()
 
 
 def refuse_removal(kind: Kind, entry: Entry, others: Sequence[Entry]) -> None:
@@ -116,6 +137,16 @@ _BECOME = {
     "canceled": "canceled",
     "paused": "paused",
 }
+
+
+def refuse_ambiguous(found: Sequence[Entry]) -> None:
+    """Raise Refused if several entries have one id, as options of several fields in the file may have."""
+    if len(found) > 1:
+        fields = join_names([f"“{entry['custom_field_id']}”" for entry in found])
+        raise Refused(
+            f"The fields {fields} each have an option with this id, which does not say whose is meant. "
+            "Give each an id of its own in the configuration file."
+        )
 
 
 def refuse_option(field: Entry | None) -> None:

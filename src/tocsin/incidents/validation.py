@@ -43,12 +43,19 @@ def clean_text(text: str, *, lines: bool = False) -> str:
     for character in text.replace("\r\n", "\n").replace("\r", "\n"):
         if character in "\n\t\u2028\u2029":
             kept.append("\n" if lines and character in "\n\u2028\u2029" else " ")
-        elif character in _BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs"}:
-            continue
-        else:
+        elif not _is_hidden(character):
             kept.append(character)
     text = "".join(kept)
     return (text if lines else re.sub(r" {2,}", " ", text)).strip()
+
+
+def has_hidden(text: str) -> bool:
+    """True if the text has control characters or bidirectional marks; tabs and line breaks are none."""
+    return any(_is_hidden(character) for character in text if character not in "\t\n\r")
+
+
+def _is_hidden(character: str) -> bool:
+    return character in _BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs"}
 
 
 def is_visible(text: str) -> bool:

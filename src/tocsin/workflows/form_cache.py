@@ -17,6 +17,9 @@ REFRESH_SECONDS = 60.0
 COLD_SECONDS = 5.0
 """Seconds between two refreshes while the cache is empty."""
 
+CHANGES_SECONDS = 0.25
+"""Seconds in which changes of the choices are gathered: one refresh shows all of them."""
+
 SEARCH_SECONDS = 2.0
 """Slack waits 3 s for the options of a menu (Slack, external select)."""
 
@@ -43,6 +46,8 @@ class FormCache:
         self._triage = triage or TriageDefaults()
         self.now: Form | None = None
         self.came = asyncio.Event()
+        self._is_due = False
+        self._turn = asyncio.Lock()
 
     async def fetch(self) -> Form:
         """Return the choices, asking the backend if there are none yet. Raises Unavailable if that fails."""
@@ -82,6 +87,20 @@ class FormCache:
         if self._store is not None and form.as_of is not None:
             async with best_effort("keep the form"):
                 await self._store.set(self._kept_as, form.model_dump_json())
+
+    async def refresh_soon(self) -> None:
+        """Refresh, once for all changes of a moment: Terraform makes thousands, one after the other."""
+        if self._is_due:
+            return
+        self._is_due = True
+        try:
+            await asyncio.sleep(CHANGES_SECONDS)
+            async with self._turn:
+                # A change that comes from here on may be too late for this refresh, and asks for another.
+                self._is_due = False
+                await self.refresh()
+        finally:
+            self._is_due = False
 
     async def load(self) -> None:
         """Load the choices that the last process stored, unless the backend has answered meanwhile."""

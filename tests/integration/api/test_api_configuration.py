@@ -82,7 +82,6 @@ REFUSED: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("DELETE", "/v1/incident_statuses/closed", {}, "", "refused"),
     ("DELETE", "/v2/incident_roles/lead", {}, "", "refused"),
     ("POST", "/v2/incident_roles", {**ROLE, "description": ""}, "description", "invalid_value"),
-    ("POST", "/v2/custom_fields", {**FIELD, "catalog_type_id": "01X"}, "catalog_type_id", "invalid_value"),
     (
         "POST",
         "/v1/custom_field_options",

@@ -178,13 +178,13 @@ DELETING: list[tuple[Kind, str, str]] = [
     ("incident_statuses", "merged", "Incidents are merged with this status: it cannot be deleted."),
     ("incident_roles", "lead", "Every incident has a lead: this role cannot be deleted."),
 ]
-TAKEN = "There is a {} with this name already. Choose another name."
+TAKEN = "There is {} with this name already; its id is {}. Choose another name, or change or import that one."
 ADDING: list[tuple[Kind, dict[str, Any], dict[str, str]]] = [
-    ("severities", {"name": "CRITICAL"}, {"name": TAKEN.format("severity")}),
+    ("severities", {"name": "CRITICAL"}, {"name": TAKEN.format("a severity", "critical")}),
     (
         "custom_field_options",
         {"custom_field_id": "affected_area", "value": "api"},
-        {"value": TAKEN.format("option")},
+        {"value": TAKEN.format("an option", "api")},
     ),
     (
         "custom_field_options",
@@ -224,7 +224,7 @@ async def test_what_tocsin_cannot_work_without_and_what_reads_alike_is_refused_i
     for kind, given, fields in ADDING:
         assert (await refusal(catalogue.create(kind, given)))[1] == fields
     clash = catalogue.update("incident_statuses", "closed", {"name": "Monitoring"})
-    assert (await refusal(clash))[1] == {"name": TAKEN.format("status")}
+    assert (await refusal(clash))[1] == {"name": TAKEN.format("a status", "monitoring")}
 
 
 async def test_the_file_rules_what_it_names_and_the_database_the_rest(open_local: Open) -> None:

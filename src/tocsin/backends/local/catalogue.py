@@ -53,7 +53,8 @@ class Catalogue:
     async def create(self, kind: Kind, given: Entry) -> Entry:
         """Add an entry, last in its order unless it says where; return it."""
         now = self._clock()
-        new = {"id": ulid(now), **catalogue.cleaned(kind, given)}
+        catalogue.refuse_wrong(kind, given)
+        new = {"id": ulid(now), **given}
 
         def work(db: SqlConnection) -> Entry:
             with db.transaction(SCOPE):
@@ -70,17 +71,17 @@ class Catalogue:
 
     async def update(self, kind: Kind, entry_id: str, given: Entry) -> Entry | None:
         """Change the given fields of an entry and return it; None if there is none with this id."""
-        now, change = written(self._clock()), catalogue.cleaned(kind, given)
+        catalogue.refuse_wrong(kind, given)
+        now = written(self._clock())
 
         def work(db: SqlConnection) -> Entry | None:
             with db.transaction(SCOPE):
-                entry = _find(db, kind, entry_id)
+                entry = self._changeable(db, kind, entry_id)
                 if entry is None:
                     return None
-                self._refuse_ruled(kind)
                 others = _others(db, kind, entry)
-                catalogue.refuse_same_name(kind, change.get(name_key(kind), ""), others)
-                row = {**_identity(kind, entry), **change}
+                catalogue.refuse_same_name(kind, given.get(name_key(kind), ""), others)
+                row = {**_identity(kind, entry), **given}
                 if any(entry[column] != value for column, value in row.items()):
                     update_row(db, kind, row, tuple(_identity(kind, entry)), now)
                 return _known(db, kind, entry_id)
@@ -97,16 +98,23 @@ class Catalogue:
 
         def work(db: SqlConnection) -> bool:
             with db.transaction(SCOPE):
-                entry = _find(db, kind, entry_id)
+                entry = self._changeable(db, kind, entry_id)
                 if entry is None:
                     return False
-                self._refuse_ruled(kind)
                 catalogue.refuse_removal(kind, entry, _others(db, kind, entry))
                 key = _identity(kind, entry)
                 update_row(db, kind, {**key, "archived_at": now}, tuple(key), now)
                 return True
 
         return await self._told(work)
+
+    def _changeable(self, db: SqlConnection, kind: Kind, entry_id: str) -> Entry | None:
+        """Return the entry with this id; None if there is none. Raises Refused if it may not be changed."""
+        found = _having(db, kind, entry_id)
+        if found:
+            self._refuse_ruled(kind)
+            catalogue.refuse_ambiguous(found)
+        return next(iter(found), None)
 
     def _refuse_ruled(self, kind: Kind) -> None:
         if (key := KEYS[kind]) in self._config.model_fields_set:
@@ -127,9 +135,17 @@ def _entries(db: SqlConnection, kind: Kind, field_id: str | None = None) -> list
     return [readable(row) for row in db.query(query, parameters)]
 
 
+def _having(db: SqlConnection, kind: Kind, entry_id: str) -> list[Entry]:
+    """Return the entries with this id: one, or none; of options, one of each field that has such a one."""
+    # The options of a deleted field are not archived themselves.
+    of_field = "AND custom_field_id IN (SELECT id FROM custom_fields WHERE archived_at IS NULL)"
+    where = of_field if kind == "custom_field_options" else ""
+    query = f"SELECT * FROM {kind} WHERE id = ? AND archived_at IS NULL {where} ORDER BY {_ORDER[kind]}"
+    return [readable(row) for row in db.query(query, [entry_id])]
+
+
 def _find(db: SqlConnection, kind: Kind, entry_id: str) -> Entry | None:
-    query = f"SELECT * FROM {kind} WHERE id = ? AND archived_at IS NULL ORDER BY {_ORDER[kind]}"
-    return next(map(readable, db.query(query, [entry_id])), None)
+    return next(iter(_having(db, kind, entry_id)), None)
 
 
 def _known(db: SqlConnection, kind: Kind, entry_id: str) -> Entry:

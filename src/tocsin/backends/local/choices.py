@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tocsin.backends.local.connection import Row, SqlConnection
-from tocsin.backends.local.queries import readable
+from tocsin.backends.local.queries import readable, stripped
 from tocsin.config import CHOICE_LIMIT, IncidentConfig
 from tocsin.incidents.model import (
     OPEN_CATEGORIES,
@@ -161,7 +161,7 @@ def _rows(db: SqlConnection, table: str, order: str, *, among: str = _LIVE) -> I
         if found["id"]:
             key = "value" if "value" in found else "name"
             name = clean_text(found[key])
-            yield {**found, key: name[:CHOICE_LIMIT] if is_visible(name) else found["id"]}
+            yield {**stripped(found), key: name[:CHOICE_LIMIT] if is_visible(name) else found["id"]}
 
 
 def _tables(form: Form) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:

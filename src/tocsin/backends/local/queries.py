@@ -308,6 +308,12 @@ def _readable(column: str, value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+def stripped(row: Row) -> Row:
+    """Return the row with its texts as people read them: a client may have ended one with a line break."""
+    texts: Row = {name: row[name].strip() for name in ("description", "instructions") if name in row}
+    return {**row, **texts}
+
+
 def _moment(value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
@@ -492,7 +498,7 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         incident_status=Status(
             id=row["incident_status_id"],
             name=row["status_name"],
-            description=row["status_description"],
+            description=row["status_description"].strip(),
             category=row["status_category"],
             rank=row["status_rank"],
         ),
@@ -502,7 +508,8 @@ def _incident(row: Row, roles: Sequence[Row], entries: Sequence[Row], public_url
         automation=automation,
         alerts=_alerts(row),
         incident_role_assignments=tuple(
-            RoleAssignment(role=Role(**role), assignee=person_in(role, "assignee")) for role in roles
+            RoleAssignment(role=Role(**stripped(role)), assignee=person_in(role, "assignee"))
+            for role in roles
         ),
         custom_field_entries=tuple(_entries(entries)),
     )
@@ -530,7 +537,7 @@ def _severity(row: Row) -> Severity | None:
     return Severity(
         id=row["severity_id"],
         name=row["severity_name"],
-        description=row["severity_description"],
+        description=row["severity_description"].strip(),
         rank=row["severity_rank"],
     )
 

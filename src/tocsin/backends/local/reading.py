@@ -87,7 +87,10 @@ def read_choices(db: SqlConnection) -> Choices:
     """Return all choices."""
     options: dict[str, list[FieldOption]] = {}
     asked = "SELECT * FROM custom_field_options WHERE custom_field_id >= '' AND archived_at IS NULL"
-    for row in sorted(map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["id"])):
+    in_order = sorted(
+        map(readable, db.query(asked)), key=lambda row: (row["sort_key"], row["created_at"], row["id"])
+    )
+    for row in in_order:
         options.setdefault(row["custom_field_id"], []).append(FieldOption(**row))
     statuses = _kept(db, "incident_statuses", "rank", lambda row: Status(**row))
     statuses |= {id: _archived(Status(id=id, name=id)) for id in unknown_statuses(db)}
@@ -96,7 +99,7 @@ def read_choices(db: SqlConnection) -> Choices:
             _kept(db, "severities", "rank", lambda row: Severity(**row)), lambda id: Severity(id=id, name=id)
         ),
         statuses=_ById(statuses, lambda id: Status(id=id, name=id)),
-        types=_kept(db, "incident_types", "name", lambda row: IncidentType(**row)),
+        types=_kept(db, "incident_types", "created_at", lambda row: IncidentType(**row)),
         roles=_kept(db, "incident_roles", "rowid", lambda row: Role(**row)),
         fields=_kept(
             db,
@@ -121,9 +124,9 @@ def _kept(db: SqlConnection, table: str, order: str, read: Callable[[Row], T]) -
 
 
 def _place(row: Row) -> tuple[int, str, str]:
-    """Return the place of a row among the others, also for one that was edited by hand."""
+    """Return the place of a row among the others, as in forms; also for one that was edited by hand."""
     place = row["place"]
-    return (place, "", row["id"]) if isinstance(place, int) else (0, str(place), row["id"])
+    return (place if isinstance(place, int) else 0, str(row["created_at"]), row["id"])
 
 
 _ACTIVITY = """

@@ -8,8 +8,9 @@ from typing import TypeVar
 from pydantic import Field
 
 from tocsin.backends.local.reading import Kept
+from tocsin.incidents.model import FieldOption
 from tocsin.web.api import models, serializers
-from tocsin.web.api.endpoints import Answer, ApiCall
+from tocsin.web.api.endpoints import Answer, ApiCall, found
 from tocsin.web.api.errors import not_found
 from tocsin.web.api.query import PageQuery, PaginationMeta, page_of
 
@@ -92,10 +93,10 @@ def _now(kept: Mapping[str, Kept[T]]) -> list[Kept[T]]:
 
 def _one(kept: Mapping[str, Kept[T]], choice_id: str) -> Kept[T]:
     """Return the choice with this id. Raises ApiError 404 for one that cannot be chosen any more."""
-    found = kept.get(choice_id)
-    if found is None or found.is_archived:
+    one = kept.get(choice_id)
+    if one is None or one.is_archived:
         raise not_found()
-    return found
+    return one
 
 
 async def list_severities(call: ApiCall) -> SeveritiesListResultV1:
@@ -181,11 +182,10 @@ async def list_options(call: ApiCall) -> CustomFieldOptionsListResultV1:
 
 async def show_option(call: ApiCall) -> CustomFieldOptionsShowResultV1:
     """Show an option of a custom field."""
-    for kept in _now((await call.backend.reader.choices()).fields):
-        if (found := kept.thing.option(call.id)) is not None:
-            shown = serializers.option(kept.thing.id, found)
-            return CustomFieldOptionsShowResultV1(custom_field_option=shown)
-    raise not_found()
+    # Not from all choices: Terraform asks for each of up to 10,000 options by itself.
+    entry = found(await call.backend.catalogue.find("custom_field_options", call.id))
+    shown = serializers.option(entry["custom_field_id"], FieldOption(**entry))
+    return CustomFieldOptionsShowResultV1(custom_field_option=shown)
 
 
 async def list_timestamps(call: ApiCall) -> IncidentTimestampsListResultV2:
@@ -200,6 +200,6 @@ async def list_timestamps(call: ApiCall) -> IncidentTimestampsListResultV2:
 
 async def show_timestamp(call: ApiCall) -> IncidentTimestampsShowResultV2:
     """Show a timestamp."""
-    found = _one((await call.backend.reader.choices()).timestamps, call.id).thing
-    shown = models.IncidentTimestampV2(**found.model_dump(include={"id", "name", "rank"}))
+    one = _one((await call.backend.reader.choices()).timestamps, call.id).thing
+    shown = models.IncidentTimestampV2(**one.model_dump(include={"id", "name", "rank"}))
     return IncidentTimestampsShowResultV2(incident_timestamp=shown)

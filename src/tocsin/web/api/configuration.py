@@ -17,7 +17,7 @@ from tocsin.incidents.catalogue import Kind
 from tocsin.incidents.model import FieldKind
 from tocsin.web.api import choices
 from tocsin.web.api.endpoints import Answer, ApiCall, Body, Endpoint, found
-from tocsin.web.api.errors import invalid, not_found
+from tocsin.web.api.errors import ApiError, Problem, not_found
 
 # Bodies.
 
@@ -44,10 +44,25 @@ class RolePayload(Body):
     shortform: str
 
 
+OF_CATALOG: Final = (
+    "catalog_type_id",
+    "filter_by",
+    "fixed_filter",
+    "group_by_catalog_attribute_id",
+    "helptext_catalog_attribute_id",
+)
+CATALOG_SENTENCE: Final = "Tocsin has no catalog: leave this out, and add options instead."
+NO_CATALOG: Final = "Not for Tocsin, which has no catalog."
+
+
 class FieldPayload(Body):
     name: str = Field(max_length=50)
     description: str
-    catalog_type_id: str | None = Field(None, description="Not for Tocsin, which has no catalog.")
+    catalog_type_id: str | None = Field(None, description=NO_CATALOG)
+    filter_by: dict[str, Any] | None = Field(None, description=NO_CATALOG)
+    fixed_filter: dict[str, Any] | None = Field(None, description=NO_CATALOG)
+    group_by_catalog_attribute_id: str | None = Field(None, description=NO_CATALOG)
+    helptext_catalog_attribute_id: str | None = Field(None, description=NO_CATALOG)
 
 
 class NewFieldPayload(FieldPayload):
@@ -143,8 +158,10 @@ async def _delete(resource: Resource, call: ApiCall) -> None:
 
 def _given(body: Body) -> dict[str, Any]:
     given = body.model_dump(exclude_none=True)
-    if "catalog_type_id" in given:
-        raise invalid("catalog_type_id", "Tocsin has no catalog: leave this out, and add options instead.")
+    # Refused, not ignored: Terraform asks that each attribute comes back in the answer.
+    problems = [Problem("invalid_value", CATALOG_SENTENCE, name) for name in OF_CATALOG if name in given]
+    if problems:
+        raise ApiError(422, *problems)
     return given
 
 
