@@ -46,6 +46,9 @@ class Beginning:
         for context in app.contexts.open:
             await context.workflows.watching.poll()
             context.declaration_limiter = DeclarationLimiter()
+        # The operator is told once of a problem, as long as it lasts.
+        app.resources.alerts._known.clear()
+        app.resources.alerts._since.clear()
         workspace.clear()
         self._bot.beginning = self
 
