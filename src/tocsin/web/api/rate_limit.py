@@ -68,7 +68,7 @@ class RateLimit:
         self._buckets[key] = tokens, now
         if len(self._buckets) > _MANY:
             self._forget_full(now)
-        wait = 0 if allowed else max(1, math.ceil(delay - MOST_WAIT))
+        wait = 0 if allowed else max(1, math.ceil(round(delay - MOST_WAIT, 3)))
         remaining, full_in = max(0, int(tokens)), (self._most - tokens) / each
         return Turn(allowed, delay if allowed else 0.0, self._most, remaining, full_in, wait)
 
