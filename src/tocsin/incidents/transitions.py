@@ -505,12 +505,12 @@ def _check_status(change: IncidentChange, incident: Incident, form: Form, errors
 def _refused(change: IncidentChange, incident: Incident, to: Status) -> str | None:
     """Return the reason why an incident cannot change to this status; None if it can.
 
-    An open incident can change to every status, but is merged into another one only; an ended one can only be
-    reopened.
+    An open incident can change to every status, but to a merged one only by naming the incident to merge it
+    into; an ended one can only be reopened.
     """
     now = incident.incident_status
     if now.is_open and to.category == "merged" and not change.merged_into:
-        return f"{incident.reference} is merged into another incident: `/incident merge` asks for which."
+        return f"{incident.reference} can only be merged into another incident: `/incident merge` asks which."
     if now.is_open or to.is_open:
         return None
     return f"{incident.reference} is {now.name} already. Reopen it first."

@@ -1,8 +1,8 @@
 """HTTP receiver: checks Slack's requests before Bolt sees them.
 
 The signature is that of Slack's "Verifying requests": HMAC-SHA256 over `v0:{timestamp}:{body}`, at most five
-minutes old. Nothing of a refused request is logged, but that there are some: a wrong secret or a wrong clock
-would else be a bot that is silent.
+minutes old. Of refused requests nothing is logged but their number: with a wrong secret or a wrong clock all
+are refused, and the operator would not know why the bot is silent.
 """
 
 from __future__ import annotations

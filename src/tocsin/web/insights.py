@@ -49,7 +49,7 @@ class Asked:
     """Text that could not be read as a range, by the name of its input, which still shows it."""
 
     @property
-    def typed(self) -> Mapping[str, str]:
+    def inputs(self) -> Mapping[str, str]:
         """Values of the inputs, by their names."""
         zone = "" if self.zone == UTC else str(self.zone)
         first, last = self.chosen.first.isoformat(), self.chosen.last.isoformat()

@@ -93,14 +93,11 @@ class FormCache:
         if self._is_due:
             return
         self._is_due = True
-        try:
+        async with self._turn:
             await asyncio.sleep(CHANGES_SECONDS)
-            async with self._turn:
-                # A change that comes from here on may be too late for this refresh, and asks for another.
-                self._is_due = False
-                await self.refresh()
-        finally:
+            # A change that comes from here on may be too late for this refresh, and asks for another.
             self._is_due = False
+            await self.refresh()
 
     async def load(self) -> None:
         """Load the choices that the last process stored, unless the backend has answered meanwhile."""

@@ -90,7 +90,7 @@ def test_an_incident_is_merged_into_another_one_only_whoever_sets_its_status() -
     with pytest.raises(Refused) as refusal:
         validate_change(merged.model_copy(update={"merged_into": None}), OPEN, FORM)
     assert refusal.value.fields == {
-        "incident_status_id": "INC-1 is merged into another incident: `/incident merge` asks for which."
+        "incident_status_id": "INC-1 can only be merged into another incident: `/incident merge` asks which."
     }
 
 

@@ -110,7 +110,7 @@ class Catalogue:
 
     def _changeable(self, db: SqlConnection, kind: Kind, entry_id: str) -> Entry | None:
         """Return the entry with this id; None if there is none. Raises Refused if it may not be changed."""
-        found = _having(db, kind, entry_id)
+        found = _with_id(db, kind, entry_id)
         if found:
             self._refuse_ruled(kind)
             catalogue.refuse_ambiguous(found)
@@ -135,7 +135,7 @@ def _entries(db: SqlConnection, kind: Kind, field_id: str | None = None) -> list
     return [readable(row) for row in db.query(query, parameters)]
 
 
-def _having(db: SqlConnection, kind: Kind, entry_id: str) -> list[Entry]:
+def _with_id(db: SqlConnection, kind: Kind, entry_id: str) -> list[Entry]:
     """Return the entries with this id: one, or none; of options, one of each field that has such a one."""
     # The options of a deleted field are not archived themselves.
     of_field = "AND custom_field_id IN (SELECT id FROM custom_fields WHERE archived_at IS NULL)"
@@ -145,7 +145,7 @@ def _having(db: SqlConnection, kind: Kind, entry_id: str) -> list[Entry]:
 
 
 def _find(db: SqlConnection, kind: Kind, entry_id: str) -> Entry | None:
-    return next(iter(_having(db, kind, entry_id)), None)
+    return next(iter(_with_id(db, kind, entry_id)), None)
 
 
 def _known(db: SqlConnection, kind: Kind, entry_id: str) -> Entry:

@@ -27,16 +27,16 @@ FindUser = Callable[["UserReferencePayload"], Awaitable[PersonId | None]]
 """Returns the person whom a reference names by id, Slack id or e-mail address; None if there is none."""
 
 
-def _named(given: Any, model: type[BaseModel], *names: str) -> Any:
-    """Return what was given, if it has one of these properties, or none that is unknown.
+def _refuse_misnamed(given: Any, model: type[BaseModel], *names: str) -> Any:
+    """Return what was given. Raises PydanticCustomError for an unknown property in the place of these.
 
-    Without them it empties what it is about. Raises PydanticCustomError for another property in their place,
-    such as `user_id` from incident.io's server for MCP, or `value_option`, as answers have it.
+    A body that has none of these empties what it is about. Nobody means that who sends another property, such
+    as `user_id` (incident.io's server for MCP) or `value_option`, as answers have it.
     """
-    if isinstance(given, dict) and not given.keys() & set(names):
-        for other in sorted(given.keys() - model.model_fields.keys()):
-            said = f"{other} is not known here: name it {' or '.join(names)}, or leave it out to empty this"
-            raise PydanticCustomError("unknown_property", "{said}", {"said": said})
+    unknown = sorted(given.keys() - model.model_fields.keys()) if isinstance(given, dict) else []
+    if unknown and not given.keys() & set(names):
+        said = f"{unknown[0]} is not known here: name it {' or '.join(names)}, or leave it out to empty this"
+        raise PydanticCustomError("unknown_property", "{said}", {"said": said})
     return given
 
 
@@ -62,7 +62,7 @@ class CustomFieldValuePayload(Body):
     @model_validator(mode="before")
     @classmethod
     def _has_a_value(cls, given: Any) -> Any:
-        return _named(given, cls, *cls.model_fields)
+        return _refuse_misnamed(given, cls, *cls.model_fields)
 
     @property
     def entered(self) -> str:
@@ -93,7 +93,7 @@ class IncidentRoleAssignmentPayload(Body):
     @model_validator(mode="before")
     @classmethod
     def _has_an_assignee(cls, given: Any) -> Any:
-        return _named(given, cls, "assignee")
+        return _refuse_misnamed(given, cls, "assignee")
 
 
 class IncidentTimestampValuePayload(Body):
@@ -105,7 +105,7 @@ class IncidentTimestampValuePayload(Body):
     @model_validator(mode="before")
     @classmethod
     def _has_a_time(cls, given: Any) -> Any:
-        return _named(given, cls, "value")
+        return _refuse_misnamed(given, cls, "value")
 
 
 class _IncidentPayload(Body):
