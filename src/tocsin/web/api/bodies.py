@@ -28,10 +28,10 @@ FindUser = Callable[["UserReferencePayload"], Awaitable[PersonId | None]]
 
 
 def _refuse_misnamed(given: Any, model: type[BaseModel], *names: str) -> Any:
-    """Return what was given. Raises PydanticCustomError for an unknown property in the place of these.
+    """Return a given body. Raises PydanticCustomError for an unknown property in the place of these.
 
-    A body that has none of these empties what it is about. Nobody means that who sends another property, such
-    as `user_id` (incident.io's server for MCP) or `value_option`, as answers have it.
+    A body that has none of these empties what it is about. A client that sends another property means no such
+    thing: `user_id` (incident.io's server for MCP), or `value_option`, as answers have it.
     """
     unknown = sorted(given.keys() - model.model_fields.keys()) if isinstance(given, dict) else []
     if unknown and not given.keys() & set(names):
