@@ -58,9 +58,13 @@ they would be waited for when all else is done."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers for each processor, since each waits now and then; none for a single file or test."""
+    """Two workers for each processor, since each waits now and then.
+
+    None for a single file or test, nor for what measures time, which has the machine to itself.
+    """
     narrow = len(config.args) == 1 and ".py" in config.args[0]
-    return 0 if narrow else 2 * (os.cpu_count() or 1)
+    alone = narrow or "timed" in config.option.markexpr
+    return 0 if alone else 2 * (os.cpu_count() or 1)
 
 
 SHARED = {

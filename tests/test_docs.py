@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any, cast, get_args
 
+import conftest
 import pytest
 import typer
 import yaml
@@ -327,6 +329,17 @@ def test_tests_readme_has_every_marker() -> None:
     markers = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
     named = {name for row in table(TESTS, "marker") for name in _in_code([row[0]])}
     assert named == {re.split(r"[(:]", marker)[0] for marker in markers}
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [(TESTS, r'-m "(benchmark[^"]+)"'), (DOCS / "proven.md", r"-m '(benchmark[^']+)'")],
+)
+def test_the_command_that_measures_has_the_machine_to_itself(page: Path, command: str) -> None:
+    asked = re.search(command, read(page))
+    assert asked is not None
+    config = SimpleNamespace(args=["tests/benchmarks"], option=SimpleNamespace(markexpr=asked[1]))
+    assert conftest.pytest_xdist_auto_num_workers(cast(pytest.Config, config)) == 0
 
 
 # The help text and the manifests
