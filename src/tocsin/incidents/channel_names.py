@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Formatter
 
@@ -26,17 +27,21 @@ class ChannelNames:
 
     template: str = TEMPLATE
 
-    def of(self, incident: Incident, ending: int | str = 1) -> str:
-        """Return the name of this incident's channel; later attempts have another ending."""
+    def of(self, incident: Incident) -> str:
+        """Return the name of this incident's channel."""
         return channel_name(
             incident.reference,
             incident.name,
-            ending,
-            self.template,
+            template=self.template,
             date=f"{incident.created_at:%Y-%m-%d}",
             severity=incident.severity.name if incident.severity else "",
             type=incident.incident_type.name if incident.incident_type else "",
         )
+
+    def with_endings(self, incident: Incident, endings: Iterable[int | str]) -> list[str]:
+        """Return the name with each of these endings, for one attempt after the other; 1 adds nothing."""
+        name = self.of(incident)
+        return [_with_ending(name, ending) for ending in endings]
 
 
 def channel_name(
@@ -56,8 +61,12 @@ def channel_name(
     room = max(0, CHANNEL_NAME_LENGTH - len(template.format_map(filled)))
     filled["name"] = _whole_words(_slug(name), room)
     made = re.sub(r"-{2,}", "-", template.format_map(filled)).strip("-_") or _slug(reference)
+    return _with_ending(made, ending)
+
+
+def _with_ending(name: str, ending: int | str) -> str:
     tail = "" if ending == 1 else f"-{ending}"
-    return made[: SLACK_LENGTH - len(tail)].rstrip("-_") + tail
+    return name[: SLACK_LENGTH - len(tail)].rstrip("-_") + tail
 
 
 def template_error(template: str) -> str:

@@ -29,9 +29,14 @@ from tocsin.incidents.model import (
 )
 from tocsin.incidents.requests import LINK_LIMIT, NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT, DeclareRequest
 
-_BIDIRECTIONAL = frozenset(map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 FOLLOW_UP_WORDS = {"action": "action", "follow_up": "follow-up"}
 _JOINERS = frozenset("\u200c\u200d")
+_BREAKS = re.compile("\r\n|[\r\n\u2028\u2029]")
+# Control characters and lone surrogates (Unicode's categories Cc and Cs) without tabs and line breaks, and
+# bidirectional marks.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def clean_text(text: str, *, lines: bool = False) -> str:
@@ -39,23 +44,14 @@ def clean_text(text: str, *, lines: bool = False) -> str:
 
     Zero-width joiners stay, since emoji and several scripts need them. Line breaks stay only if `lines`.
     """
-    kept = []
-    for character in text.replace("\r\n", "\n").replace("\r", "\n"):
-        if character in "\n\t\u2028\u2029":
-            kept.append("\n" if lines and character in "\n\u2028\u2029" else " ")
-        elif not _is_hidden(character):
-            kept.append(character)
-    text = "".join(kept)
+    text = _BREAKS.sub("\n" if lines else " ", text).replace("\t", " ")
+    text = _HIDDEN.sub("", text)
     return (text if lines else re.sub(r" {2,}", " ", text)).strip()
 
 
 def has_hidden(text: str) -> bool:
     """True if the text has control characters or bidirectional marks; tabs and line breaks are none."""
-    return any(_is_hidden(character) for character in text if character not in "\t\n\r")
-
-
-def _is_hidden(character: str) -> bool:
-    return character in _BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs"}
+    return _HIDDEN.search(text) is not None
 
 
 def is_visible(text: str) -> bool:

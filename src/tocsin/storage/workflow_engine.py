@@ -187,6 +187,8 @@ _ended = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("incident_id", sa.Text, nullable=False),
 )
+# Built once, since each declaration asks: that takes longer than SQLite takes to answer.
+_FIND = sa.select(_ended).where(_ended.c.key == sa.bindparam("key"))
 
 
 class SqlFinishedWorkflows:
@@ -196,8 +198,7 @@ class SqlFinishedWorkflows:
         self._database = database
 
     async def find(self, key: str) -> FinishedWorkflow | None:
-        asked = sa.select(_ended).where(_ended.c.key == key)
-        row = await self._database.do(lambda connection: connection.execute(asked).first())
+        row = await self._database.do(lambda connection: connection.execute(_FIND, {"key": key}).first())
         return None if row is None else FinishedWorkflow(kind=row.kind, incident_id=row.incident_id)
 
     async def save(self, endings: Mapping[str, FinishedWorkflow]) -> None:

@@ -28,7 +28,7 @@ OPENED = "opened the channel"
 def private_names(names: ChannelNames, incident: Incident) -> list[str]:
     """Return names for the channel of an incident that becomes private; the last one is always free."""
     endings = ("private", f"private-{incident.id[-12:].lower()}")
-    return [names.of(incident, ending) for ending in endings]
+    return names.with_endings(incident, endings)
 
 
 async def open_channel(
@@ -129,7 +129,7 @@ class ChannelOpener:
         """
         endings = (*range(1, CHANNEL_NAMES + 1), declaration.key.replace("-", "")[:12])
         declared = incident.model_copy(update={"name": declaration.name})
-        return [self._names.of(declared, ending) for ending in endings]
+        return self._names.with_endings(declared, endings)
 
     async def _leave_public(self, incident: Incident, names: Sequence[str]) -> None:
         """Archive the public channel that Slack created before the incident became private, if there is one.

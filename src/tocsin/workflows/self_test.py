@@ -226,7 +226,7 @@ class SelfTest:
 
     def _candidates(self, command: SelfTestCommand, incident: Incident) -> list[str]:
         endings = (*range(1, CHANNEL_NAMES + 1), command.key.replace("-", "")[:12])
-        return [self._names.of(incident, ending) for ending in endings]
+        return self._names.with_endings(incident, endings)
 
     async def _post(
         self,

@@ -402,7 +402,7 @@ class SlackSync:
         id_ = ChannelId(incident.slack_channel_id)
         if self._backend.makes_channel or await earlier_topic(self._state, incident, id_) is not None:
             return
-        names = [self._names.of(incident, n) for n in range(1, CHANNEL_NAMES + 1)]
+        names = self._names.with_endings(incident, range(1, CHANNEL_NAMES + 1))
         try:
             now = await workspace.channels.name_of(id_)
             if now in names:

@@ -43,7 +43,10 @@ def test_a_template_is_filled_with_what_the_incident_is(template: str, made: str
 
 
 def test_a_name_that_is_taken_is_followed_by_a_number() -> None:
-    assert ChannelNames("{name}-{number}").of(WHOLE, 2) == "checkout-is-slow-12-2"
+    assert ChannelNames("{name}-{number}").with_endings(WHOLE, [1, 2]) == [
+        "checkout-is-slow-12",
+        "checkout-is-slow-12-2",
+    ]
 
 
 def test_a_long_name_is_cut_and_never_the_number_behind_it() -> None:
