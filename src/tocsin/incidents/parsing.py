@@ -31,9 +31,9 @@ _DASHES = frozenset("\u2212\u02d7\u207b\u208b\u2796\u30fc\uff70\u2500")
 _BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
 _ZERO_WIDTH_SPACES = frozenset("\u200b\u2060\ufeff\u180e")
 NOTHING = "\0"
-"""Replacement that `folded` puts for a character that has no width."""
+"""Replacement that `fold` puts for a character that has no width."""
 
-_WORD = re.compile(rf"[^\s{NOTHING}]\S*")
+WORD = re.compile(rf"[^\s{NOTHING}]\S*")
 _LONE_SEPARATOR = re.compile(r"[ \0]*(?:[-:;,.|=>\u2192\u2026]+(?=\s|$))?[\s\0]*")
 
 
@@ -48,6 +48,8 @@ def fold(text: str) -> str:
     The result is as long as the text, so that positions found in it hold for the text. Line breaks stay line
     breaks.
     """
+    if text.isascii() and text.isprintable():
+        return text.lower()
     return "".join(map(_folded, text))
 
 
@@ -79,7 +81,7 @@ def bare(word: str) -> str:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Return the start and end of each word."""
-    return [found.span() for found in _WORD.finditer(fold(text))]
+    return [found.span() for found in WORD.finditer(fold(text))]
 
 
 def after(text: str, end: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from tocsin.incidents.parsing import NOTHING, after, fold, spans, these, trimmed
+from tocsin.incidents.parsing import NOTHING, WORD, after, fold, spans, these, trimmed
 from tocsin.slack.views.mrkdwn_text import unescaped
 
 # URLs of incidents, as people copy them: with a trailing slash, a query or a fragment.
@@ -149,8 +149,8 @@ def first_word(text: str, verbs: Mapping[str, str]) -> First | None:
 
 def typed_word(text: str) -> str:
     """Return the first word, which may be a mistyped verb."""
-    words = spans(text)
-    return fold(text[words[0][0] : words[0][1]]) if words else ""
+    found = WORD.search(fold(text))
+    return found[0] if found else ""
 
 
 def reference_in(

@@ -103,8 +103,12 @@ class Typed:
     """A question to show above the form if the person may have meant a verb."""
 
 
+@lru_cache(maxsize=8)
 def find_verb(text: str) -> Typed:
-    """Parse the verb at the start of the text; without a known verb the text is a name."""
+    """Parse the verb at the start of the text; without a known verb the text is a name.
+
+    The last results are kept, since the name of the route and the listener both ask.
+    """
     first = first_word(text, SPELLINGS)
     if first is not None:
         return Typed(VERBS[first.word], first.rest, first)
