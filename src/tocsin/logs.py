@@ -20,17 +20,21 @@ from structlog import contextvars
 # written: Slack's tokens, bearer tokens, signatures, response URLs and trigger ids.
 
 HIDDEN = "[hidden]"
-_SECRETS = re.compile(
-    r"""
-      \b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+       # Slack's tokens
-    | (?<=Bearer\ )[\w.~+/=-]+
-    | \btocsin_[\w-]{40,}                              # keys of the API
-    | \bv0=[0-9a-f]{16,}                               # request signatures
-    | (?<=hooks\.slack\.com/)[^\s'"]+                  # response addresses and incoming webhooks
-    | \b\d{6,}\.\d{6,}\.[0-9a-f]{16,}\b                # trigger ids
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+_SECRETS = {
+    # Slack's tokens.
+    r"xox|xapp-": r"\b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w.-]+",
+    r"bearer ": r"(?<=bearer )[\w.~+/=-]+",
+    # Keys of the API.
+    r"tocsin_": r"\btocsin_[\w-]{40,}",
+    # Signatures of requests.
+    r"v0=": r"\bv0=[0-9a-f]{16,}",
+    # Response addresses and incoming webhooks.
+    r"hooks\.slack\.com/": r"(?<=hooks\.slack\.com/)[^\s'\"]+",
+    # Trigger ids.
+    r"\d\.\d{6,}\.": r"\b\d{6,}\.\d{6,}\.[0-9a-f]{16,}\b",
+}
+"""Pattern of each kind of secret in any case, by a sign of it in lower case, which is found much faster."""
+_SIGN, _SECRET = re.compile("|".join(_SECRETS)), re.compile("|".join(_SECRETS.values()), re.IGNORECASE)
 
 _NAMES = frozenset({"authorization", "response_url", "secret", "signature", "token", "trigger_id"})
 """Keys whose values are always hidden, in any form."""
@@ -40,7 +44,7 @@ Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 
 def redacted(text: str) -> str:
     """Replace everything that looks like a secret."""
-    return _SECRETS.sub(HIDDEN, text)
+    return _SECRET.sub(HIDDEN, text) if _SIGN.search(text.lower()) else text
 
 
 def configure(stream: TextIO | None = None) -> None:

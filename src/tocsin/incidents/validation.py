@@ -31,6 +31,7 @@ from tocsin.incidents.requests import LINK_LIMIT, NAME_LIMIT, SUMMARY_LIMIT, TEX
 
 FOLLOW_UP_WORDS = {"action": "action", "follow_up": "follow-up"}
 _JOINERS = frozenset("\u200c\u200d")
+_SPACES = re.compile(" {2,}")
 _BREAKS = re.compile("\r\n|[\r\n\u2028\u2029]")
 # Control characters and lone surrogates (Unicode's categories Cc and Cs) without tabs and line breaks, and
 # bidirectional marks.
@@ -46,7 +47,7 @@ def clean_text(text: str, *, lines: bool = False) -> str:
     """
     text = _BREAKS.sub("\n" if lines else " ", text).replace("\t", " ")
     text = _HIDDEN.sub("", text)
-    return (text if lines else re.sub(r" {2,}", " ", text)).strip()
+    return (text if lines else _SPACES.sub(" ", text)).strip()
 
 
 def has_hidden(text: str) -> bool:

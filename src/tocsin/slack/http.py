@@ -94,7 +94,8 @@ class HttpReceiver:
         """
         if not self.is_open:
             return PlainTextResponse("not yet", 503, headers={"Retry-After": "1"})
-        if not self._may_be_signed(request):
+        signature = self._signature(request)
+        if signature is None:
             return self._refused_unsigned()
         if _length(request) > LARGEST_BODY:
             return self._refused(413, "too large")
@@ -109,7 +110,7 @@ class HttpReceiver:
             return self._refused(503, "too much at once")
         if body is None:
             return self._refused(413, "too large")
-        if not self._is_signed(request, body):
+        if not self._is_signed(body, *signature):
             return self._refused_unsigned()
         kinds = request.headers.getlist("content-type")
         payload = _payload(body, kinds[0]) if len(kinds) == 1 else None
@@ -148,19 +149,19 @@ class HttpReceiver:
             background=BackgroundTask(_written, tracker),
         )
 
-    def _may_be_signed(self, request: Request) -> bool:
-        """True if the headers have the shape of Slack's, and the timestamp is recent."""
+    def _signature(self, request: Request) -> tuple[str, str] | None:
+        """Return timestamp and signature if they have the shape of Slack's, and the timestamp is recent."""
         times, signatures = (request.headers.getlist(name) for name in (TIME, SIGNATURE))
         if len(times) != 1 or len(signatures) != 1:
-            return False
+            return None
         if not _TIMESTAMP.fullmatch(times[0]) or not _SIGNATURE.fullmatch(signatures[0]):
-            return False
-        return -AHEAD_SECONDS <= self._now() - int(times[0]) <= OLDEST_SECONDS
+            return None
+        is_recent = -AHEAD_SECONDS <= self._now() - int(times[0]) <= OLDEST_SECONDS
+        return (times[0], signatures[0]) if is_recent else None
 
-    def _is_signed(self, request: Request, body: bytes) -> bool:
-        at, signature = (request.headers[name].encode() for name in (TIME, SIGNATURE))
-        signed = hmac.new(self._secret, b"v0:" + at + b":" + body, hashlib.sha256)
-        return hmac.compare_digest(f"v0={signed.hexdigest()}".encode(), signature)
+    def _is_signed(self, body: bytes, at: str, signature: str) -> bool:
+        signed = hmac.new(self._secret, b"v0:" + at.encode() + b":" + body, hashlib.sha256)
+        return hmac.compare_digest(f"v0={signed.hexdigest()}", signature)
 
     async def _body(self, request: Request) -> bytes | None:
         """Return the body; None if it is too large. Raises _Crowded if it is large and much else arrives."""

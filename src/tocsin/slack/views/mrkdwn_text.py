@@ -163,6 +163,7 @@ _STYLES = [
 ]
 _LABEL = re.compile(r"^(?:\*([^*\n]+):\*|\*([^*\n]+)\*:)[ \t]*\n(?=[^\s*•\-`>:])", re.MULTILINE)
 _ENTITY = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITIES = re.compile("|".join(_ENTITY))
 _DATE_TOKEN = re.compile(r"!date\^(\d{1,11})\^[^|]*")
 READ = 10_000
 """Characters of one text that are parsed; a summary has room for a third of them."""
@@ -199,7 +200,7 @@ def of_code(text: str, names: Names) -> list[Line]:
 
 def unescaped(text: str) -> str:
     """Replace the three entities that Slack uses with their characters."""
-    return re.sub("&(?:lt|gt|amp);", lambda entity: _ENTITY[entity[0]], text)
+    return _ENTITIES.sub(lambda entity: _ENTITY[entity[0]], text)
 
 
 def _lines(text: str, names: Names, atoms: Reader) -> Iterator[Line]:
