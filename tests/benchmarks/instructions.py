@@ -1,18 +1,22 @@
-"""What callgrind counts: `valgrind --tool=callgrind --instr-atstart=no python -m benchmarks.instructions …`.
+"""What a slash command costs the processor: in Tocsin, and in bare Bolt.
 
-The words are the address of a stub of Slack and a data folder. Each way answers so many slash commands, from
-the request that the web server read to the opened form, and then many more; the difference is what a command
-costs. Both have the same loop, the same session to Slack, and open the same form.
+`valgrind --tool=callgrind --instr-atstart=no python -m benchmarks.instructions instructions …` has callgrind
+count instructions: each way answers so many commands, from the request that the web server read to the opened
+form, and then many more; the difference is what a command costs. `python -m benchmarks.instructions calls …`
+prints how many functions of Python's are called for each. The other words are the address of a stub of Slack
+and a data folder. Both ways have the same loop, the same session to Slack, and open the same form.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import FrameType
 
 import uvloop
 from starlette.applications import Starlette
@@ -34,6 +38,7 @@ VERBS = 200
 PEOPLE = 50
 """All who type a command have done so before: Slack is asked who somebody new is, once in five minutes."""
 Answer = Callable[[Scope, bytes], Awaitable[int]]
+Count = Callable[[str, Answer], Awaitable[None]]
 
 
 def one_command(number: int) -> tuple[Scope, bytes]:
@@ -73,10 +78,26 @@ async def answered(app: ASGIApp, scope: Scope, body: bytes) -> int:
     return status
 
 
-async def count(way: str, answer: Answer) -> None:
+async def count_calls(way: str, answer: Answer) -> None:
+    """Warm up, and print as JSON how many functions are called for each of many commands."""
+    await warm_up(answer)
+    made = [one_command(1000 + number) for number in range(MANY)]
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    for scope, body in made:
+        await answer(scope, body)
+    sys.setprofile(None)
+    print(json.dumps([way, calls / MANY]))
+
+
+async def count_instructions(way: str, answer: Answer) -> None:
     """Warm up, then have callgrind write down what a few commands cost, and what many do."""
-    for number in range(PEOPLE):
-        assert await answer(*one_command(number)) == 200
+    await warm_up(answer)
     for times in (FEW, MANY):
         made = [one_command(1000 + number) for number in range(times)]
         control("-i", "on")
@@ -87,12 +108,17 @@ async def count(way: str, answer: Answer) -> None:
         control("-i", "off")
 
 
+async def warm_up(answer: Answer) -> None:
+    for number in range(PEOPLE):
+        assert await answer(*one_command(number)) == 200
+
+
 def control(*words: str) -> None:
     own = str(os.getpid())
     subprocess.run(["callgrind_control", *words, own], check=True, capture_output=True)
 
 
-async def bolt(slack: str) -> None:
+async def bolt(slack: str, count: Count) -> None:
     """Bolt with the tuning that Tocsin has, opening the form that Tocsin opens."""
     async with open_session() as session:
         app, going = bare.tuned_app(web_client(session, token="xoxb-1", base_url=slack))
@@ -106,7 +132,7 @@ async def bolt(slack: str) -> None:
         await count("bolt", answer)
 
 
-async def tocsin(slack: str, folder: Path) -> None:
+async def tocsin(slack: str, folder: Path, count: Count) -> None:
     """Tocsin as it is, and with as many verbs as nobody has."""
     logs.configure()
     settings = read_settings(
@@ -127,10 +153,13 @@ async def tocsin(slack: str, folder: Path) -> None:
         await count("tocsin with 200 verbs", answer)
 
 
-async def main(slack: str, folder: Path) -> None:
-    await bolt(slack)
-    await tocsin(slack, folder)
+COUNTS: dict[str, Count] = {"calls": count_calls, "instructions": count_instructions}
+
+
+async def main(counted: str, slack: str, folder: Path) -> None:
+    await bolt(slack, COUNTS[counted])
+    await tocsin(slack, folder, COUNTS[counted])
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], Path(sys.argv[2])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
