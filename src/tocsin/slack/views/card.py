@@ -35,7 +35,8 @@ from tocsin.slack.views.blocks import (
     render_card,
     shorten,
 )
-from tocsin.slack.views.mrkdwn_text import FENCE, as_name
+from tocsin.slack.views.message_name import as_name
+from tocsin.slack.views.mrkdwn_text import FENCE
 
 # The incident's card, the same wherever it is posted.
 

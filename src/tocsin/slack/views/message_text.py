@@ -9,12 +9,11 @@ from typing import Any
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
+from tocsin.slack.views.message_name import SAID_BY, as_name
 from tocsin.slack.views.mrkdwn_text import (
-    SAID_BY,
     Line,
     Names,
     Span,
-    as_name,
     linked,
     of_code,
     of_mrkdwn,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
+
+from tocsin.slack.views.message_name import ADDRESS, as_name, has_words
 
 # Spans and lines: as people read them, and as the name of an incident.
 
@@ -50,62 +51,12 @@ class Line(NamedTuple):
         """The line as a name; empty if it has no words of its own."""
         spoken = [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
         own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
-        if not _has_words(as_name(own)):
+        if not has_words(as_name(own)):
             return ""
         return as_name("".join(span.text or span.target for span in spoken))
 
 
 FENCE = Line((Span("words", "```"),))
-
-SPOKEN = 1000
-"""Characters of a line that are used for a name."""
-
-_URL = r"\b(?:[a-z][a-z0-9+.-]{0,20}://|mailto:|tel:)[^\s<>|]+"
-_ADDRESS = re.compile(rf"\({_URL}\)|{_URL}", re.IGNORECASE)
-_POINTER = re.compile(
-    r"(?:^|[\s,;:(–—-]{1,4})(?:see|at|via|here|link|details)\s*:?\s*" + _URL + "$", re.IGNORECASE
-)
-"""Words that point to an address at the end of a line, and mean nothing without it."""
-
-_DATED = re.compile(
-    r"\[[^\[\]]*(?:\b\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\d\d?:\d\d|\d(?:st|nd|rd|th),)[^\[\]]*\]\s*"
-)
-SAID_BY = re.compile(r"\[[A-Z][a-z]+ \d\d?(?:st|nd|rd|th)\b[^\[\]\n]*\]\s*[^:\n]{0,80}:(?:\s+|$)")
-"""Prefix that Slack gives the fallback of a forwarded message: `[July 6th, 2023 6:47 AM] PagerDuty: `."""
-
-_STATES = (
-    "firing|resolved|alerting|alert|triggered|re-?triggered|recovered|ok|no ?data|warn|pending|normal|"
-    "acknowledged"
-)
-_STATE = re.compile(rf"\[(?:{_STATES})(?::\s*\d+)?(?:[,|\s]+(?:{_STATES})(?::\s*\d+)?)*\]\s*", re.IGNORECASE)
-"""Current state of an alert, such as `[FIRING:1]` or `[Triggered]`, which is no part of its name."""
-
-_OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
-_EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
-_BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
-
-
-def as_name(text: str) -> str:
-    """Return text as a name: without addresses, and without marks, emoji, states and dates before it."""
-    said = _EMPTY.sub("", _ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN])))
-    said = re.sub(r"\s+", " ", said)
-    before = None
-    while said != before:
-        before, said = said, said.lstrip(_BEFORE)
-        for opening in (SAID_BY, _DATED, _STATE, _OPENING):
-            if found := opening.match(said):
-                said = said[found.end() :]
-        said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
-    return said.rstrip(_BEHIND)
-
-
-def _is_picture(character: str) -> bool:
-    """True if the character is an emoji: a symbol that is not a currency, a degree or an arithmetic sign."""
-    return bool(character) and ord(character) > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
-
-
-def _has_words(text: str) -> bool:
-    return any(character.isalnum() for character in text)
 
 
 def split(spans: Iterable[Span]) -> list[tuple[Span, ...]]:
@@ -139,7 +90,7 @@ def linked(address: str, label: str) -> Span:
     bare = re.sub(r"^(?:[a-z][a-z0-9+.-]*://|mailto:|tel:)", "", address, flags=re.IGNORECASE)
     if label and label.rstrip("/") == bare.rstrip("/"):
         return Span("words", label)
-    return Span("link", "" if _ADDRESS.match(label) or label == address else label, address)
+    return Span("link", "" if ADDRESS.match(label) or label == address else label, address)
 
 
 # Texts to lines (Slack, formatting message text).
