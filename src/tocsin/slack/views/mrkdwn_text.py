@@ -112,10 +112,10 @@ _STYLES = [
     re.compile(rf"(?<![\w{mark}]){run}(?=\S)([^{mark}\n]+)(?<=\S){run}(?![\w{mark}])")
     for mark, run in (("*", r"\*\*"), ("_", "__"), ("~", "~~"), ("*", r"\*"), ("_", "_"), ("~", "~"))
 ]
-_LABEL = re.compile(r"^(?:\*([^*\n]+):\*|\*([^*\n]+)\*:)[ \t]*\n(?=[^\s*•\-`>:])", re.MULTILINE)
+_LABEL = re.compile(r"^(?:\*([^*\n]+):\*|\*([^*\n]+)\*:)[ \t]*\n(?=[^\s*•\-`>:])(?!&gt;)", re.MULTILINE)
 _ENTITY = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITIES = re.compile("|".join(_ENTITY))
-_DATE_TOKEN = re.compile(r"!date\^(\d{1,11})\^[^|]*")
+_DATE_TOKEN = re.compile(r"!date\^(\d{1,11})\^([^{|^]*)[^|]*")
 READ = 10_000
 """Characters of one text that are parsed; a summary has room for a third of them."""
 
@@ -190,7 +190,7 @@ def _of_atom(found: re.Match[str], names: Names) -> Span | list[Line]:
     if parts.get("fence") is not None:
         return of_code(parts["fence"], names)
     if parts.get("code"):
-        said = re.sub(r"<([^<>\n]+)>", lambda token: _of_token(token[1], names).text, parts["code"])
+        said = re.sub(r"<([^<>\n]+)>", lambda token: _in_code(token[1], names), parts["code"])
         return Span("code", unescaped(said))
     if parts.get("token"):
         return _of_token(parts["token"], names)
@@ -208,10 +208,16 @@ def _of_token(token: str, names: Names) -> Span:
     if target.startswith("!subteam^"):
         return mention("@", target.removeprefix("!subteam^"), label, names)
     if dated := _DATE_TOKEN.fullmatch(target):
-        return Span("words", label or in_utc(int(dated[1])))
+        says_when = any(map(str.isdigit, label))
+        return Span("words", label if says_when else f"{unescaped(dated[2])}{in_utc(int(dated[1]))}" or label)
     if target.startswith("!"):
         return Span("broadcast", f"@{target[1:].partition('^')[0]}")
     return linked(unescaped(target), _worded(token.partition("|")[2]))
+
+
+def _in_code(token: str, names: Names) -> str:
+    span = _of_token(token, names)
+    return span.text or span.target
 
 
 def _worded(label: str) -> str:
