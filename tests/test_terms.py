@@ -35,8 +35,8 @@ NAMES = {"add tasks", "tasks added", "headline, source or announcement", "TOCSIN
 
 SQL = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|WHERE|JOIN)\b")
 
-TYPED = {"verb_or_name.py"}
-"""Modules whose strings are words that people type."""
+TYPED = {"verb_or_name.py", "message_name.py"}
+"""Modules whose strings are words that people type, or that the alerts of other programs have."""
 
 
 def glossary() -> list[Row]:

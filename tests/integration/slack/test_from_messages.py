@@ -24,7 +24,17 @@ CASES = {
         (Path(__file__).parent.parent.parent / "data" / "messages.json").read_text(encoding="utf-8")
     )
 }
-WIRED = ("grafana mention here", "aws chatbot", "forwarded bot alert (message_blocks, text empty)", "e-mail")
+WIRED = (
+    "grafana mention here",
+    "aws chatbot",
+    "forwarded bot alert (message_blocks, text empty)",
+    "e-mail",
+    "uptime kuma",
+    "checkmk",
+    "jenkins",
+    "botkube",
+    "sentry metric",
+)
 
 
 def newcomer(bot: RunningBot, number: int, name: str) -> str:

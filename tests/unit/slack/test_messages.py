@@ -87,7 +87,31 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("*[FIRING:1]* x is down", "x is down"),
         ("[P1] x is down", "[P1] x is down"),
         ("[octo-org/checkout] x is down", "[octo-org/checkout] x is down"),
-        ("FIRING: x is down", "FIRING: x is down"),
+        ("[P1] [Triggered] x is down", "[P1] x is down"),
+        ("FIRING: x is down", "x is down"),
+        ("PROBLEM - x is down", "x is down"),
+        ("Resolved in 5m 3s: x is down", "x is down"),
+        ("Triggered #4711: x is down", "x is down"),
+        ("** RECOVERY Service Alert: db-7/x is OK **", "db-7/x is OK"),
+        ("AWS CloudWatch notification - x is down", "x is down"),
+        ("GitHub incident: pushes fail", "GitHub incident: pushes fail"),
+        ("Datadog alerts: none arrive", "Datadog alerts: none arrive"),
+        ("Critical: x is down", "Critical: x is down"),
+        ("OK: x is up again", "OK: x is up again"),
+        ("2024-09-10T20:26:00.123Z x is down", "x is down"),
+        ("20:26:00.123456: x is down", "x is down"),
+        ("Sep 10 20:26:00 db-7 x: is down", "db-7 x: is down"),
+        ("20:26 is when x went down", "20:26 is when x went down"),
+        ("x is down.", "x is down"),
+        ("x is down. We look.", "x is down. We look."),
+        ("x is down...", "x is down..."),
+        ("(x is down)", "x is down"),
+        ("`firing` :fire: `critical` x is down", "x is down"),
+        ("`service` x is down", "service x is down"),
+        ("x is down (<https://g.example/d|Open>)", "x is down"),
+        ("x is down <https://g.example/d|View details>", "x is down"),
+        ("x is down `ab12cd34`", "x is down"),
+        ("rolled back to `ab12cd34`", "rolled back to ab12cd34"),
         ("**x** is __down__", "x is down"),
         ("*snake_case_alarm* in *ALARM*", "snake_case_alarm in ALARM"),
         ("- x is down", "x is down"),
@@ -104,6 +128,7 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("<mailto:ops@x.example|ops@x.example> gets no mail", "ops@x.example gets no mail"),
         (":no_entry:  x is down :fire:", "x is down"),
         ("🔥 x is down", "x is down"),
+        ("[x] [🔴 Down] no answer ⚠️ from db-7", "[x] [Down] no answer from db-7"),
         ("+1 for x", "+1 for x"),
         ("日本 is down", "日本 is down"),
         ("&amp;lt; is shown as &lt;", "&lt; is shown as <"),
@@ -111,6 +136,11 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
 )
 def test_marks_states_and_addresses_are_no_part_of_a_name(said: str, name: str) -> None:
     assert name_and_summary(text(said), None, NAMES)[0] == name
+
+
+@pytest.mark.parametrize("first", ["Build failed", "Problem", "Alert", "Problem on db-7", "GitHub"])
+def test_what_a_person_writes_first_is_the_name_however_general_it_is(first: str) -> None:
+    assert name_and_summary(text(f"{first}\nlooking at it"), None, NAMES)[0] == first
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
-"""The name that a line of a message gives an incident: without addresses, marks, states and dates."""
+"""The name that the lines of a message give an incident: what broke, and where, without decoration."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from tocsin.incidents.parsing import these
+
+# A line as a name: without addresses, marks, pictures, states and dates.
 
 SPOKEN = 1000
 """Characters of a line that are used for a name."""
@@ -18,33 +24,50 @@ _POINTER = re.compile(
 _DATED = re.compile(
     r"\[[^\[\]]*(?:\b\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\d\d?:\d\d|\d(?:st|nd|rd|th),)[^\[\]]*\]\s*"
 )
+_LOGGED = re.compile(
+    r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?|[A-Z][a-z]{2} \d\d? \d\d:\d\d:\d\d|\d\d:\d\d:\d\d)"
+    r"(?:[.,]\d+)?(?:Z| ?[+-]\d\d:?\d\d| UTC)?:? "
+)
+"""Time without brackets before a line of a log."""
+
 SAID_BY = re.compile(r"\[[A-Z][a-z]+ \d\d?(?:st|nd|rd|th)\b[^\[\]\n]*\]\s*[^:\n]{0,80}:(?:\s+|$)")
 """Prefix that Slack gives the fallback of a forwarded message: `[July 6th, 2023 6:47 AM] PagerDuty: `."""
 
 _STATES = (
     "firing|resolved|alerting|alert|triggered|re-?triggered|recovered|ok|no ?data|warn|pending|normal|"
-    "acknowledged"
+    "acknowledged|ack|open|closed"
 )
-_STATE = re.compile(rf"\[(?:{_STATES})(?::\s*\d+)?(?:[,|\s]+(?:{_STATES})(?::\s*\d+)?)*\]\s*", re.IGNORECASE)
-"""Current state of an alert, such as `[FIRING:1]` or `[Triggered]`, which is no part of its name."""
+_STATE = re.compile(
+    rf"((?:\[[^\[\]]{{1,40}}\]\s*)?)\[(?:{_STATES})(?::\s*\d+)?(?:[,|\s]+(?:{_STATES})(?::\s*\d+)?)*\]\s*",
+    re.IGNORECASE,
+)
+"""Current state of an alert, such as `[FIRING:1]` or `[P1] [Triggered]`, which is no part of its name."""
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
+_PICTURES = re.compile(
+    "[\u231a\u231b\u23e9-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d]*"
+)
+_ENCLOSED = re.compile(r"\(([^()]+)\)")
 _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
 
 def as_name(text: str) -> str:
     """Return text as a name: without addresses, and without marks, emoji, states and dates before it."""
-    said = _EMPTY.sub("", ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN])))
-    said = re.sub(r"\s+", " ", said)
+    said = ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN]))
+    said = re.sub(r"\s+", " ", _PICTURES.sub(" ", said))
+    said = _EMPTY.sub("", re.sub(r"(?<=[(\[]) | (?=[)\]])", "", said))
     before = None
     while said != before:
         before, said = said, said.lstrip(_BEFORE)
-        for opening in (SAID_BY, _DATED, _STATE, _OPENING):
+        for opening in (SAID_BY, _DATED, _LOGGED, _OPENING):
             if found := opening.match(said):
                 said = said[found.end() :]
+        said = _unannounced(_STATE.sub(r"\1", said, count=1) if _STATE.match(said) else said)
         said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
-    return said.rstrip(_BEHIND)
+    said = re.sub(r" \*+$", "", said.rstrip(_BEHIND)).rstrip(_BEHIND)
+    said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
+    return said[:-1] if said.endswith(".") and ". " not in said and ".." not in said else said
 
 
 def _is_picture(character: str) -> bool:
@@ -54,3 +77,160 @@ def _is_picture(character: str) -> bool:
 
 def has_words(text: str) -> bool:
     return any(character.isalnum() for character in text)
+
+
+# Words that notifiers put before what they have to say, or beside it.
+
+_LEVELS: Final = these(
+    "firing fired triggered re-triggered alerting acknowledged resolved recovered critical warning"
+    " high medium low info"
+)
+_NOTICES: Final = these("alert alarm notification elastalert")
+_ALARMS: Final = _NOTICES | these(
+    "incident problem firing fired triggered re-triggered acknowledged resolved recovered recovery"
+)
+"""Words of which one is in each announcement that ends with a colon or a dash: `PROBLEM Service Alert:`."""
+
+_NOTIFIERS: Final = these("""
+    airflow alertmanager amazon argocd aws azure botkube checkmk circleci cloudwatch cronitor datadog dbt
+    dynatrace elastic elementary falco gatus gcp github gitlab glitchtip google grafana graylog healthchecks
+    icinga jenkins kibana kuma librenms nagios netdata newrelic opsgenie pagerduty pingdom prometheus
+    robusta rollbar sensu sentry spinnaker splunk statping statuscake uptime uptimerobot wazuh zabbix
+""")
+_FILLERS: Final = these("""
+    a an the is has been was just in of new updated opened open closed started created detected event
+    events alerts alarms notifications incidents problems issue issues monitor monitoring system service
+    host severity status state time description details additional information summary message messages
+    value values label labels annotation annotations source tags table column field fields
+""")
+_ANNOUNCING: Final = _LEVELS | _ALARMS | _NOTIFIERS | _FILLERS
+"""Words of announcements; a line of these alone says nothing."""
+
+_UNSPECIFIC: Final = these(
+    "job jobs build builds task tasks test tests run runs pipeline workflow deployment deploy check action"
+    " actions pod pods v1 apps failed failing failure fails error errors exception aborted canceled cancelled"
+    " succeeded unstable timeout crashed crash unhealthy degraded not"
+)
+"""Words of lines that say what happened, but not to what: `Job failed.`"""
+
+_SUBJECTS: Final = (
+    "summary", "title", "problem", "alert", "alert name", "alertname", "alarm name", "rule", "condition",
+    "monitor", "check", "test", "task", "job", "job name", "workflow", "pipeline", "name", "service", "dag",
+    "repo", "repository", "project", "application", "host", "entity", "server", "instance", "namespace",
+    "message", "messages", "reason", "cause", "error", "state",
+)  # fmt: skip
+"""Labels of pairs that say what an alert is about, the most telling one first."""
+
+_HOSTS: Final = these("host hostname")
+_PASSED_OVER: Final = these(
+    "severity priority status time date started start end duration period environment region link url log"
+    " runbook dashboard kind type branch author commit ref"
+)
+_POINTING: Final = these(
+    "open view see show details detail link here logs log more click read full in this the"
+)
+_ID = re.compile(r"(?=.*\d)[0-9a-f]{7,64}")
+_PAIR = re.compile(r"([A-Za-z][\w .@-]{0,24}?)(?: \([^()]*\))?(?::| =) (.+)")
+_BESIDE = re.compile(r" ?[|·] ?| [(\[](?:IP: )?[\d.:a-f]+[)\]]")
+"""End of a value: a bar before the next pair, or the address of a host in brackets."""
+
+_LEAD = re.compile(r"([^:]{1,60}?)(?::| [-–—]) (?=\S)|\[([^\[\]]{1,40})\] ?(?=\S)")
+_LEADING_ON = re.compile(r"(?:^|\s)(?:to|of|from|on|at|in|for|by|is|with|the|a)\s*$", re.IGNORECASE)
+_NUMBER = re.compile(r"#\d")
+_PLACE = re.compile(r" (?:in|for|on|from|at) \S+(?: \S+)?$")
+_MOST_WORDS, _MOST_PAIRS = 4, 3
+
+
+def _words(text: str) -> frozenset[str]:
+    """Return the words of a text in lower case, without numbers, durations and counts."""
+    found = re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.casefold())
+    return frozenset(word for word in found if not re.fullmatch(r"\d+[smhd]?", word))
+
+
+def _unannounced(said: str) -> str:
+    """Remove a beginning that only announces the rest: `Resolved in 5m: `, `AWS notification - `.
+
+    What an incident or a problem of GitHub is called begins with GitHub.
+    """
+    found = _LEAD.match(said)
+    words = _words(found[1] or found[2]) if found else frozenset()
+    is_named = words & _NOTICES if words & _NOTIFIERS else words & _ALARMS
+    return said[found.end() :] if found and is_named and words <= _ANNOUNCING else said
+
+
+def is_level(text: str) -> bool:
+    """True if a text has no words but those of a state or a severity, such as `firing` and `critical`."""
+    return bool(words := _words(text)) and words <= _LEVELS
+
+
+def is_reference(before: str, text: str) -> bool:
+    """True if a text at the end of a line only points elsewhere: a link with words such as *Open*, or an id.
+
+    After *rollback to* an id is one of the words.
+    """
+    words = _words(text)
+    points = (bool(words) and words <= _POINTING) or bool(_ID.fullmatch(text))
+    return points and not _LEADING_ON.search(before)
+
+
+def choose(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) -> str:
+    """Return the first line, or what the others say if it only announces them, with the only host they name.
+
+    `below` are the lines of the attachments, `wholes` their fallbacks, which may say more than a line.
+    """
+    name = _what(said, below, wholes)
+    hosts = {value for label, value in _pairs(said) if label in _HOSTS}
+    return f"{name} on {host}" if len(hosts) == 1 and (host := hosts.pop()) not in name else name
+
+
+def _what(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) -> str:
+    lead = said[0]
+    words, others = _words(lead), said
+    if not _is_general(words) and (place := _PLACE.search(lead)):
+        words, others = _words(lead[: place.start()]), below
+    if not _is_general(words) or (_NUMBER.search(lead) and not words <= _ANNOUNCING):
+        return next((whole for whole in wholes if _adds_its_end(whole, lead)), lead)
+    says_what_happened = not words <= _ANNOUNCING
+    what = _subject([line for line in others if line != lead], pairs_first=says_what_happened)
+    what = next((whole for whole in wholes if what and what in whole), what)
+    if not what:
+        return lead
+    return f"{lead}: {what}" if says_what_happened else what
+
+
+def _adds_its_end(whole: str, lead: str) -> bool:
+    """True if a fallback is the line after a word that says what happened: `Failed: Job 12`."""
+    return whole.endswith(lead) and bool(words := _words(whole.removesuffix(lead))) and words <= _UNSPECIFIC
+
+
+def _is_general(words: frozenset[str]) -> bool:
+    return words <= _ANNOUNCING | _UNSPECIFIC
+
+
+def _subject(said: Sequence[str], *, pairs_first: bool) -> str:
+    """Return the first line that says something, or the most telling pairs if it is one: `Job: backup`."""
+    pairs = dict(reversed(list(_pairs(said))))
+    values: list[str] = []
+    for subject in _SUBJECTS:
+        if subject in pairs and len(" ".join(values).split()) < _MOST_WORDS and len(values) < _MOST_PAIRS:
+            values.append(pairs[subject])
+    line = next((line for line in said if _is_telling(line)), "")
+    if values and (pairs_first or not line or _label(line) in _SUBJECTS):
+        return ", ".join(dict.fromkeys(values))
+    return line
+
+
+def _is_telling(line: str) -> bool:
+    label = _label(line)
+    passed_over = bool(_words(label) & _PASSED_OVER) and label not in _SUBJECTS
+    return label in _SUBJECTS or not (passed_over or _is_general(_words(line)))
+
+
+def _label(line: str) -> str:
+    return found[1].casefold() if (found := _PAIR.fullmatch(line)) else ""
+
+
+def _pairs(said: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for line in said:
+        if found := _PAIR.fullmatch(line):
+            yield found[1].casefold(), _BESIDE.split(found[2])[0]

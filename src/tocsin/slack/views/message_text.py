@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
-from tocsin.slack.views.message_name import SAID_BY, as_name
+from tocsin.slack.views.message_name import SAID_BY, as_name, choose
 from tocsin.slack.views.mrkdwn_text import (
     Line,
     Names,
@@ -28,8 +29,12 @@ Json = Mapping[str, Any]
 BEFORE = 1
 """Rank of lines that introduce the text, such as the sentence above an attachment."""
 
+NO_PREVIEW = "[no preview available]"
 _DELETED = frozenset({"tombstone", "message_deleted"})
 _UNTITLED = frozenset({"", "untitled", "untitled.txt"})
+_LOOKED_AT = 100
+"""Lines of a message that are searched for what an announcement is about."""
+
 _FILES = 5
 """Files that are listed; more are only counted, and can be seen in the message."""
 
@@ -42,16 +47,34 @@ def lines_of(message: Json, names: Names) -> list[Line]:
 def name_of(message: Json, names: Names) -> str:
     """Return a name for the message: the line of the lowest rank in the first part that has words.
 
-    Details and small print are used only if nothing else in the message has words. Returns an empty string if
-    no line has words.
+    Details and small print are used only if nothing else in the message has words. What an app announces is
+    not the name if it says more: `Job failed: backup`. Returns an empty string if no line has words.
     """
-    parts = [*_parts(message, names), _file_lines(message, names)]
-    for most in (BEFORE, ASIDE):
-        for part in parts:
-            for line in sorted(part, key=lambda line: line.rank):
-                if line.rank <= most and (said := line.called):
-                    return said
-    return ""
+    parts = _parts(message, names)
+    lead = next(_called([*parts, _file_lines(message, names)]), "")
+    attachments = dicts(message.get("attachments"))
+    if not lead or not (message.get("bot_id") or attachments):
+        return lead
+    said, below = (list(islice(_called(lines), _LOOKED_AT)) for lines in (parts, parts[1:]))
+    wholes = [line.called for attachment in attachments for line in _fallback(attachment, names)]
+    name = choose([lead, *said], below, wholes[:_LOOKED_AT])
+    thing = "" if parts[0] or not attachments else _thing(attachments[0])
+    return f"{thing}: {name}" if thing and thing not in name else name
+
+
+def _called(parts: list[list[Line]]) -> Iterator[str]:
+    """Yield the lines that can be a name, as names: in each part by rank, details and small print last."""
+    ranked = [line for part in parts for line in sorted(part, key=lambda line: line.rank)]
+    for line in sorted(ranked, key=lambda line: line.rank > BEFORE):
+        if said := line.called:
+            yield said
+
+
+def _thing(attachment: Json) -> str:
+    """Return what an attachment without a title is about, if its author is a thing: `deployment/checkout`."""
+    by = str(attachment.get("author_name") or "")
+    untitled = not attachment.get("title") and not attachment.get("pretext")
+    return by if untitled and re.fullmatch(r"[^\s/]+(?:/[^\s/]+)+", by) else ""
 
 
 def unnamed(message: Json, names: Names) -> frozenset[str]:
@@ -130,16 +153,20 @@ def _matter(lines: list[Line]) -> list[Line]:
 
 
 def _fallback(attachment: Json, names: Names) -> list[Line]:
-    """Return the lines of the attachment's fallback, without a leading *[date] author:*."""
-    return of_mrkdwn(SAID_BY.sub("", str(attachment.get("fallback") or ""), count=1), names)
+    """Return the lines of the attachment's fallback, without a leading *[date] author:*.
+
+    Slack gives an attachment that has only blocks a fallback of its own, which says nothing.
+    """
+    fallback = str(attachment.get("fallback") or "")
+    return [] if fallback == NO_PREVIEW else of_mrkdwn(SAID_BY.sub("", fallback, count=1), names)
 
 
 def _title(attachment: Json, names: Names) -> list[Line]:
     title, address = attachment.get("title"), attachment.get("title_link")
     lines = of_text(title, names)
     if lines and isinstance(address, str) and address:
-        first = "".join(span.text for span in lines[0].spans)
-        lines[0] = Line((linked(address, first),))
+        spoken = [span for span in lines[0].spans if span.kind != "emoji"] or lines[0].spans
+        lines[0] = Line((linked(address, "".join(span.text for span in spoken)),))
     return lines
 
 

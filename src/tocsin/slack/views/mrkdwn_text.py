@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from tocsin.slack.views.message_name import ADDRESS, as_name, has_words
+from tocsin.slack.views.message_name import ADDRESS, as_name, has_words, is_level, is_reference
 
 # Spans and lines: as people read them, and as the name of an incident.
 
@@ -49,11 +49,23 @@ class Line(NamedTuple):
     @property
     def called(self) -> str:
         """The line as a name; empty if it has no words of its own."""
-        spoken = [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
+        spoken = _without_references([span for span in self.spans if span.kind not in {"broadcast", "emoji"}])
         own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
         if not has_words(as_name(own)):
             return ""
         return as_name("".join(span.text or span.target for span in spoken))
+
+
+def _without_references(spans: list[Span]) -> list[Span]:
+    """Return the spans without states in code before the words, and without a link or id that ends them."""
+    worded = [at for at, span in enumerate(spans) if has_words(span.text)]
+    before = "".join(span.text for span in spans[: worded[-1]]) if worded else ""
+    taken = {at for at in worded[-1:] if spans[at].kind != "words" and is_reference(before, spans[at].text)}
+    for at in worded:
+        if spans[at].kind != "code" or not is_level(spans[at].text):
+            break
+        taken.add(at)
+    return [span for at, span in enumerate(spans) if at not in taken]
 
 
 FENCE = Line((Span("words", "```"),))
