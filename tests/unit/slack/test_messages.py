@@ -106,6 +106,8 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("x is down. We look.", "x is down. We look."),
         ("x is down...", "x is down..."),
         ("(x is down)", "x is down"),
+        ("x is down (3 alerts)", "x is down"),
+        ("x is down (2 replicas)", "x is down (2 replicas)"),
         ("`firing` :fire: `critical` x is down", "x is down"),
         ("`service` x is down", "service x is down"),
         ("x is down (<https://g.example/d|Open>)", "x is down"),

@@ -44,6 +44,7 @@ _STATE = re.compile(
 """Current state of an alert, such as `[FIRING:1]` or `[P1] [Triggered]`, which is no part of its name."""
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
+_COUNTED = re.compile(r" \(\d+ (?:alerts?|incidents?|problems?|issues?|events?|firing|new)\)$", re.IGNORECASE)
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 _PICTURES = re.compile(
     "[\u231a\u231b\u23e9-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d]*"
@@ -66,6 +67,7 @@ def as_name(text: str) -> str:
         said = _unannounced(_STATE.sub(r"\1", said, count=1) if _STATE.match(said) else said)
         said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
     said = re.sub(r" \*+$", "", said.rstrip(_BEHIND)).rstrip(_BEHIND)
+    said = _COUNTED.sub("", said)
     said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
     return said[:-1] if said.endswith(".") and ". " not in said and ".." not in said else said
 
@@ -106,18 +108,22 @@ _FILLERS: Final = these("""
 _ANNOUNCING: Final = _LEVELS | _ALARMS | _NOTIFIERS | _FILLERS
 """Words of announcements; a line of these alone says nothing."""
 
-_UNSPECIFIC: Final = these(
+_OUTCOMES: Final = these(
+    "failed failing failure fails aborted canceled cancelled succeeded success unstable timeout crashed crash"
+    " unhealthy degraded"
+)
+_UNSPECIFIC: Final = _OUTCOMES | these(
     "job jobs build builds task tasks test tests run runs pipeline workflow deployment deploy check action"
-    " actions pod pods v1 apps failed failing failure fails error errors exception aborted canceled cancelled"
-    " succeeded unstable timeout crashed crash unhealthy degraded not"
+    " actions pod pods v1 apps error errors exception not"
 )
 """Words of lines that say what happened, but not to what: `Job failed.`"""
 
 _SUBJECTS: Final = (
-    "summary", "title", "problem", "alert", "alert name", "alertname", "alarm name", "rule", "condition",
-    "monitor", "check", "test", "task", "job", "job name", "workflow", "pipeline", "name", "service", "dag",
-    "repo", "repository", "project", "application", "host", "entity", "server", "instance", "namespace",
-    "message", "messages", "reason", "cause", "error", "state",
+    "summary", "title", "problem", "alert", "alertname", "alarm", "event", "rule", "condition", "monitor",
+    "check", "test", "task", "job", "step", "workflow", "pipeline", "pod", "container", "deployment", "name",
+    "service", "dag", "repo", "repository", "project", "application", "app", "queue", "database", "device",
+    "host", "entity", "server", "node", "instance", "namespace", "message", "messages", "reason", "cause",
+    "error", "state",
 )  # fmt: skip
 """Labels of pairs that say what an alert is about, the most telling one first."""
 
@@ -131,6 +137,9 @@ _POINTING: Final = these(
 )
 _ID = re.compile(r"(?=.*\d)[0-9a-f]{7,64}")
 _PAIR = re.compile(r"([A-Za-z][\w .@-]{0,24}?)(?: \([^()]*\))?(?::| =) (.+)")
+_QUALIFIED = re.compile(r"^(?:failed|affected) | (?:name|title)$")
+"""Words of a label that do not change what it is about: `Failed job`, `Alarm name`."""
+
 _BESIDE = re.compile(r" ?[|·] ?| [(\[](?:IP: )?[\d.:a-f]+[)\]]")
 """End of a value: a bar before the next pair, or the address of a host in brackets."""
 
@@ -138,7 +147,7 @@ _LEAD = re.compile(r"([^:]{1,60}?)(?::| [-–—]) (?=\S)|\[([^\[\]]{1,40})\] ?(
 _LEADING_ON = re.compile(r"(?:^|\s)(?:to|of|from|on|at|in|for|by|is|with|the|a)\s*$", re.IGNORECASE)
 _NUMBER = re.compile(r"#\d")
 _PLACE = re.compile(r" (?:in|for|on|from|at) \S+(?: \S+)?$")
-_MOST_WORDS, _MOST_PAIRS = 4, 3
+_MOST_WORDS, _MOST_PAIRS, _FEW_WORDS = 4, 3, 3
 
 
 def _words(text: str) -> frozenset[str]:
@@ -188,7 +197,8 @@ def _what(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) ->
     words, others = _words(lead), said
     if not _is_general(words) and (place := _PLACE.search(lead)):
         words, others = _words(lead[: place.start()]), below
-    if not _is_general(words) or (_NUMBER.search(lead) and not words <= _ANNOUNCING):
+    is_vague = _is_general(words) or _is_kind_of_alert(lead)
+    if not is_vague or (_NUMBER.search(lead) and not words <= _ANNOUNCING):
         return next((whole for whole in wholes if _adds_its_end(whole, lead)), lead)
     says_what_happened = not words <= _ANNOUNCING
     what = _subject([line for line in others if line != lead], pairs_first=says_what_happened)
@@ -196,6 +206,17 @@ def _what(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) ->
     if not what:
         return lead
     return f"{lead}: {what}" if says_what_happened else what
+
+
+def _is_kind_of_alert(lead: str) -> bool:
+    """True for few words of which the last one is *alert*: `Replication alert`."""
+    words = lead.casefold().split()
+    return len(words) <= _FEW_WORDS and words[-1].strip("!:") in _NOTICES
+
+
+def is_outcome(text: str) -> bool:
+    """True if a text says what happened, but not to what: `Build failed`."""
+    return bool(_OUTCOMES & (words := _words(text))) and _is_general(words)
 
 
 def _adds_its_end(whole: str, lead: str) -> bool:
@@ -227,10 +248,10 @@ def _is_telling(line: str) -> bool:
 
 
 def _label(line: str) -> str:
-    return found[1].casefold() if (found := _PAIR.fullmatch(line)) else ""
+    return _QUALIFIED.sub("", found[1].casefold()) if (found := _PAIR.fullmatch(line)) else ""
 
 
 def _pairs(said: Sequence[str]) -> Iterator[tuple[str, str]]:
     for line in said:
         if found := _PAIR.fullmatch(line):
-            yield found[1].casefold(), _BESIDE.split(found[2])[0]
+            yield _label(line), _BESIDE.split(found[2])[0].strip(" _*`")

@@ -10,7 +10,7 @@ from typing import Any
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
-from tocsin.slack.views.message_name import SAID_BY, as_name, choose
+from tocsin.slack.views.message_name import SAID_BY, as_name, choose, is_outcome
 from tocsin.slack.views.mrkdwn_text import (
     Line,
     Names,
@@ -58,6 +58,9 @@ def name_of(message: Json, names: Names) -> str:
     said, below = (list(islice(_called(lines), _LOOKED_AT)) for lines in (parts, parts[1:]))
     wholes = [line.called for attachment in attachments for line in _fallback(attachment, names)]
     name = choose([lead, *said], below, wholes[:_LOOKED_AT])
+    above = next((line.called for part in parts for line in part if line.rank == BEFORE), "")
+    if above not in name and is_outcome(above):
+        return f"{above}: {name}"
     thing = "" if parts[0] or not attachments else _thing(attachments[0])
     return f"{thing}: {name}" if thing and thing not in name else name
 
