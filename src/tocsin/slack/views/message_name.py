@@ -135,7 +135,7 @@ _PASSED_OVER: Final = these(
 _POINTING: Final = these(
     "open view see show details detail link here logs log more click read full in this the"
 )
-_ID = re.compile(r"(?=.*\d)[0-9a-f]{7,64}")
+_ID = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{7,64}")
 _PAIR = re.compile(r"([A-Za-z][\w .@-]{0,24}?)(?: \([^()]*\))?(?::| =) (.+)")
 _QUALIFIED = re.compile(r"^(?:failed|affected) | (?:name|title)$")
 """Words of a label that do not change what it is about: `Failed job`, `Alarm name`."""

@@ -50,17 +50,26 @@ class Line(NamedTuple):
     def called(self) -> str:
         """The line as a name; empty if it has no words of its own."""
         spoken = _without_references([span for span in self.spans if span.kind not in {"broadcast", "emoji"}])
-        own = "".join(span.text or span.target for span in spoken if span.kind != "mention")
-        if not has_words(as_name(own)):
+        if not has_words(as_name(_joined(span for span in spoken if span.kind != "mention"))):
             return ""
-        return as_name("".join(span.text or span.target for span in spoken))
+        return as_name(_joined(spoken))
+
+
+def _joined(spans: Iterable[Span]) -> str:
+    """Join the words of spans; an address directly after a word gets a space, so that the word is kept."""
+    said = ""
+    for span in spans:
+        is_glued = said[-1:].isalnum() or said.endswith("_")
+        said += span.text or (f" {span.target}" if is_glued else span.target)
+    return said
 
 
 def _without_references(spans: list[Span]) -> list[Span]:
     """Return the spans without states in code before the words, and without a link or id that ends them."""
     worded = [at for at, span in enumerate(spans) if has_words(span.text)]
     before = "".join(span.text for span in spans[: worded[-1]]) if worded else ""
-    taken = {at for at in worded[-1:] if spans[at].kind != "words" and is_reference(before, spans[at].text)}
+    links = [at for at in worded[-1:] if spans[at].kind in {"link", "code"}]
+    taken = {at for at in links if is_reference(before, spans[at].text)}
     for at in worded:
         if spans[at].kind != "code" or not is_level(spans[at].text):
             break
