@@ -96,7 +96,7 @@ _ALARMS: Final = _NOTICES | these(
 _NOTIFIERS: Final = these("""
     airflow alertmanager amazon argocd aws azure botkube checkmk circleci cloudwatch cronitor datadog dbt
     dynatrace elastic elementary falco gatus gcp github gitlab glitchtip google grafana graylog healthchecks
-    icinga jenkins kibana kuma librenms nagios netdata newrelic opsgenie pagerduty pingdom prometheus
+    icinga jenkins kibana kuma kwatch librenms nagios netdata newrelic opsgenie pagerduty pingdom prometheus
     robusta rollbar sensu sentry spinnaker splunk statping statuscake uptime uptimerobot wazuh zabbix
 """)
 _FILLERS: Final = these("""

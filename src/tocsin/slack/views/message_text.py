@@ -74,10 +74,14 @@ def _called(parts: list[list[Line]]) -> Iterator[str]:
 
 
 def _thing(attachment: Json) -> str:
-    """Return what an attachment without a title is about, if its author is a thing: `deployment/checkout`."""
+    """Return what an attachment without a title is about, if its author is a thing: `deployment/checkout`.
+
+    The name of a person has a link or a picture, or spaces.
+    """
     by = str(attachment.get("author_name") or "")
-    untitled = not attachment.get("title") and not attachment.get("pretext")
-    return by if untitled and re.fullmatch(r"[^\s/]+(?:/[^\s/]+)+", by) else ""
+    others = ("title", "pretext", "author_id", "author_link", "author_icon")
+    is_thing = re.fullmatch(r"[^\s/.]+(?:[/.][^\s/.]+)+", by) and not any(map(attachment.get, others))
+    return by if is_thing else ""
 
 
 def unnamed(message: Json, names: Names) -> frozenset[str]:
