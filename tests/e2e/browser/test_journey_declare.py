@@ -91,7 +91,7 @@ async def test_an_alert_becomes_an_incident_that_quotes_it_and_answers_in_its_th
     await ana.enter("alerts")
     alert = ana.message("FIRING: payment webhooks failing")
     await ana.start_declaring_from(alert)
-    await expect(ana.field("Name")).to_have_value("FIRING: payment webhooks failing")
+    await expect(ana.field("Name")).to_have_value("payment webhooks failing")
     summary = await ana.field("Summary").input_value()
     assert "312 errors in 5 minutes" in summary
     assert "— Watchtower http" in summary
@@ -101,7 +101,7 @@ async def test_an_alert_becomes_an_incident_that_quotes_it_and_answers_in_its_th
     await ana.close()
     await alert.get_by_role("link", name="1 reply").click()
     thread = ana.page.get_by_role("complementary", name="Thread")
-    await expect(thread).to_contain_text(f"{reference}  FIRING: payment webhooks failing")
+    await expect(thread).to_contain_text(f"{reference}  payment webhooks failing")
     quote = thread.get_by_role("blockquote").last
     await expect(quote).to_contain_text(re.compile(r"^312 errors in 5 minutes .*— Watchtower$", re.DOTALL))
     await expect(thread.get_by_role("link", name="Source message")).to_be_visible()

@@ -149,7 +149,7 @@ BY_BEN = {"user": "U0BEN00002"}
         (BY_BEN | {"text": "Checkout is down", "blocks": RICH}, "Checkout is down", "> • cards fail"),
         (BOT | {"text": "see blocks", "blocks": HEADER}, "p95 above 4 s", "> Region: eu-west-1"),
         (BOT | {"text": "", "blocks": HEADER}, "p95 above 4 s", "— Watchtower"),
-        (BOT | {"attachments": FIRING}, "FIRING: webhooks", "> 312 errors < 400"),
+        (BOT | {"attachments": FIRING}, "webhooks", "> 312 errors < 400"),
         (BY_BEN | {"files": FILE}, "File: Latency graph", "> File: Latency graph"),
         (BY_BEN, None, "@Ben Okafor"),
         (BY_BEN | {"text": "<!channel> <@U0ANA00001> help"}, "@Ana", "> @channel @Ana"),
