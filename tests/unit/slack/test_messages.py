@@ -105,6 +105,8 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("x is down.", "x is down"),
         ("x is down. We look.", "x is down. We look."),
         ("x is down...", "x is down..."),
+        ("x is down. Please <https://g.example/d|look here>.", "x is down"),
+        ("Please restart x", "Please restart x"),
         ("(x is down)", "x is down"),
         ("x is down (3 alerts)", "x is down"),
         ("x is down (2 replicas)", "x is down (2 replicas)"),

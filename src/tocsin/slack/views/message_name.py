@@ -45,6 +45,9 @@ _STATE = re.compile(
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
 _COUNTED = re.compile(r" \(\d+ (?:alerts?|incidents?|problems?|issues?|events?|firing|new)\)$", re.IGNORECASE)
+_ASKING = re.compile(r"(?<=\w[.!]) Please\b.*")
+"""Sentence at the end that asks readers for help, as in `Checkout is down. Please investigate.`"""
+
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 _PICTURES = re.compile(
     "[\u231a\u231b\u23e9-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d]*"
@@ -66,7 +69,7 @@ def as_name(text: str) -> str:
                 said = said[found.end() :]
         said = _unannounced(_STATE.sub(r"\1", said, count=1) if _STATE.match(said) else said)
         said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
-    said = re.sub(r" \*+$", "", said.rstrip(_BEHIND)).rstrip(_BEHIND)
+    said = re.sub(r" \*+$", "", _ASKING.sub("", said).rstrip(_BEHIND)).rstrip(_BEHIND)
     said = _COUNTED.sub("", said)
     said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
     return said[:-1] if said.endswith(".") and ". " not in said and ".." not in said else said
