@@ -57,6 +57,10 @@ def text(words: str) -> dict[str, Any]:
     return {"user": "U0BEN", "text": words}
 
 
+def by_app(words: str) -> dict[str, Any]:
+    return {"bot_id": "B0A", "username": "Watch", "text": words}
+
+
 @pytest.mark.parametrize("words", ["checkout is slow " * 2500, "line\n" * 5000, "x" * 40_000])
 def test_what_is_too_long_is_cut_with_a_sign_and_keeps_its_link(words: str) -> None:
     name, summary = name_and_summary(text(words), "https://x.example/p1", NAMES)
@@ -87,36 +91,6 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("*[FIRING:1]* x is down", "x is down"),
         ("[P1] x is down", "[P1] x is down"),
         ("[octo-org/checkout] x is down", "[octo-org/checkout] x is down"),
-        ("[P1] [Triggered] x is down", "[P1] x is down"),
-        ("FIRING: x is down", "x is down"),
-        ("PROBLEM - x is down", "x is down"),
-        ("Resolved in 5m 3s: x is down", "x is down"),
-        ("Triggered #4711: x is down", "x is down"),
-        ("** RECOVERY Service Alert: db-7/x is OK **", "db-7/x is OK"),
-        ("AWS CloudWatch notification - x is down", "x is down"),
-        ("GitHub incident: pushes fail", "GitHub incident: pushes fail"),
-        ("Datadog alerts: none arrive", "Datadog alerts: none arrive"),
-        ("Critical: x is down", "Critical: x is down"),
-        ("OK: x is up again", "OK: x is up again"),
-        ("2024-09-10T20:26:00.123Z x is down", "x is down"),
-        ("20:26:00.123456: x is down", "x is down"),
-        ("Sep 10 20:26:00 db-7 x: is down", "db-7 x: is down"),
-        ("20:26 is when x went down", "20:26 is when x went down"),
-        ("x is down.", "x is down"),
-        ("x is down. We look.", "x is down. We look."),
-        ("x is down...", "x is down..."),
-        ("x is down. Please <https://g.example/d|look here>.", "x is down"),
-        ("Please restart x", "Please restart x"),
-        ("(x is down)", "x is down"),
-        ("x is down (3 alerts)", "x is down"),
-        ("x is down (2 replicas)", "x is down (2 replicas)"),
-        ("`firing` :fire: `critical` x is down", "x is down"),
-        ("`service` x is down", "service x is down"),
-        ("x is down (<https://g.example/d|Open>)", "x is down"),
-        ("x is down <https://g.example/d|View details>", "x is down"),
-        ("x is down `ab12cd34`", "x is down"),
-        ("rolled back to `ab12cd34`", "rolled back to ab12cd34"),
-        ("nobody can pay order `1234567`", "nobody can pay order 1234567"),
         ("**x** is __down__", "x is down"),
         ("*snake_case_alarm* in *ALARM*", "snake_case_alarm in ALARM"),
         ("- x is down", "x is down"),
@@ -144,9 +118,107 @@ def test_marks_states_and_addresses_are_no_part_of_a_name(said: str, name: str) 
     assert name_and_summary(text(said), None, NAMES)[0] == name
 
 
-@pytest.mark.parametrize("first", ["Build failed", "Problem", "Alert", "Problem on db-7", "GitHub"])
-def test_what_a_person_writes_first_is_the_name_however_general_it_is(first: str) -> None:
-    assert name_and_summary(text(f"{first}\nlooking at it"), None, NAMES)[0] == first
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("[P1] [Triggered] x is down", "[P1] x is down"),
+        ("FIRING: x is down", "x is down"),
+        ("PROBLEM - x is down", "x is down"),
+        ("Resolved in 5m 3s: x is down", "x is down"),
+        ("Triggered #4711: x is down", "Triggered #4711: x is down"),
+        ("[Alert 4711] x is down", "[Alert 4711] x is down"),
+        ("** RECOVERY Service Alert: db-7/x is OK **", "db-7/x is OK"),
+        ("AWS CloudWatch notification - x is down", "x is down"),
+        ("GitHub incident: pushes fail", "GitHub incident: pushes fail"),
+        ("Datadog alerts: none arrive", "Datadog alerts: none arrive"),
+        ("Critical: x is down", "Critical: x is down"),
+        ("OK: x is up again", "OK: x is up again"),
+        ("2024-09-10T20:26:00.123Z x is down", "x is down"),
+        ("20:26:00.123456: x is down", "x is down"),
+        ("Sep 10 20:26:00 db-7 x: is down", "db-7 x: is down"),
+        ("20:26 is when x went down", "20:26 is when x went down"),
+        ("x is down.", "x is down"),
+        ("x is down. We look.", "x is down. We look."),
+        ("x is down...", "x is down..."),
+        ("x is down. Please <https://g.example/d|look here>.", "x is down"),
+        ("Please restart x", "Please restart x"),
+        ("(x is down)", "x is down"),
+        ("x is down (3 alerts)", "x is down"),
+        ("x is down (2 replicas)", "x is down (2 replicas)"),
+        ("`firing` :fire: `critical` x is down", "x is down"),
+        ("`service` x is down", "service x is down"),
+        ("x is down (<https://g.example/d|Open>)", "x is down"),
+        ("x is down <https://g.example/d|View details>", "x is down"),
+        ("x is down `ab12cd34`", "x is down"),
+        ("rolled back to `ab12cd34`", "rolled back to ab12cd34"),
+        ("nobody can pay order `1234567`", "nobody can pay order 1234567"),
+    ],
+)
+def test_an_app_is_taken_at_its_word_without_states_times_counts_and_requests(said: str, name: str) -> None:
+    assert name_and_summary(by_app(said), None, NAMES)[0] == name
+
+
+OF_PEOPLE = [
+    "Checkout is down.",
+    "Alert: disk full",
+    "FIRING: x",
+    "Problem: users cannot log in",
+    "The login page is broken. Please help",
+    "[Open] x is down (3 alerts)",
+    "(x is down)",
+    "20:26:00 x went down",
+    "Build failed",
+    "Problem",
+    "Alert",
+    "Problem on db-7",
+    "GitHub",
+]
+BELOW = {"title": "Disk full on db-7", "fallback": "x", "fields": [{"title": "Job", "value": "backup"}]}
+
+
+@pytest.mark.parametrize("said", OF_PEOPLE)
+def test_what_a_person_writes_first_is_the_name_to_the_letter(said: str) -> None:
+    below = {**text(f"{said}\nlooking at it"), "attachments": [BELOW]}
+    shared = {"text": said, "author_link": "https://x.slack.com/team/U0ANA", "fallback": "x"}
+    for message in (text(said), below, {**text(""), "attachments": [shared]}):
+        assert name_and_summary(message, None, NAMES)[0] == said
+
+
+def test_an_alert_that_a_person_forwards_without_a_word_is_called_as_if_it_were_declared_itself() -> None:
+    alert = {"title": "FIRING: x is down.", "fallback": "x"}
+    assert name_and_summary({**text("<!here>"), "attachments": [alert]}, None, NAMES)[0] == "x is down"
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("Uptime Kuma Alert\nx is down", "x is down"),
+        ("Alert\nBuild failed\nx is down", "Build failed"),
+        ("New incident\nMonitor: x\nCause: Status 503", "x, Status 503"),
+        ("Alert 4711\nx is down", "Alert 4711"),
+        ("Alert in x\ny is down", "Alert in x"),
+        ("Replication alert\nx is down", "Replication alert"),
+        ("Replication alert\nx is down\nHost: db-7", "Replication alert: db-7"),
+        ("Redis alert\nService: redis\nHost: db-7", "Redis alert: db-7"),
+        ("Job failed.\nx is down", "Job failed"),
+        ("Job failed.\nx is down\nJob: backup", "Job failed: backup"),
+        ("Job 4711 failed\nJob: backup", "Job 4711 failed"),
+        ("x is down\nHost: db-7", "x is down"),
+        ("503\nx is down", "503"),
+    ],
+)
+def test_another_line_is_the_name_only_if_the_first_says_nothing(said: str, name: str) -> None:
+    assert name_and_summary(by_app(said), None, NAMES)[0] == name
+
+
+def test_a_thing_that_is_the_author_completes_what_happened_and_a_person_does_not() -> None:
+    failed = {"text": "Deployment failed", "author_name": "deployment/checkout", "fallback": "x"}
+    for more, name in (
+        ({}, "Deployment failed: deployment/checkout"),
+        ({"author_icon": "x"}, "Deployment failed"),
+    ):
+        message = {**by_app(""), "attachments": [{**failed, **more}]}
+        assert name_and_summary(message, None, NAMES)[0] == name
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from tocsin.slack.views.blocks import (
     render_card,
     shorten,
 )
-from tocsin.slack.views.message_name import as_name
+from tocsin.slack.views.message_name import as_announced, as_name
 from tocsin.slack.views.mrkdwn_text import FENCE
 
 # The incident's card, the same wherever it is posted.
@@ -221,7 +221,8 @@ def _quoted(incident: Incident) -> str:
     if incident.source and incident.source.permalink and lines:
         lines[-1] = lines[-1].removesuffix(incident.source.permalink).rstrip()
     lines = [line for line in (_UNQUOTED.sub("", line) for line in lines) if line.strip() != FENCE.read]
-    if lines and incident.name in {lines[0], as_name(lines[0].replace("`", ""))}:
+    first = lines[0].replace("`", "") if lines else ""
+    if lines and incident.name in {lines[0], as_name(first), as_announced(first)}:
         lines = lines[1:]
         # If the name is the whole message, only the author would be left, and the source link leads there.
         lines = [] if len(lines) == 1 and lines[0].startswith("—") else lines

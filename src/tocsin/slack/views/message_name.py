@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from tocsin.incidents.parsing import these
@@ -35,13 +35,16 @@ SAID_BY = re.compile(r"\[[A-Z][a-z]+ \d\d?(?:st|nd|rd|th)\b[^\[\]\n]*\]\s*[^:\n]
 
 _STATES = (
     "firing|resolved|alerting|alert|triggered|re-?triggered|recovered|ok|no ?data|warn|pending|normal|"
-    "acknowledged|ack|open|closed"
+    "acknowledged"
 )
-_STATE = re.compile(
-    rf"((?:\[[^\[\]]{{1,40}}\]\s*)?)\[(?:{_STATES})(?::\s*\d+)?(?:[,|\s]+(?:{_STATES})(?::\s*\d+)?)*\]\s*",
-    re.IGNORECASE,
+_BRACKETED = r"\[(?:{0})(?::\s*\d+)?(?:[,|\s]+(?:{0})(?::\s*\d+)?)*\]\s*"
+_STATE = re.compile(_BRACKETED.format(_STATES), re.IGNORECASE)
+"""Current state of an alert, such as `[FIRING:1]` or `[Triggered]`, which is no part of its name."""
+
+_STATE_OF_ALERT = re.compile(
+    r"((?:\[[^\[\]]{1,40}\]\s*)?)" + _BRACKETED.format(f"{_STATES}|ack|open|closed"), re.IGNORECASE
 )
-"""Current state of an alert, such as `[FIRING:1]` or `[P1] [Triggered]`, which is no part of its name."""
+"""State that an app writes, also behind a priority: `[P1] [Triggered]`."""
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
 _COUNTED = re.compile(r" \(\d+ (?:alerts?|incidents?|problems?|issues?|events?|firing|new)\)$", re.IGNORECASE)
@@ -57,18 +60,31 @@ _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
 
 def as_name(text: str) -> str:
-    """Return text as a name: without addresses, and without marks, emoji, states and dates before it."""
+    """Return text as a name: without addresses, pictures, and marks, states and dates before it."""
     said = ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN]))
     said = re.sub(r"\s+", " ", _PICTURES.sub(" ", said))
     said = _EMPTY.sub("", re.sub(r"(?<=[(\[]) | (?=[)\]])", "", said))
     before = None
     while said != before:
         before, said = said, said.lstrip(_BEFORE)
-        for opening in (SAID_BY, _DATED, _LOGGED, _OPENING):
+        for opening in (SAID_BY, _DATED, _STATE, _OPENING):
             if found := opening.match(said):
                 said = said[found.end() :]
-        said = _unannounced(_STATE.sub(r"\1", said, count=1) if _STATE.match(said) else said)
         said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
+    return said.rstrip(_BEHIND)
+
+
+def as_announced(text: str) -> str:
+    """Return what an app says as a name, also without words that announce it, and without its last full stop.
+
+    A person's line keeps these: it is what a person calls the incident.
+    """
+    said, before = as_name(text), None
+    while said != before:
+        before = said
+        for opening, kept in ((_STATE_OF_ALERT, r"\1"), (_LOGGED, "")):
+            said = opening.sub(kept, said, count=1) if opening.match(said) else said
+        said = as_name(_unannounced(said))
     said = re.sub(r" \*+$", "", _ASKING.sub("", said).rstrip(_BEHIND)).rstrip(_BEHIND)
     said = _COUNTED.sub("", said)
     said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
@@ -111,14 +127,11 @@ _FILLERS: Final = these("""
 _ANNOUNCING: Final = _LEVELS | _ALARMS | _NOTIFIERS | _FILLERS
 """Words of announcements; a line of these alone says nothing."""
 
-_OUTCOMES: Final = these(
-    "failed failing failure fails aborted canceled cancelled succeeded success unstable timeout crashed crash"
-    " unhealthy degraded"
-)
-_UNSPECIFIC: Final = _OUTCOMES | these(
-    "job jobs build builds task tasks test tests run runs pipeline workflow deployment deploy check action"
-    " actions pod pods v1 apps error errors exception not"
-)
+_UNSPECIFIC: Final = these("""
+    failed failing failure fails aborted canceled cancelled succeeded success unstable timeout crashed crash
+    unhealthy degraded job jobs build builds task tasks test tests run runs pipeline workflow deployment
+    deploy check action actions pod pods v1 apps error errors exception not
+""")
 """Words of lines that say what happened, but not to what: `Job failed.`"""
 
 _SUBJECTS: Final = (
@@ -130,7 +143,6 @@ _SUBJECTS: Final = (
 )  # fmt: skip
 """Labels of pairs that say what an alert is about, the most telling one first."""
 
-_HOSTS: Final = these("host hostname")
 _PASSED_OVER: Final = these(
     "severity priority status time date started start end duration period environment region link url log"
     " runbook dashboard kind type branch author commit ref"
@@ -148,8 +160,9 @@ _BESIDE = re.compile(r" ?[|·] ?| [(\[](?:IP: )?[\d.:a-f]+[)\]]")
 
 _LEAD = re.compile(r"([^:]{1,60}?)(?::| [-–—]) (?=\S)|\[([^\[\]]{1,40})\] ?(?=\S)")
 _LEADING_ON = re.compile(r"(?:^|\s)(?:to|of|from|on|at|in|for|by|is|with|the|a)\s*$", re.IGNORECASE)
-_NUMBER = re.compile(r"#\d")
-_PLACE = re.compile(r" (?:in|for|on|from|at) \S+(?: \S+)?$")
+_NUMBER = re.compile(r"#\d|(?<![-/.:\d])\d{3,}(?![-/.:\d])")
+"""Number by which an alert is found again, as in `Triggered #4711`; no date, duration or count."""
+
 _MOST_WORDS, _MOST_PAIRS, _FEW_WORDS = 4, 3, 3
 
 
@@ -159,20 +172,27 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(word for word in found if not re.fullmatch(r"\d+[smhd]?", word))
 
 
+def _has_only(words: frozenset[str], text: str) -> bool:
+    """True if a text has words, and all of them are among these."""
+    return bool(said := _words(text)) and said <= words
+
+
 def _unannounced(said: str) -> str:
     """Remove a beginning that only announces the rest: `Resolved in 5m: `, `AWS notification - `.
 
-    What an incident or a problem of GitHub is called begins with GitHub.
+    What an incident or a problem of GitHub is called begins with GitHub. A beginning with a number stays.
     """
     found = _LEAD.match(said)
-    words = _words(found[1] or found[2]) if found else frozenset()
+    lead = found[1] or found[2] if found else ""
+    words = _words(lead)
     is_named = words & _NOTICES if words & _NOTIFIERS else words & _ALARMS
-    return said[found.end() :] if found and is_named and words <= _ANNOUNCING else said
+    is_bare = is_named and words <= _ANNOUNCING and not _NUMBER.search(lead)
+    return said[found.end() :] if found and is_bare else said
 
 
 def is_level(text: str) -> bool:
     """True if a text has no words but those of a state or a severity, such as `firing` and `critical`."""
-    return bool(words := _words(text)) and words <= _LEVELS
+    return _has_only(_LEVELS, text)
 
 
 def is_reference(before: str, text: str) -> bool:
@@ -180,35 +200,29 @@ def is_reference(before: str, text: str) -> bool:
 
     After *rollback to* an id is one of the words.
     """
-    words = _words(text)
-    points = (bool(words) and words <= _POINTING) or bool(_ID.fullmatch(text))
+    points = _has_only(_POINTING, text) or bool(_ID.fullmatch(text))
     return points and not _LEADING_ON.search(before)
 
 
-def choose(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) -> str:
-    """Return the first line, or what the others say if it only announces them, with the only host they name.
+def choose(lead: str, others: Sequence[str], about: str) -> str:
+    """Return the first line of an app, or what the others say if all of its words only announce them.
 
-    `below` are the lines of the attachments, `wholes` their fallbacks, which may say more than a line.
+    A line that says what happened, but not to what, is completed from labelled pairs (`Job failed: backup`),
+    or else from `about`, the thing that is the author. A line with a number says to what.
     """
-    name = _what(said, below, wholes)
-    hosts = {value for label, value in _pairs(said) if label in _HOSTS}
-    return f"{name} on {host}" if len(hosts) == 1 and (host := hosts.pop()) not in name else name
+    if _says_nothing(lead):
+        told = next((line for line in others if _is_telling(line)), "")
+        if not told or _label(told) in _SUBJECTS:
+            return _of_pairs(others, lead) or lead
+        lead = told
+    is_general = _has_only(_ANNOUNCING | _UNSPECIFIC, lead) or _is_kind_of_alert(lead)
+    what = (_of_pairs(others, lead) or about) if is_general and not _NUMBER.search(lead) else ""
+    return f"{lead}: {what}" if what else lead
 
 
-def _what(said: Sequence[str], below: Sequence[str], wholes: Collection[str]) -> str:
-    lead = said[0]
-    words, others = _words(lead), said
-    if not _is_general(words) and (place := _PLACE.search(lead)):
-        words, others = _words(lead[: place.start()]), below
-    is_vague = _is_general(words) or _is_kind_of_alert(lead)
-    if not is_vague or (_NUMBER.search(lead) and not words <= _ANNOUNCING):
-        return next((whole for whole in wholes if _adds_its_end(whole, lead)), lead)
-    says_what_happened = not words <= _ANNOUNCING
-    what = _subject([line for line in others if line != lead], pairs_first=says_what_happened)
-    what = next((whole for whole in wholes if what and what in whole), what)
-    if not what:
-        return lead
-    return f"{lead}: {what}" if says_what_happened else what
+def _says_nothing(line: str) -> bool:
+    """True if all words of a line are those of announcements, and no number is among them."""
+    return _has_only(_ANNOUNCING, line) and not _NUMBER.search(line)
 
 
 def _is_kind_of_alert(lead: str) -> bool:
@@ -217,44 +231,24 @@ def _is_kind_of_alert(lead: str) -> bool:
     return len(words) <= _FEW_WORDS and words[-1].strip("!:") in _NOTICES
 
 
-def is_outcome(text: str) -> bool:
-    """True if a text says what happened, but not to what: `Build failed`."""
-    return bool(_OUTCOMES & (words := _words(text))) and _is_general(words)
+def _is_telling(line: str) -> bool:
+    """True if a line has words of its own, or a label that says what it is about."""
+    label = _label(line)
+    return label in _SUBJECTS or not (_words(label) & _PASSED_OVER or _words(line) <= _ANNOUNCING)
 
 
-def _adds_its_end(whole: str, lead: str) -> bool:
-    """True if a fallback is the line after a word that says what happened: `Failed: Job 12`."""
-    return whole.endswith(lead) and bool(words := _words(whole.removesuffix(lead))) and words <= _UNSPECIFIC
-
-
-def _is_general(words: frozenset[str]) -> bool:
-    return words <= _ANNOUNCING | _UNSPECIFIC
-
-
-def _subject(said: Sequence[str], *, pairs_first: bool) -> str:
-    """Return the first line that says something, or the most telling pairs if it is one: `Job: backup`."""
-    pairs = dict(reversed(list(_pairs(said))))
+def _of_pairs(lines: Sequence[str], lead: str) -> str:
+    """Return the values of the most telling pairs that the first line lacks, until they have enough words."""
+    pairs = dict(reversed([(_label(line), found[2]) for line in lines if (found := _PAIR.fullmatch(line))]))
     values: list[str] = []
     for subject in _SUBJECTS:
-        if subject in pairs and len(" ".join(values).split()) < _MOST_WORDS and len(values) < _MOST_PAIRS:
-            values.append(pairs[subject])
-    line = next((line for line in said if _is_telling(line)), "")
-    if values and (pairs_first or not line or _label(line) in _SUBJECTS):
-        return ", ".join(dict.fromkeys(values))
-    return line
-
-
-def _is_telling(line: str) -> bool:
-    label = _label(line)
-    passed_over = bool(_words(label) & _PASSED_OVER) and label not in _SUBJECTS
-    return label in _SUBJECTS or not (passed_over or _is_general(_words(line)))
+        value = _BESIDE.split(pairs.get(subject, ""))[0].strip(" _*`")
+        if value and value.casefold() not in lead.casefold():
+            values.append(value)
+        if len(values) == _MOST_PAIRS or len(" ".join(values).split()) >= _MOST_WORDS:
+            break
+    return ", ".join(dict.fromkeys(values))
 
 
 def _label(line: str) -> str:
     return _QUALIFIED.sub("", found[1].casefold()) if (found := _PAIR.fullmatch(line)) else ""
-
-
-def _pairs(said: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for line in said:
-        if found := _PAIR.fullmatch(line):
-            yield _label(line), _BESIDE.split(found[2])[0].strip(" _*`")

@@ -10,7 +10,7 @@ from typing import Any
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, TEXT_LIMIT
 from tocsin.incidents.validation import clean_text, is_visible
 from tocsin.slack.views.block_text import ASIDE, BODY, DETAIL, dicts, of_blocks, of_text, pair
-from tocsin.slack.views.message_name import SAID_BY, as_name, choose, is_outcome
+from tocsin.slack.views.message_name import SAID_BY, as_name, choose
 from tocsin.slack.views.mrkdwn_text import (
     Line,
     Names,
@@ -35,6 +35,8 @@ _UNTITLED = frozenset({"", "untitled", "untitled.txt"})
 _LOOKED_AT = 100
 """Lines of a message that are searched for what an announcement is about."""
 
+_PROFILE = re.compile(r"https://[a-z0-9.-]+\.slack\.com/team/")
+
 _FILES = 5
 """Files that are listed; more are only counted, and can be seen in the message."""
 
@@ -47,41 +49,48 @@ def lines_of(message: Json, names: Names) -> list[Line]:
 def name_of(message: Json, names: Names) -> str:
     """Return a name for the message: the line of the lowest rank in the first part that has words.
 
-    Details and small print are used only if nothing else in the message has words. What an app announces is
-    not the name if it says more: `Job failed: backup`. Returns an empty string if no line has words.
+    Details and small print are used only if nothing else in the message has words. A person's line is the
+    name as it stands; what an app announces is not if it says more. Returns an empty string if no line has
+    words.
     """
-    parts = _parts(message, names)
-    lead = next(_called([*parts, _file_lines(message, names)]), "")
+    parts, files = _parts(message, names), _file_lines(message, names)
     attachments = dicts(message.get("attachments"))
-    if not lead or not (message.get("bot_id") or attachments):
-        return lead
-    said, below = (list(islice(_called(lines), _LOOKED_AT)) for lines in (parts, parts[1:]))
-    wholes = [line.called for attachment in attachments for line in _fallback(attachment, names)]
-    name = choose([lead, *said], below, wholes[:_LOOKED_AT])
-    above = next((line.called for part in parts for line in part if line.rank == BEFORE), "")
-    if above not in name and is_outcome(above):
-        return f"{above}: {name}"
-    thing = "" if parts[0] or not attachments else _thing(attachments[0])
-    return f"{thing}: {name}" if thing and thing not in name else name
+    said = _called([*parts, files])
+    first = next(said, None)
+    if first is None:
+        return ""
+    is_of_person = not message.get("bot_id") and message.get("subtype") != "bot_message"
+    by_people = [is_of_person, *map(_is_of_person, attachments)]
+    written = [part for part, is_own in zip(parts, by_people, strict=False) if is_own]
+    if any(first in part for part in [*written, files if is_of_person else []]):
+        return first.called
+    others = [line.announced for line in islice(said, _LOOKED_AT)]
+    about = next(
+        (_thing(one) for one, part in zip(attachments, parts[1:], strict=False) if first in part), ""
+    )
+    return choose(first.announced, others, about)
 
 
-def _called(parts: list[list[Line]]) -> Iterator[str]:
-    """Yield the lines that can be a name, as names: in each part by rank, details and small print last."""
+def _called(parts: list[list[Line]]) -> Iterator[Line]:
+    """Yield the lines that can be a name: in each part by rank, details and small print last."""
     ranked = [line for part in parts for line in sorted(part, key=lambda line: line.rank)]
-    for line in sorted(ranked, key=lambda line: line.rank > BEFORE):
-        if said := line.called:
-            yield said
+    return (line for line in sorted(ranked, key=lambda line: line.rank > BEFORE) if line.called)
+
+
+def _is_of_person(attachment: Json) -> bool:
+    """True for the forwarded message of a person, whose author Slack links to their profile."""
+    return bool(_PROFILE.match(str(attachment.get("author_link") or "")))
 
 
 def _thing(attachment: Json) -> str:
-    """Return what an attachment without a title is about, if its author is a thing: `deployment/checkout`.
+    """Return what an attachment is about, if its author is a thing: `deployment/checkout`.
 
     The name of a person has a link or a picture, or spaces.
     """
     by = str(attachment.get("author_name") or "")
-    others = ("title", "pretext", "author_id", "author_link", "author_icon")
-    is_thing = re.fullmatch(r"[^\s/.]+(?:[/.][^\s/.]+)+", by) and not any(map(attachment.get, others))
-    return by if is_thing else ""
+    is_thing = re.fullmatch(r"[^\s/.]+(?:[/.][^\s/.]+)+", by)
+    linked_as = ("author_id", "author_link", "author_icon")
+    return by if is_thing and not any(map(attachment.get, linked_as)) else ""
 
 
 def unnamed(message: Json, names: Names) -> frozenset[str]:

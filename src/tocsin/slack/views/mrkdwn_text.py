@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from tocsin.slack.views.message_name import ADDRESS, as_name, has_words, is_level, is_reference
+from tocsin.slack.views.message_name import (
+    ADDRESS,
+    as_announced,
+    as_name,
+    has_words,
+    is_level,
+    is_reference,
+)
 
 # Spans and lines: as people read them, and as the name of an incident.
 
@@ -49,10 +56,19 @@ class Line(NamedTuple):
     @property
     def called(self) -> str:
         """The line as a name; empty if it has no words of its own."""
-        spoken = _without_references([span for span in self.spans if span.kind not in {"broadcast", "emoji"}])
-        if not has_words(as_name(_joined(span for span in spoken if span.kind != "mention"))):
+        if not has_words(as_name(_joined(span for span in self._spoken if span.kind != "mention"))):
             return ""
-        return as_name(_joined(spoken))
+        return as_name(_joined(self._spoken))
+
+    @property
+    def announced(self) -> str:
+        """The line of an app as a name, also without what announces or follows it: states, times, links."""
+        said = as_announced(_joined(_without_references(self._spoken)))
+        return said if has_words(said) else self.called
+
+    @property
+    def _spoken(self) -> list[Span]:
+        return [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
 
 
 def _joined(spans: Iterable[Span]) -> str:
