@@ -17,9 +17,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
-import conftest
 import pytest
 import typer
 import yaml
@@ -335,11 +334,13 @@ def test_tests_readme_has_every_marker() -> None:
     ("page", "command"),
     [(TESTS, r'-m "(benchmark[^"]+)"'), (DOCS / "proven.md", r"-m '(benchmark[^']+)'")],
 )
-def test_the_command_that_measures_has_the_machine_to_itself(page: Path, command: str) -> None:
+def test_the_command_that_measures_has_the_machine_to_itself(
+    page: Path, command: str, pytestconfig: pytest.Config
+) -> None:
     asked = re.search(command, read(page))
     assert asked is not None
     config = SimpleNamespace(args=["tests/benchmarks"], option=SimpleNamespace(markexpr=asked[1]))
-    assert conftest.pytest_xdist_auto_num_workers(cast(pytest.Config, config)) == 0
+    assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=config) == 0
 
 
 # The help text and the manifests

@@ -18,7 +18,7 @@ from tocsin.workflows.sync import MOST_WATCHED
 pytestmark = [pytest.mark.benchmark, pytest.mark.timed, pytest.mark.process]
 Measure = Callable[[Row], None]
 MEGABYTE = 1_000_000
-LOOKS = 200
+LOOKS = 1_000
 
 
 async def test_it_is_soon_ready_and_does_not_grow(tmp_path: Path, measured: Measure) -> None:

@@ -63,6 +63,7 @@ def _workspace(context: WorkspaceContext) -> ApiWorkspace:
         check_assignees=partial(_check_assignees, context),
         withheld=withheld,
         permalink=permalink,
+        find_by_email=context.people.find_by_email,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
-from tocsin.incidents.errors import Refused, TocsinError
+from tocsin.incidents.errors import Refused, TocsinError, Unavailable
 from tocsin.incidents.model import Incident, Person, PersonId
 from tocsin.incidents.parsing import people_called
 from tocsin.incidents.permissions import Actor, Membership, PermissionLimits, Verb, permitted
@@ -103,6 +103,21 @@ class People:
         called = {person: account.names for person, account in known.items()}
         found = next(((name, ids) for name in names if (ids := people_called(name, called))), (names[-1], []))
         return found[0], [known[person] for person in found[1]], whole
+
+    async def find_by_email(self, email: str, seconds: float = ASKING_SECONDS) -> Person | None:
+        """Return the person with this e-mail address; None if Slack has none, or may not be asked.
+
+        Raises Unavailable if Slack does not answer within so many seconds, and SlackRefused.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                found = await self._workspace.users.account_of_email(email)
+        except TimeoutError:
+            raise Unavailable("Slack could not be asked whose e-mail address that is.") from None
+        if found is None:
+            return None
+        self._learn(found)
+        return found.person
 
     def known_membership(self, person: PersonId) -> Membership | None:
         """Return a person's membership from the cache; None if Slack was not asked, or too long ago."""

@@ -32,6 +32,7 @@ SAYING_NOTHING = frozenset(
         "users.conversations",
         "users.info",
         "users.list",
+        "users.lookupByEmail",
     }
 )
 """Slack's methods that carry nothing of an incident; calls of all others must state a disclosure."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import Field, ValidationError
 
 from tocsin.incidents.model import FrozenModel, PersonId, TeamId
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 class Installation(FrozenModel):
@@ -94,7 +96,7 @@ class TokenCipher:
     """Cipher that encrypts with the first Fernet key and decrypts with any; without keys it does neither."""
 
     def __init__(self, *keys: str) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+        self._fernet = _fernet(keys) if keys else None
 
     @property
     def has_key(self) -> bool:
@@ -109,10 +111,19 @@ class TokenCipher:
             if is_plain(text):
                 return text
             raise DecryptionError
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet.decrypt(text.encode()).decode()
         except InvalidToken:
             raise DecryptionError from None
+
+
+def _fernet(keys: Sequence[str]) -> MultiFernet:
+    # Imported here, because it takes six megabytes that a bot with one token does not need.
+    from cryptography.fernet import Fernet, MultiFernet
+
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 def is_plain(text: str) -> bool:

@@ -115,7 +115,7 @@ SCOPES: dict[str, str] = {
     "bookmarks:read": "not adding that bookmark twice",
     "users:read": "people's names, and whether they are members, guests or strangers",
     "usergroups:read": "who is in the user groups that your rules name",
-    "users:read.email": "who in DevRev the lead is, by their e-mail address",
+    "users:read.email": "who in DevRev the lead is, and whom API keys mean, by their e-mail address",
     "files:write": "exports, pictures of phases, and documents where a canvas cannot be",
     "canvases:write": "post-incident documents as canvases",
     "pins:write": "pinning the card in the incident's channel",

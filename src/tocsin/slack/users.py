@@ -118,6 +118,19 @@ class Users:
             return None
         return user_of(answer.get("user") or {"id": person}, self.home)
 
+    async def account_of_email(self, email: str) -> WorkspaceUser | None:
+        """Return the account with this e-mail address (Slack, users.lookupByEmail).
+
+        Returns None if Slack has none, or if the bot may not ask: the scope for it is optional.
+        """
+        try:
+            answer = await self._api.call_now(self._client.users_lookupByEmail, email=email)
+        except SlackRefused as refusal:
+            if refusal.code not in NOBODY | {"missing_scope"}:
+                raise
+            return None
+        return user_of(answer["user"], self.home)
+
     async def knows(self, person: PersonId) -> bool:
         """True if Slack has an account with this id (Slack, users.info)."""
         try:

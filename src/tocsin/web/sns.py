@@ -11,16 +11,17 @@ import base64
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from tocsin.incidents.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+# What checks signatures is imported where it is used: it takes six megabytes, and most have no source of SNS.
 
 HOST = re.compile(r"sns\.[a-z]{2}(-[a-z]+)+-\d\.amazonaws\.com(\.cn)?")
 """Hosts of Amazon SNS: `sns.eu-west-1.amazonaws.com`."""
@@ -44,7 +45,7 @@ _SIGNED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Properties that are signed, in their order, by the type of the message."""
 
-_HASHES: Final = {"1": hashes.SHA1, "2": hashes.SHA256}
+_VERSIONS: Final = frozenset("12")
 FORGED = "Amazon SNS did not sign this message."
 
 
@@ -60,7 +61,7 @@ class SnsMessages:
         """Raise Refused for a message that Amazon SNS did not sign, Unavailable if that cannot be known."""
         names = _SIGNED.get(str(body.get("Type")))
         address, version = body.get("SigningCertURL"), str(body.get("SignatureVersion"))
-        if names is None or not isinstance(address, str) or version not in _HASHES:
+        if names is None or not isinstance(address, str) or version not in _VERSIONS:
             raise Refused(
                 "This is no message of Amazon SNS.", {"Type": "Type must be that of an SNS message."}
             )
@@ -68,15 +69,8 @@ class SnsMessages:
             raise Refused(FORGED, {"SigningCertURL": "SigningCertURL is no address of Amazon SNS."})
         signed = "".join(f"{name}\n{body[name]}\n" for name in names if body.get(name) is not None)
         certificate = await self._certificate(address)
-        key = certificate.public_key()
-        try:
-            if not isinstance(key, rsa.RSAPublicKey):
-                raise InvalidSignature
-            signature = base64.b64decode(str(body.get("Signature")), validate=True)
-            key.verify(signature, signed.encode(), padding.PKCS1v15(), _HASHES[version]())
-        except (InvalidSignature, ValueError):
-            # A ValueError is a signature in other letters than those of Base64, or a lone surrogate.
-            raise Refused(FORGED, {"Signature": FORGED}) from None
+        if not _is_signed(signed, str(body.get("Signature")), version, certificate):
+            raise Refused(FORGED, {"Signature": FORGED})
         if not _is_recent(body.get("Timestamp"), now):
             raise Refused(FORGED, {"Timestamp": "Timestamp is too old."})
 
@@ -89,6 +83,8 @@ class SnsMessages:
 
     async def _certificate(self, address: str) -> Certificate:
         if address not in self._certificates:
+            from cryptography.x509 import load_pem_x509_certificate
+
             written = await self._fetch(address)
             try:
                 certificate = load_pem_x509_certificate(written)
@@ -117,6 +113,23 @@ class SnsMessages:
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable("Amazon SNS cannot be reached.") from error
         return bytes(written)
+
+
+def _is_signed(text: str, signature: str, version: str, certificate: Certificate) -> bool:
+    """True if the certificate's key signed the text; version 1 signs its SHA-1, version 2 its SHA-256."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    key, hashed = certificate.public_key(), hashes.SHA1() if version == "1" else hashes.SHA256()
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    try:
+        key.verify(base64.b64decode(signature, validate=True), text.encode(), padding.PKCS1v15(), hashed)
+    except (InvalidSignature, ValueError):
+        # A ValueError is a signature in other letters than those of Base64, or a lone surrogate.
+        return False
+    return True
 
 
 def is_amazons(address: str) -> bool:

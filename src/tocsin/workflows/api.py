@@ -14,7 +14,7 @@ from pydantic import Field
 from tocsin.incidents.announcements import AnnouncementRule, announcement_for
 from tocsin.incidents.api_keys import ApiKey
 from tocsin.incidents.calls import CallRule, call_for
-from tocsin.incidents.errors import Conflict, NotPermitted, Refused, Unavailable
+from tocsin.incidents.errors import Conflict, NotPermitted, Refused, SlackRefused, Unavailable
 from tocsin.incidents.model import (
     ChannelId,
     FollowUp,
@@ -110,6 +110,8 @@ class ApiWorkspace:
     withheld: Callable[[ChannelId], Awaitable[str]]
     """Returns the reason for posting no card in this channel; empty if one may be posted."""
     permalink: Callable[[SourceMessage], str | None]
+    find_by_email: Callable[[str], Awaitable[Person | None]]
+    """Returns the person whom Slack knows by this e-mail address. Raises Unavailable and SlackRefused."""
     enterprise: str = ""
     rules: tuple[AnnouncementRule, ...] = ()
     calls: tuple[CallRule, ...] = ()
@@ -147,6 +149,19 @@ class KeyRequests:
         self._form = form
         self._workspaces = workspaces
         self._clock = clock
+
+    async def find_by_email(self, email: str, team: TeamId) -> Person | None:
+        """Return the person with this e-mail address in a workspace, for an empty id the only one.
+
+        Raises Refused if that is none, and Unavailable if Slack does not tell.
+        """
+        workspace = await self._workspaces.find(team)
+        try:
+            return await workspace.find_by_email(email)
+        except SlackRefused as refusal:
+            raise Unavailable(
+                f"Slack does not tell whose e-mail address that is: {refusal.sentence}."
+            ) from refusal
 
     # Declare an incident.
 

@@ -181,7 +181,7 @@ async def test_filters_are_read_as_clients_write_them() -> None:
     }
 
 
-def test_every_filter_that_incident_ios_own_sdk_can_send_is_served_and_no_other() -> None:
+async def test_every_filter_that_incident_ios_own_sdk_can_send_is_served_and_no_other() -> None:
     sdk, others = Sdk("", ""), {}
     for one in ENDPOINTS:
         if (one.method, one.path) in modules():

@@ -15,6 +15,7 @@ from support.errands import declared, headline
 from support.managing import changed
 from support.readings import cards, how_many, said, settled, words
 
+from slack_emulator.faults import Fault
 from tocsin.incidents.api_keys import Scope
 from tocsin.incidents.model import Incident
 from tocsin.storage.keys import SqlKeyStore
@@ -272,6 +273,40 @@ MISNAMED: dict[str, tuple[str, dict[str, Any]]] = {
         {"incident_role_assignments": [{"incident_role_id": "x"}]},
     ),
 }
+
+
+async def test_a_person_whom_tocsin_has_not_met_is_named_by_the_e_mail_address_that_slack_knows(
+    bot: RunningBot, ci: Client
+) -> None:
+    ben = bot.workspace.state.person(bot.slack.person("ben"))
+    assigned = {"incident_role_id": "lead", "assignee": {"email": ben.email.upper()}}
+    incident = await ci.declare(incident_role_assignments=[assigned])
+    lead = next(one for one in incident["incident_role_assignments"] if one["role"]["id"] == "lead")
+    assert lead["assignee"]["slack_user_id"] == ben.id
+    found = await ci.ok("GET", f"/v2/users?email={ben.email}")
+    assert [user["id"] for user in found["users"]] == [ben.id]
+
+
+async def test_an_e_mail_address_that_slack_does_not_know_is_refused_at_its_field(
+    bot: RunningBot, ci: Client
+) -> None:
+    incident = await ci.declare()
+    assigned = {"incident_role_id": "lead", "assignee": {"email": "nobody@example.com"}}
+    body = {"incident": {"incident_role_assignments": [assigned]}, "notify_incident_channel": False}
+    path = f"/v2/incidents/{incident['id']}/actions/edit"
+    wrong = await ci.refused("POST", path, body)
+    assert set(wrong) == {"/incident/incident_role_assignments/0/assignee"}
+    assert (await ci.ok("GET", "/v2/users?email=nobody@example.com"))["users"] == []
+
+
+async def test_while_slack_does_not_tell_whose_e_mail_address_it_is_the_client_is_asked_to_come_again(
+    bot: RunningBot, ci: Client
+) -> None:
+    bot.workspace.faults.plan("users.lookupByEmail", Fault(status=500))
+    answer = await ci.ask("GET", "/v2/users?email=dan@example.com")
+    assert answer.status_code == 503
+    bot.workspace.faults.plan("users.lookupByEmail", Fault(error="missing_scope"))
+    assert (await ci.ok("GET", "/v2/users?email=dan@example.com"))["users"] == []
 
 
 async def test_a_value_by_a_name_that_is_not_known_is_refused_and_empties_nothing(

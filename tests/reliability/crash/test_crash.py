@@ -88,7 +88,7 @@ async def test_a_turn_of_a_loop_in_a_list_is_a_point_too() -> None:
     assert [point.name.rpartition(":")[2] for point in points] == ["before", "after"]
 
 
-def test_the_bots_date_is_asked_where_the_tests_turn_it() -> None:
+async def test_the_bots_date_is_asked_where_the_tests_turn_it() -> None:
     """Else days would not go by, and what is only wrong after a day would not be seen."""
     now = importlib.import_module(CLOCK).now
     assert now().tzinfo is not None

@@ -19,7 +19,7 @@ from tocsin.web.api.endpoints import Body, Moment
 from tocsin.workflows.api import ROLE, ApiChange, ApiDeclaration
 
 FIELDS = "custom_field_entries."
-NO_USER = "There is no such user."
+NO_USER = "There is no such user: name them by `slack_user_id`, or by an `email` that Slack knows."
 BOTH_OR_NEITHER = "A source message has a channel and a timestamp: give both."
 NO_OPTIONS = "Tocsin gives numbers and channels by itself: leave this out."
 
