@@ -180,7 +180,9 @@ BELOW = {"title": "Disk full on db-7", "fallback": "x", "fields": [{"title": "Jo
 def test_what_a_person_writes_first_is_the_name_to_the_letter(said: str) -> None:
     below = {**text(f"{said}\nlooking at it"), "attachments": [BELOW]}
     shared = {"text": said, "author_link": "https://x.slack.com/team/U0ANA", "fallback": "x"}
-    for message in (text(said), below, {**text(""), "attachments": [shared]}):
+    mail = {"mode": "email", "subject": said, "permalink": "https://x.slack.com/files/1"}
+    shown = {**text(""), "attachments": [shared]}, {**text(""), "files": [mail]}
+    for message in (text(said), below, *shown):
         assert name_and_summary(message, None, NAMES)[0] == said
 
 
