@@ -65,10 +65,8 @@ def name_of(message: Json, names: Names) -> str:
     if any(first in part for part in [*written, files if is_of_person else []]):
         return first.called
     others = [line.announced for line in islice(said, _LOOKED_AT)]
-    about = next(
-        (_thing(one) for one, part in zip(attachments, parts[1:], strict=False) if first in part), ""
-    )
-    return choose(first.announced, others, about)
+    things = (_thing(one) for one, part in zip(attachments, parts[1:], strict=False) if first in part)
+    return choose(first.announced, others, next(things, ""))
 
 
 def _called(parts: list[list[Line]]) -> Iterator[Line]:
