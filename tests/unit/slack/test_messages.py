@@ -110,6 +110,9 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("🔥 x is down", "x is down"),
         ("[x] [🔴 Down] no answer ⚠️ from db-7", "[x] [Down] no answer from db-7"),
         ("+1 for x", "+1 for x"),
+        ("Users in 🇩🇪 and 🇫🇷 cannot log in", "Users in 🇩🇪 and 🇫🇷 cannot log in"),
+        ("Users in :flag-de: and :flag-fr: cannot log in", "Users in 🇩🇪 and 🇫🇷 cannot log in"),
+        ("🇩🇪 is down", "🇩🇪 is down"),
         ("日本 is down", "日本 is down"),
         ("&amp;lt; is shown as &lt;", "&lt; is shown as <"),
     ],
@@ -179,15 +182,21 @@ BELOW = {"title": "Disk full on db-7", "fallback": "x", "fields": [{"title": "Jo
 @pytest.mark.parametrize("said", OF_PEOPLE)
 def test_what_a_person_writes_first_is_the_name_to_the_letter(said: str) -> None:
     below = {**text(f"{said}\nlooking at it"), "attachments": [BELOW]}
-    shared = {"text": said, "author_link": "https://x.slack.com/team/U0ANA", "fallback": "x"}
+    by = ({"author_link": f"https://x.{slack}/team/U0ANA"} for slack in ("slack.com", "slack-gov.com"))
+    shared = [{"text": said, "fallback": "x", **whose} for whose in (*by, {"author_id": "U0ANA"})]
     mail = {"mode": "email", "subject": said, "permalink": "https://x.slack.com/files/1"}
-    shown = {**text(""), "attachments": [shared]}, {**text(""), "files": [mail]}
+    shown = [*({**text(""), "attachments": [one]} for one in shared), {**text(""), "files": [mail]}]
     for message in (text(said), below, *shown):
         assert name_and_summary(message, None, NAMES)[0] == said
 
 
-def test_an_alert_that_a_person_forwards_without_a_word_is_called_as_if_it_were_declared_itself() -> None:
-    alert = {"title": "FIRING: x is down.", "fallback": "x"}
+@pytest.mark.parametrize(
+    "whose", [{}, {"author_id": "U0APP", "author_link": "https://x.slack.com/services/B0APP"}]
+)
+def test_an_alert_that_a_person_forwards_without_a_word_is_called_as_if_it_were_declared_itself(
+    whose: dict[str, str],
+) -> None:
+    alert = {"title": "FIRING: x is down.", "fallback": "x", **whose}
     assert name_and_summary({**text("<!here>"), "attachments": [alert]}, None, NAMES)[0] == "x is down"
 
 

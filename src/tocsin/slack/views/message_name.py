@@ -53,8 +53,12 @@ _ASKING = re.compile(r"(?<=\w[.!]) Please\b.*")
 
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 _PICTURES = re.compile(
-    "[\u231a\u231b\u23e9-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\u200d]*"
+    "[\u231a\u231b\u23e9-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f1e5\U0001f200-\U0001faff]"
+    "[\ufe0f\u200d]*"
 )
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]+")
+"""Flags of countries, which are words: `Users in 🇩🇪 cannot log in`."""
+
 _ENCLOSED = re.compile(r"\(([^()]+)\)")
 _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
 
@@ -92,8 +96,13 @@ def as_announced(text: str) -> str:
 
 
 def _is_picture(character: str) -> bool:
-    """True if the character is an emoji: a symbol that is not a currency, a degree or an arithmetic sign."""
-    return bool(character) and ord(character) > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
+    """True if the character is an emoji: a symbol that is no currency, degree, arithmetic sign or flag."""
+    is_symbol = ord(character or " ") > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
+    return is_symbol and not _FLAG.match(character)
+
+
+def is_flag(text: str) -> bool:
+    return bool(_FLAG.fullmatch(text))
 
 
 def has_words(text: str) -> bool:

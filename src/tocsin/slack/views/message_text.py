@@ -35,7 +35,8 @@ _UNTITLED = frozenset({"", "untitled", "untitled.txt"})
 _LOOKED_AT = 100
 """Lines of a message that are searched for what an announcement is about."""
 
-_PROFILE = re.compile(r"https://[a-z0-9.-]+\.slack\.com/team/")
+_PROFILE = re.compile(r"https://[a-z0-9.-]+\.slack(?:-gov)?\.com/team/")
+_APP = re.compile(r"/(?:services|apps|bots?)/")
 
 _FILES = 5
 """Files that are listed; more are only counted, and can be seen in the message."""
@@ -76,8 +77,13 @@ def _called(parts: list[list[Line]]) -> Iterator[Line]:
 
 
 def _is_of_person(attachment: Json) -> bool:
-    """True for the forwarded message of a person, whose author Slack links to their profile."""
-    return bool(_PROFILE.match(str(attachment.get("author_link") or "")))
+    """True for the forwarded message of a person: Slack has their id, or links to their profile.
+
+    An app that posts has an id too, but its link leads to the app.
+    """
+    link = str(attachment.get("author_link") or "")
+    has_id = re.fullmatch("[UW][A-Z0-9]+", str(attachment.get("author_id") or ""))
+    return bool(_PROFILE.match(link) or (has_id and not _APP.search(link)))
 
 
 def _thing(attachment: Json) -> str:

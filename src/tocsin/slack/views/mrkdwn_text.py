@@ -12,6 +12,7 @@ from tocsin.slack.views.message_name import (
     as_announced,
     as_name,
     has_words,
+    is_flag,
     is_level,
     is_reference,
 )
@@ -68,7 +69,8 @@ class Line(NamedTuple):
 
     @property
     def _spoken(self) -> list[Span]:
-        return [span for span in self.spans if span.kind not in {"broadcast", "emoji"}]
+        unspoken = {"broadcast", "emoji"}
+        return [span for span in self.spans if span.kind not in unspoken or is_flag(span.text)]
 
 
 def _joined(spans: Iterable[Span]) -> str:
@@ -232,8 +234,14 @@ def _of_atom(found: re.Match[str], names: Names) -> Span | list[Line]:
     if parts.get("token"):
         return _of_token(parts["token"], names)
     if parts.get("emoji"):
-        return Span("emoji", f":{parts['emoji']}:")
+        return Span("emoji", _flag(parts["emoji"]) or f":{parts['emoji']}:")
     return linked(unescaped(parts.get("to") or parts["address"]), _worded(parts.get("label") or ""))
+
+
+def _flag(code: str) -> str:
+    """Return the flag for a code such as `flag-de` in regional indicators; empty for any other emoji."""
+    found = re.fullmatch("flag-([a-z]{2})", code)
+    return "".join(chr(ord(letter) + 0x1F1E6 - ord("a")) for letter in found[1]) if found else ""
 
 
 def _of_token(token: str, names: Names) -> Span:
