@@ -144,6 +144,8 @@ def test_marks_states_and_addresses_are_no_part_of_a_name(said: str, name: str) 
         ("x is down. We look.", "x is down. We look."),
         ("x is down...", "x is down..."),
         ("x is down. Please <https://g.example/d|look here>.", "x is down"),
+        ("x is down. Please investigate.", "x is down"),
+        ("x is down. Please check the logs asap!", "x is down"),
         ("Please restart x", "Please restart x"),
         ("(x is down)", "x is down"),
         ("x is down (3 alerts)", "x is down"),
@@ -152,13 +154,41 @@ def test_marks_states_and_addresses_are_no_part_of_a_name(said: str, name: str) 
         ("`service` x is down", "service x is down"),
         ("x is down (<https://g.example/d|Open>)", "x is down"),
         ("x is down <https://g.example/d|View details>", "x is down"),
-        ("x is down `ab12cd34`", "x is down"),
+        ("x is down (<https://g.example/d|open>)", "x is down"),
+        ("x is down | <https://g.example/d|logs>", "x is down"),
+        ("Circuit breaker of x: <https://g.example/d|Open>", "Circuit breaker of x: Open"),
+        ("x: closed -> <https://g.example/d|Open>", "x: closed -> Open"),
+        ("x is down, see <https://g.example/d|Details>", "x is down, see Details"),
+        ("Users cannot <https://g.example/d|log in>", "Users cannot log in"),
+        ("Users cannot <https://g.example/d|Log in>", "Users cannot Log in"),
+        ("Customers can't <https://g.example/d|see details>", "Customers can't see details"),
+        ("Customers can’t <https://g.example/d|See details>", "Customers can’t See details"),
+        ("Ana cannot open <https://g.example/d|the log>", "Ana cannot open the log"),
+        ("Broken <https://g.example/d|link>", "Broken link"),
+        ("x is down `ab12cd34`", "x is down ab12cd34"),
+        ("x is down <https://g.example/d|ab12cd34>", "x is down ab12cd34"),
+        ("Circuit breaker payments: `open`", "Circuit breaker payments: open"),
+        ("checkout: closed -> `open`", "checkout: closed -> open"),
         ("rolled back to `ab12cd34`", "rolled back to ab12cd34"),
         ("nobody can pay order `1234567`", "nobody can pay order 1234567"),
     ],
 )
 def test_an_app_is_taken_at_its_word_without_states_times_counts_and_requests(said: str, name: str) -> None:
     assert name_and_summary(by_app(said), None, NAMES)[0] == name
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Reported by Ana. Please note that refunds fail, too.",
+        "Hi. Please restart db-7.",
+        "Hello team! Please look at the failing checkout",
+        "New request from Ana! Please add a GPU to ml-3",
+        "Backup done. Please restart. Then wait.",
+    ],
+)
+def test_what_says_more_than_that_there_is_an_alert_stays_in_its_name(said: str) -> None:
+    assert name_and_summary(by_app(said), None, NAMES)[0] == said.split("\n")[0]
 
 
 OF_PEOPLE = [

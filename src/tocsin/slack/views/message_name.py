@@ -48,8 +48,13 @@ _STATE_OF_ALERT = re.compile(
 
 _OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
 _COUNTED = re.compile(r" \(\d+ (?:alerts?|incidents?|problems?|issues?|events?|firing|new)\)$", re.IGNORECASE)
-_ASKING = re.compile(r"(?<=\w[.!]) Please\b.*")
-"""Sentence at the end that asks readers for help, as in `Checkout is down. Please investigate.`"""
+_ASKING = re.compile(r"(?<=\w[.!]) Please ([\w ]+)[.!]*$")
+_ASKED: Final = these("""
+    investigate check look help see review acknowledge ack take a have into at it this these the us out on
+    here log logs alert alerts issue issues incident incidents problem dashboard runbook details below above
+    link now asap immediately urgently as soon possible and
+""")
+"""Words of a last sentence that only asks readers for help: `Checkout is down. Please investigate.`"""
 
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|<\s*>")
 _PICTURES = re.compile(
@@ -89,10 +94,16 @@ def as_announced(text: str) -> str:
         for opening, kept in ((_STATE_OF_ALERT, r"\1"), (_LOGGED, "")):
             said = opening.sub(kept, said, count=1) if opening.match(said) else said
         said = as_name(_unannounced(said))
-    said = re.sub(r" \*+$", "", _ASKING.sub("", said).rstrip(_BEHIND)).rstrip(_BEHIND)
+    said = re.sub(r" \*+$", "", _unasked(said).rstrip(_BEHIND)).rstrip(_BEHIND)
     said = _COUNTED.sub("", said)
     said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
     return said[:-1] if said.endswith(".") and ". " not in said and ".." not in said else said
+
+
+def _unasked(said: str) -> str:
+    """Remove a last sentence that only asks for help. A request that says more stays."""
+    found = _ASKING.search(said)
+    return said[: found.start()] if found and _has_only(_ASKED, found[1]) else said
 
 
 def _is_picture(character: str) -> bool:
@@ -159,7 +170,6 @@ _PASSED_OVER: Final = these(
 _POINTING: Final = these(
     "open view see show details detail link here logs log more click read full in this the"
 )
-_ID = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{7,64}")
 _PAIR = re.compile(r"([A-Za-z][\w .@-]{0,24}?)(?: \([^()]*\))?(?::| =) (.+)")
 _QUALIFIED = re.compile(r"^(?:failed|affected) | (?:name|title)$")
 """Words of a label that do not change what it is about: `Failed job`, `Alarm name`."""
@@ -168,7 +178,12 @@ _BESIDE = re.compile(r" ?[|·] ?| [(\[](?:IP: )?[\d.:a-f]+[)\]]")
 """End of a value: a bar before the next pair, or the address of a host in brackets."""
 
 _LEAD = re.compile(r"([^:]{1,60}?)(?::| [-–—]) (?=\S)|\[([^\[\]]{1,40})\] ?(?=\S)")
-_LEADING_ON = re.compile(r"(?:^|\s)(?:to|of|from|on|at|in|for|by|is|with|the|a)\s*$", re.IGNORECASE)
+_SEPARATED = re.compile(r"[(\[|·•]\s*$")
+_LEADING_ON = re.compile(
+    r"(?:(?:^|\s)(?:to|of|from|on|at|in|into|for|by|via|is|are|with|the|a|this|these|and|or|not|no|still|can"
+    r"|cannot|\w+n['’]t|could|press|click|see|open|view|read|visit)|[:=>→])\s*$",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"#\d|(?<![-/.:\d])\d{3,}(?![-/.:\d])")
 """Number by which an alert is found again, as in `Triggered #4711`; no date, duration or count."""
 
@@ -204,13 +219,13 @@ def is_level(text: str) -> bool:
     return _has_only(_LEVELS, text)
 
 
-def is_reference(before: str, text: str) -> bool:
-    """True if a text at the end of a line only points elsewhere: a link with words such as *Open*, or an id.
+def is_button(before: str, text: str) -> bool:
+    """True if a link at the end of a line only points elsewhere, as a button does: *Open*, *View details*.
 
-    After *rollback to* an id is one of the words.
+    In a sentence, such as *Users cannot log in*, a link is among the words.
     """
-    points = _has_only(_POINTING, text) or bool(_ID.fullmatch(text))
-    return points and not _LEADING_ON.search(before)
+    is_apart = bool(_SEPARATED.search(before)) or text[:1].isupper()
+    return is_apart and _has_only(_POINTING, text) and not _LEADING_ON.search(before)
 
 
 def choose(lead: str, others: Sequence[str], about: str) -> str:

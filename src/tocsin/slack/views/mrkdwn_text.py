@@ -12,9 +12,9 @@ from tocsin.slack.views.message_name import (
     as_announced,
     as_name,
     has_words,
+    is_button,
     is_flag,
     is_level,
-    is_reference,
 )
 
 # Spans and lines: as people read them, and as the name of an incident.
@@ -64,7 +64,7 @@ class Line(NamedTuple):
     @property
     def announced(self) -> str:
         """The line of an app as a name, also without what announces or follows it: states, times, links."""
-        said = as_announced(_joined(_without_references(self._spoken)))
+        said = as_announced(_joined(_without_buttons(self._spoken)))
         return said if has_words(said) else self.called
 
     @property
@@ -82,12 +82,12 @@ def _joined(spans: Iterable[Span]) -> str:
     return said
 
 
-def _without_references(spans: list[Span]) -> list[Span]:
-    """Return the spans without states in code before the words, and without a link or id that ends them."""
+def _without_buttons(spans: list[Span]) -> list[Span]:
+    """Return the spans without states in code before the words, and without a link that is like a button."""
     worded = [at for at, span in enumerate(spans) if has_words(span.text)]
     before = "".join(span.text for span in spans[: worded[-1]]) if worded else ""
-    links = [at for at in worded[-1:] if spans[at].kind in {"link", "code"}]
-    taken = {at for at in links if is_reference(before, spans[at].text)}
+    links = [at for at in worded[-1:] if spans[at].kind == "link"]
+    taken = {at for at in links if is_button(before, spans[at].text)}
     for at in worded:
         if spans[at].kind != "code" or not is_level(spans[at].text):
             break
