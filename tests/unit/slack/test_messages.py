@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def test_files_are_named_whatever_else_has_no_room() -> None:
         ("<mailto:ops@x.example|ops@x.example> gets no mail", "ops@x.example gets no mail"),
         (":no_entry:  x is down :fire:", "x is down"),
         ("🔥 x is down", "x is down"),
+        ("━ " * 20 + "━" * 20 + " x is down", "x is down"),
         ("[x] [🔴 Down] no answer ⚠️ from db-7", "[x] [Down] no answer from db-7"),
         ("+1 for x", "+1 for x"),
         ("Users in 🇩🇪 and 🇫🇷 cannot log in", "Users in 🇩🇪 and 🇫🇷 cannot log in"),
@@ -185,6 +187,13 @@ def test_an_app_is_taken_at_its_word_without_states_times_counts_and_requests(sa
         "Hello team! Please look at the failing checkout",
         "New request from Ana! Please add a GPU to ml-3",
         "Backup done. Please restart. Then wait.",
+        "Incident status: Investigating",
+        "Incident severity: SEV1",
+        "Incident number: 4711",
+        "Alert severity: high",
+        "Alert host: db-7",
+        "Incident opened: checkout is down\nWe look at it",
+        "Incident status: payments fail for all\nWe look at it",
     ],
 )
 def test_what_says_more_than_that_there_is_an_alert_stays_in_its_name(said: str) -> None:
@@ -246,10 +255,71 @@ def test_an_alert_that_a_person_forwards_without_a_word_is_called_as_if_it_were_
         ("Job 4711 failed\nJob: backup", "Job 4711 failed"),
         ("x is down\nHost: db-7", "x is down"),
         ("503\nx is down", "503"),
+        ("Incident status: Investigating\nx is down", "x is down"),
+        ("Alert time: 12:30 UTC\nAlert name: x", "x"),
+        ("Alarm time: 12:30\nAlarm: x", "x"),
+        ("Problem detected at: 12:30\nHost: db-7", "db-7"),
+        ("Alert\nDescription: x is down", "x is down"),
+        ("Alert\ndb-7: disk is full", "db-7: disk is full"),
+        ("Alert\nCRITICAL: disk is full", "CRITICAL: disk is full"),
+        ("Alert\nTypeError: x is undefined", "TypeError: x is undefined"),
+        ("Alert\nUsers cannot log in: 503", "Users cannot log in: 503"),
     ],
 )
 def test_another_line_is_the_name_only_if_the_first_says_nothing(said: str, name: str) -> None:
     assert name_and_summary(by_app(said), None, NAMES)[0] == name
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "ID: 17",
+        "Account: 1234",
+        "Impact: none",
+        "Incident number: 4711",
+        "Owner: Ana",
+        "owner: Ana",
+        "grafana_folder = Shop",
+        "Today at 12:30",
+        "Tuesday, September 10th 2024, 12:30 UTC",
+        "2024-09-10T12:30:00Z",
+        "5 minutes ago",
+        "View in Grafana",
+        "Acknowledge | Resolve",
+        "@Bo please look",
+        "<@U0BEN> please look",
+    ],
+)
+def test_what_stands_beside_an_alert_is_never_the_name(beside: str) -> None:
+    for below, name in (("", "Uptime Kuma Alert"), ("\nx is down", "x is down")):
+        message = by_app(f"Uptime Kuma Alert\n{beside}{below}")
+        assert name_and_summary(message, None, NAMES)[0] == name
+
+
+def calls(message: dict[str, Any]) -> int:
+    """Count the functions that are called to find the name of a message."""
+    count = 0
+
+    def seen(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(seen)
+    name_and_summary(message, None, NAMES)
+    sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("first", ["x is down", "Alert"])
+@pytest.mark.parametrize("below", ["alert - alert: ", "12:00:00 ", "[OK] ", "- "])
+def test_the_name_of_a_hostile_message_costs_little_more_than_that_of_a_plain_one(
+    first: str, below: str
+) -> None:
+    def message(line: str) -> dict[str, Any]:
+        lines = "\n".join(f"{line * (990 // len(line))}{number}" for number in range(10))
+        return {**by_app(first), "attachments": [{"text": lines, "fallback": "x"} for _ in range(20)]}
+
+    assert calls(message(below)) < 1.7 * calls(message("Disk of it "))
 
 
 def test_a_thing_that_is_the_author_completes_what_happened_and_a_person_does_not() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tocsin.incidents.parsing import these
@@ -38,7 +38,7 @@ _STATES = (
     "acknowledged"
 )
 _BRACKETED = r"\[(?:{0})(?::\s*\d+)?(?:[,|\s]+(?:{0})(?::\s*\d+)?)*\]\s*"
-_STATE = re.compile(_BRACKETED.format(_STATES), re.IGNORECASE)
+_STATE = re.compile(f"(?:{_BRACKETED.format(_STATES)})+", re.IGNORECASE)
 """Current state of an alert, such as `[FIRING:1]` or `[Triggered]`, which is no part of its name."""
 
 _STATE_OF_ALERT = re.compile(
@@ -46,7 +46,7 @@ _STATE_OF_ALERT = re.compile(
 )
 """State that an app writes, also behind a priority: `[P1] [Triggered]`."""
 
-_OPENING = re.compile(r"(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+")
+_OPENING = re.compile(r"(?:(?:#{1,6}|[-*+•◦▪‣–—>|]+|\d{1,2}[.)])\s+|[>|•◦▪‣]+)+")
 _COUNTED = re.compile(r" \(\d+ (?:alerts?|incidents?|problems?|issues?|events?|firing|new)\)$", re.IGNORECASE)
 _ASKING = re.compile(r"(?<=\w[.!]) Please ([\w ]+)[.!]*$")
 _ASKED: Final = these("""
@@ -66,20 +66,27 @@ _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]+")
 
 _ENCLOSED = re.compile(r"\(([^()]+)\)")
 _BEFORE, _BEHIND = " \t|,;:·•", " \t|,;:·•-–—"
+_MARKS, _ROUNDS = 10, 4
+"""Marks and announcements that are removed before a line; more of them would only cost time."""
 
 
 def as_name(text: str) -> str:
     """Return text as a name: without addresses, pictures, and marks, states and dates before it."""
     said = ADDRESS.sub("", _POINTER.sub("", text[:SPOKEN]))
     said = re.sub(r"\s+", " ", _PICTURES.sub(" ", said))
-    said = _EMPTY.sub("", re.sub(r"(?<=[(\[]) | (?=[)\]])", "", said))
-    before = None
-    while said != before:
+    return _unmarked(_EMPTY.sub("", re.sub(r"(?<=[(\[]) | (?=[)\]])", "", said)))
+
+
+def _unmarked(said: str) -> str:
+    """Remove marks, states and dates before what is said, and marks behind it."""
+    for _ in range(_MARKS):
         before, said = said, said.lstrip(_BEFORE)
         for opening in (SAID_BY, _DATED, _STATE, _OPENING):
             if found := opening.match(said):
                 said = said[found.end() :]
-        said = said.lstrip() if not _is_picture(said[:1]) else said[1:].lstrip("\ufe0f\u200d")
+        said = said[next((at for at, one in enumerate(said) if not _is_picture(one)), len(said)) :]
+        if said == before:
+            break
     return said.rstrip(_BEHIND)
 
 
@@ -88,12 +95,15 @@ def as_announced(text: str) -> str:
 
     A person's line keeps these: it is what a person calls the incident.
     """
-    said, before = as_name(text), None
-    while said != before:
+    said = as_name(text)
+    for _ in range(_ROUNDS):
         before = said
         for opening, kept in ((_STATE_OF_ALERT, r"\1"), (_LOGGED, "")):
-            said = opening.sub(kept, said, count=1) if opening.match(said) else said
-        said = as_name(_unannounced(said))
+            if found := opening.match(said):
+                said = found.expand(kept) + said[found.end() :]
+        said = _unmarked(_unannounced(said))
+        if said == before:
+            break
     said = re.sub(r" \*+$", "", _unasked(said).rstrip(_BEHIND)).rstrip(_BEHIND)
     said = _COUNTED.sub("", said)
     said = found[1] if (found := _ENCLOSED.fullmatch(said)) else said
@@ -107,9 +117,9 @@ def _unasked(said: str) -> str:
 
 
 def _is_picture(character: str) -> bool:
-    """True if the character is an emoji: a symbol that is no currency, degree, arithmetic sign or flag."""
-    is_symbol = ord(character or " ") > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
-    return is_symbol and not _FLAG.match(character)
+    """True for a space or an emoji: a symbol that is no currency, degree, arithmetic sign or flag."""
+    is_symbol = ord(character) > 0x2000 and unicodedata.category(character) in {"So", "Sk"}
+    return character in " \t\ufe0f\u200d" or (is_symbol and not _FLAG.match(character))
 
 
 def is_flag(text: str) -> bool:
@@ -159,18 +169,44 @@ _SUBJECTS: Final = (
     "check", "test", "task", "job", "step", "workflow", "pipeline", "pod", "container", "deployment", "name",
     "service", "dag", "repo", "repository", "project", "application", "app", "queue", "database", "device",
     "host", "entity", "server", "node", "instance", "namespace", "message", "messages", "reason", "cause",
-    "error", "state",
+    "error", "description", "state",
 )  # fmt: skip
 """Labels of pairs that say what an alert is about, the most telling one first."""
 
-_PASSED_OVER: Final = these(
-    "severity priority status time date started start end duration period environment region link url log"
-    " runbook dashboard kind type branch author commit ref"
+_ATTRIBUTES: Final = these("severity priority urgency status state time date id number")
+_MOMENTS: Final = these("started opened created closed updated detected at since")
+"""Last words of a label before what an incident has, or since when: `Incident status: Investigating`."""
+
+_LABELS: Final = (
+    _ATTRIBUTES
+    | _MOMENTS
+    | these("""
+    start end duration period environment region cluster zone link url log runbook dashboard kind type branch
+    author commit ref account owner team assignee impact host service system source value values label labels
+    tags table column field fields
+""")
 )
+"""Last words of labels before values that are no name, also in lower case."""
+
+_TIMES: Final = these("""
+    today yesterday tomorrow at on in ago just now since for from until to a an the
+    second seconds sec minute minutes min mins hour hours day days week weeks am pm utc gmt cet cest est edt
+    pst pdt bst monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri
+    sat sun january february march april may june july august september october november december jan feb mar
+    apr jun jul aug sep sept oct nov dec
+""")
 _POINTING: Final = these(
     "open view see show details detail link here logs log more click read full in this the"
 )
+_BUTTONS: Final = these("""
+    acknowledge ack resolve investigate silence snooze mute escalate assign reassign dismiss ignore close
+    reopen runbook dashboard playbook
+""")
+_ASIDE: Final = _ANNOUNCING | _TIMES | _POINTING | _BUTTONS
+"""Words of lines that are no name in place of a first line that says nothing."""
+
 _PAIR = re.compile(r"([A-Za-z][\w .@-]{0,24}?)(?: \([^()]*\))?(?::| =) (.+)")
+_TITLED = re.compile(r"[A-Z][a-z]+(?: [A-Za-z]+){0,2}")
 _QUALIFIED = re.compile(r"^(?:failed|affected) | (?:name|title)$")
 """Words of a label that do not change what it is about: `Failed job`, `Alarm name`."""
 
@@ -187,13 +223,15 @@ _LEADING_ON = re.compile(
 _NUMBER = re.compile(r"#\d|(?<![-/.:\d])\d{3,}(?![-/.:\d])")
 """Number by which an alert is found again, as in `Triggered #4711`; no date, duration or count."""
 
-_MOST_WORDS, _MOST_PAIRS, _FEW_WORDS = 4, 3, 3
+_COUNT = re.compile(r"\d+(?:[smhdz]|am|pm|st|nd|rd|th)?|\d+-\d+-\d+(?:t\d+)?")
+
+_MOST_WORDS, _MOST_PAIRS, _FEW_WORDS, _SHORT = 4, 3, 3, 2
 
 
 def _words(text: str) -> frozenset[str]:
-    """Return the words of a text in lower case, without numbers, durations and counts."""
+    """Return the words of a text in lower case, without numbers, durations, dates and times."""
     found = re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.casefold())
-    return frozenset(word for word in found if not re.fullmatch(r"\d+[smhd]?", word))
+    return frozenset(word for word in found if not _COUNT.fullmatch(word))
 
 
 def _has_only(words: frozenset[str], text: str) -> bool:
@@ -204,14 +242,15 @@ def _has_only(words: frozenset[str], text: str) -> bool:
 def _unannounced(said: str) -> str:
     """Remove a beginning that only announces the rest: `Resolved in 5m: `, `AWS notification - `.
 
-    What an incident or a problem of GitHub is called begins with GitHub. A beginning with a number stays.
+    What an incident or a problem of GitHub is called begins with GitHub. A beginning with a number stays, and
+    so does the label of a value: `Incident status: `.
     """
     found = _LEAD.match(said)
     lead = found[1] or found[2] if found else ""
     words = _words(lead)
     is_named = words & _NOTICES if words & _NOTIFIERS else words & _ALARMS
     is_bare = is_named and words <= _ANNOUNCING and not _NUMBER.search(lead)
-    return said[found.end() :] if found and is_bare else said
+    return said[found.end() :] if found and is_bare and _last(lead) not in _LABELS else said
 
 
 def is_level(text: str) -> bool:
@@ -228,25 +267,41 @@ def is_button(before: str, text: str) -> bool:
     return is_apart and _has_only(_POINTING, text) and not _LEADING_ON.search(before)
 
 
-def choose(lead: str, others: Sequence[str], about: str) -> str:
-    """Return the first line of an app, or what the others say if all of its words only announce them.
+def choose(lead: str, below: Iterable[str], about: str) -> str:
+    """Return the first line of an app, or what the lines below say if all of its words only announce them.
 
     A line that says what happened, but not to what, is completed from labelled pairs (`Job failed: backup`),
-    or else from `about`, the thing that is the author. A line with a number says to what.
+    or else from `about`, the thing that is the author. A line with a number says to what. The lines below are
+    read only if they are needed.
     """
+    others: Sequence[str] = ()
     if _says_nothing(lead):
+        others = list(below)
         told = next((line for line in others if _is_telling(line)), "")
         if not told or _label(told) in _SUBJECTS:
             return _of_pairs(others, lead) or lead
         lead = told
     is_general = _has_only(_ANNOUNCING | _UNSPECIFIC, lead) or _is_kind_of_alert(lead)
-    what = (_of_pairs(others, lead) or about) if is_general and not _NUMBER.search(lead) else ""
+    if not is_general or _NUMBER.search(lead):
+        return lead
+    what = _of_pairs(others or list(below), lead) or about
     return f"{lead}: {what}" if what else lead
 
 
 def _says_nothing(line: str) -> bool:
-    """True if all words of a line are those of announcements, and no number is among them."""
-    return _has_only(_ANNOUNCING, line) and not _NUMBER.search(line)
+    """True if all words of a line are those of announcements, and no number is among them.
+
+    So does one that only says how grave the incident is, or since when: `Incident status: Investigating`.
+    """
+    return (_has_only(_ANNOUNCING, line) and not _NUMBER.search(line)) or _is_attribute(line)
+
+
+def _is_attribute(line: str) -> bool:
+    """True for an attribute of an incident with a short value, or the time of a moment."""
+    label, _, value = line.partition(": ")
+    own = len(_words(value) - _TIMES)
+    is_short = (_last(label) in _ATTRIBUTES and own <= _SHORT) or (_last(label) in _MOMENTS and not own)
+    return bool(value) and is_short and bool(_words(label) & _ALARMS) and len(label.split()) <= _FEW_WORDS
 
 
 def _is_kind_of_alert(lead: str) -> bool:
@@ -256,9 +311,23 @@ def _is_kind_of_alert(lead: str) -> bool:
 
 
 def _is_telling(line: str) -> bool:
-    """True if a line has words of its own, or a label that says what it is about."""
-    label = _label(line)
-    return label in _SUBJECTS or not (_words(label) & _PASSED_OVER or _words(line) <= _ANNOUNCING)
+    """True if a line has words of its own, or a label of what it is about, and is not for one person."""
+    if _PAIR.fullmatch(line) and _label(line) in _SUBJECTS:
+        return True
+    return not (_is_value(line) or _words(line) <= _ASIDE or line.startswith("@"))
+
+
+def _is_value(line: str) -> bool:
+    """True for a pair whose label does not say what happened: `Owner: Ana`, `severity = critical`.
+
+    Words that begin in capitals are a label; a host, a state or a failure before a colon is none.
+    """
+    found = _PAIR.fullmatch(line)
+    if not found:
+        return False
+    if _last(found[1]) in _LABELS or line[found.start(2) - 3 : found.start(2)] == " = ":
+        return True
+    return bool(_TITLED.fullmatch(found[1])) and not _words(found[1]) <= _LEVELS | _UNSPECIFIC
 
 
 def _of_pairs(lines: Sequence[str], lead: str) -> str:
@@ -272,6 +341,10 @@ def _of_pairs(lines: Sequence[str], lead: str) -> str:
         if len(values) == _MOST_PAIRS or len(" ".join(values).split()) >= _MOST_WORDS:
             break
     return ", ".join(dict.fromkeys(values))
+
+
+def _last(text: str) -> str:
+    return text.casefold().split()[-1] if text.strip() else ""
 
 
 def _label(line: str) -> str:

@@ -54,26 +54,36 @@ def name_of(message: Json, names: Names) -> str:
     name as it stands; what an app announces is not if it says more. Returns an empty string if no line has
     words.
     """
-    parts, files = _parts(message, names), _file_lines(message, names)
     attachments = dicts(message.get("attachments"))
-    said = _called([*parts, files])
-    first = next(said, None)
-    if first is None:
+    parts = [*_parts(message, names), _file_lines(message, names)]
+    said = _called(parts)
+    at, first = next(said, (0, Line()))
+    if not first.spans:
         return ""
     is_of_person = not message.get("bot_id") and message.get("subtype") != "bot_message"
-    by_people = [is_of_person, *map(_is_of_person, attachments)]
-    written = [part for part, is_own in zip(parts, by_people, strict=False) if is_own]
-    if any(first in part for part in [*written, files if is_of_person else []]):
+    by_people = [is_of_person, *map(_is_of_person, attachments), is_of_person]
+    if by_people[at]:
         return first.called
-    others = [line.announced for line in islice(said, _LOOKED_AT)]
-    things = (_thing(one) for one, part in zip(attachments, parts[1:], strict=False) if first in part)
-    return choose(first.announced, others, next(things, ""))
+    is_attached = 0 < at <= len(attachments)
+    related = {0, at} if is_attached else {0, _first_with_words(parts), len(parts) - 1}
+    below = (line.announced for part, line in islice(said, _LOOKED_AT) if part in related)
+    return choose(first.announced, below, _thing(attachments[at - 1]) if is_attached else "")
 
 
-def _called(parts: list[list[Line]]) -> Iterator[Line]:
-    """Yield the lines that can be a name: in each part by rank, details and small print last."""
-    ranked = [line for part in parts for line in sorted(part, key=lambda line: line.rank)]
-    return (line for line in sorted(ranked, key=lambda line: line.rank > BEFORE) if line.called)
+def _called(parts: list[list[Line]]) -> Iterator[tuple[int, Line]]:
+    """Yield the lines that can be a name, each after the place of its part.
+
+    In each part they go by rank, and details and small print come last.
+    """
+    ranked = [
+        (at, line) for at, part in enumerate(parts) for line in sorted(part, key=lambda line: line.rank)
+    ]
+    return ((at, line) for at, line in sorted(ranked, key=lambda one: one[1].rank > BEFORE) if line.called)
+
+
+def _first_with_words(parts: list[list[Line]]) -> int:
+    """Return the place of the first part below the message's own text that says something."""
+    return next((at for at, part in enumerate(parts) if at and any(line.called for line in part)), 0)
 
 
 def _is_of_person(attachment: Json) -> bool:
