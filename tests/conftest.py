@@ -63,7 +63,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     None for a single file or test, nor for what measures time, which has the machine to itself.
     """
     narrow = len(config.args) == 1 and ".py" in config.args[0]
-    alone = narrow or "timed" in config.option.markexpr
+    alone = narrow or "timed" in config.option.markexpr.replace("not timed", "")
     return 0 if alone else 2 * (os.cpu_count() or 1)
 
 

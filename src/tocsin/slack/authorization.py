@@ -105,10 +105,15 @@ class People:
         return found[0], [known[person] for person in found[1]], whole
 
     async def find_by_email(self, email: str, seconds: float = ASKING_SECONDS) -> Person | None:
-        """Return the person with this e-mail address; None if Slack has none, or may not be asked.
+        """Return the person with this e-mail address; None if Slack has none.
 
-        Raises Unavailable if Slack does not answer within so many seconds, and SlackRefused.
+        Slack is not asked if it told so less than five minutes ago. Raises Unavailable if Slack does not
+        answer within so many seconds, and SlackRefused.
         """
+        met = (self._remembered(person, FRESH_SECONDS) for person in self._accounts)
+        for account in filter(None, met):
+            if (account.person.email or "").casefold() == email.casefold():
+                return account.person
         try:
             async with asyncio.timeout(seconds):
                 found = await self._workspace.users.account_of_email(email)

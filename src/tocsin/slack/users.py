@@ -12,7 +12,7 @@ from tocsin.incidents.errors import SlackRefused
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.parsing import fold_name
 from tocsin.incidents.permissions import Membership
-from tocsin.slack.web_api import WebApi
+from tocsin.slack.web_api import WebApi, require
 
 # An account and its membership, read from a user object.
 
@@ -119,16 +119,14 @@ class Users:
         return user_of(answer.get("user") or {"id": person}, self.home)
 
     async def account_of_email(self, email: str) -> WorkspaceUser | None:
-        """Return the account with this e-mail address (Slack, users.lookupByEmail).
-
-        Returns None if Slack has none, or if the bot may not ask: the scope for it is optional.
-        """
+        """Return the account with this e-mail address (Slack, users.lookupByEmail); None without one."""
         try:
             answer = await self._api.call_now(self._client.users_lookupByEmail, email=email)
         except SlackRefused as refusal:
-            if refusal.code not in NOBODY | {"missing_scope"}:
+            if refusal.code not in NOBODY:
                 raise
             return None
+        require(answer, "user", "id")
         return user_of(answer["user"], self.home)
 
     async def knows(self, person: PersonId) -> bool:

@@ -65,6 +65,11 @@ USED_BEFORE = "This idempotency key was used for another incident."
 OVER = "An incident starts open: declare with the mode retrospective what is closed, or close it afterwards."
 NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
+NO_ROLE = "That role no longer exists. Leave it empty."
+NO_USER = "There is no such user: name them by `slack_user_id`, or by an `email` that Slack knows."
+NOBODY = PersonId("")
+"""Place of a person in a role until Slack has told whose e-mail address it is."""
+
 ROLE = "incident_role_assignments."
 
 MOST_CONFLICTS = 5
@@ -78,6 +83,8 @@ class ApiDeclaration(DeclareRequest):
     """Workspace; empty for the only one in which Tocsin is installed."""
     source: SourceMessage | None = None
     incident_status_id: str | None = None
+    assignee_emails: dict[str, str] = Field(default_factory=dict)
+    """E-mail addresses, by role, of people whom Slack is to be asked for."""
 
 
 class ApiChange(FrozenModel):
@@ -90,6 +97,7 @@ class ApiChange(FrozenModel):
     incident_status_id: str | None = None
     call_url: str | None = None
     incident_role_assignments: dict[str, PersonId | None] = Field(default_factory=dict)
+    assignee_emails: dict[str, str] = Field(default_factory=dict)
     custom_field_entries: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     incident_timestamp_values: dict[str, datetime | None] = Field(default_factory=dict)
 
@@ -111,7 +119,10 @@ class ApiWorkspace:
     """Returns the reason for posting no card in this channel; empty if one may be posted."""
     permalink: Callable[[SourceMessage], str | None]
     find_by_email: Callable[[str], Awaitable[Person | None]]
-    """Returns the person whom Slack knows by this e-mail address. Raises Unavailable and SlackRefused."""
+    """Returns the person whom Slack knows by this e-mail address; None if it knows none.
+
+    Raises Unavailable if Slack does not answer, and SlackRefused.
+    """
     enterprise: str = ""
     rules: tuple[AnnouncementRule, ...] = ()
     calls: tuple[CallRule, ...] = ()
@@ -149,19 +160,6 @@ class KeyRequests:
         self._form = form
         self._workspaces = workspaces
         self._clock = clock
-
-    async def find_by_email(self, email: str, team: TeamId) -> Person | None:
-        """Return the person with this e-mail address in a workspace, for an empty id the only one.
-
-        Raises Refused if that is none, and Unavailable if Slack does not tell.
-        """
-        workspace = await self._workspaces.find(team)
-        try:
-            return await workspace.find_by_email(email)
-        except SlackRefused as refusal:
-            raise Unavailable(
-                f"Slack does not tell whose e-mail address that is: {refusal.sentence}."
-            ) from refusal
 
     # Declare an incident.
 
@@ -201,13 +199,18 @@ class KeyRequests:
         """Validate a declaration and return the command. Raises Refused, NotPermitted and Unavailable."""
         workspace = await self._workspaces.find(asked.slack_team_id)
         form, now = await self._form(), self._clock()
-        start = _start(asked, form)
+        start, emails = _start(asked, form), asked.assignee_emails
         if wrong := dict(refuse_times(asked.incident_timestamp_values.items(), _times(form), now)):
             raise Refused("Some fields need another look.", wrong)
-        request = validate_declaration(asked.model_copy(update={"status": start}), form, now)
+        roles = {**dict.fromkeys(emails, NOBODY), **asked.incident_role_assignments}
+        given = asked.model_copy(update={"status": start, "incident_role_assignments": roles})
+        request = validate_declaration(given, form, now)
         private = request.visibility == "private"
         if private and not by.may("private"):
             raise NotPermitted(NO_PRIVATE)
+        # Slack is asked last: what is wrong is told without it.
+        roles |= await _found_by_email(workspace, emails)
+        request = request.model_copy(update={"incident_role_assignments": roles})
         custom, own = parse_custom_fields(request, form, {})
         declaration = Declaration(
             key=key,
@@ -281,17 +284,24 @@ class KeyRequests:
     async def _changed(
         self, by: ApiKey, incident: Incident, asked: ApiChange, key: str, in_channel: bool = True
     ) -> AnyChange | None:
-        roles = asked.incident_role_assignments
+        form, emails = await self._form(), asked.assignee_emails
+        roles = dict(asked.incident_role_assignments)
         assignees: tuple[Person, ...] = ()
-        if roles:
+        if roles or emails:
             workspace = self._workspaces.of_incident(incident)
+            if gone := {f"{ROLE}{role}": NO_ROLE for role in emails if form.role(role) is None}:
+                raise Refused(NO_ROLE, gone)
+            roles |= await _found_by_email(workspace, emails)
             assignees = await workspace.check_assignees(_by_field(roles), incident.is_private)
         change = IncidentChange(
             key=key,
             by=by.person,
             at=self._clock(),
-            **asked.model_dump(exclude={"custom_field_entries"}),
-            custom_field_entries=parse_changed_fields(asked.custom_field_entries, {}, await self._form()),
+            **asked.model_dump(
+                exclude={"custom_field_entries", "assignee_emails", "incident_role_assignments"}
+            ),
+            incident_role_assignments=roles,
+            custom_field_entries=parse_changed_fields(asked.custom_field_entries, {}, form),
             assignees=assignees,
         )
         command = ChangeCommand(
@@ -374,6 +384,7 @@ class KeyRequests:
 
 
 _NOT_DECLARED = {
+    "assignee_emails",
     "custom_field_entries",
     "backend_entries",
     "labels",
@@ -393,6 +404,28 @@ def _answered() -> asyncio.Event:
     answered = asyncio.Event()
     answered.set()
     return answered
+
+
+async def _found_by_email(workspace: ApiWorkspace, emails: Mapping[str, str]) -> dict[str, PersonId]:
+    """Return the people by role whom Slack knows by these e-mail addresses.
+
+    Raises Refused for an address that Slack does not know, or of which it does not tell whose it is, and
+    Unavailable while Slack does not answer.
+    """
+    addresses = list(dict.fromkeys(emails.values()))
+    try:
+        people = await asyncio.gather(*map(workspace.find_by_email, addresses))
+    except SlackRefused as refusal:
+        said = f"Slack does not tell whose e-mail address this is: {refusal.sentence}."
+        raise Refused(said, {f"{ROLE}{role}.assignee": said for role in emails}) from refusal
+    known = {
+        address: person.slack_user_id
+        for address, person in zip(addresses, people, strict=True)
+        if person is not None and person.slack_user_id is not None
+    }
+    if unknown := {f"{ROLE}{role}.assignee": NO_USER for role, said in emails.items() if said not in known}:
+        raise Refused(NO_USER, unknown)
+    return {role: known[address] for role, address in emails.items()}
 
 
 def _start(asked: ApiDeclaration, form: Form) -> StartStatus | None:

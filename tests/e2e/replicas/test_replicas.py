@@ -284,21 +284,24 @@ async def test_a_workflow_of_an_earlier_version_that_was_half_taken_over_is_not_
 
 async def test_the_others_finish_what_a_killed_replica_began(fleet: Fleet, receiver: Receiver) -> None:
     goes_on = asyncio.Event()
-    receiver.usually, known = hang, len(receiver.received)
+    receiver.usually = hang
+
+    def told() -> list[str]:
+        created = [one for one in receiver.received if one.type.endswith("incident_created_v2")]
+        return [one.id for one in created if one.about.get("name") == "its replica dies"]
+
     fleet.slack.workspace.faults.plan("conversations.create", Fault(until=goes_on, after_effect=True))
     fleet.to(0)
     await fleet.declare("its replica dies")
     await fleet.until(lambda: fleet.channels_named("inc-") and "its-replica-dies" in fleet.names())
-    await fleet.until(lambda: len(receiver.received) > known)
+    await fleet.until(told)
     await fleet.kill(0)
     goes_on.set()
     receiver.usually = status(204)
     await fleet.quiet()
     await fleet.until(lambda: not fleet.rows(PENDING))
-    created = [one for one in receiver.received[known:] if one.type.endswith("incident_created_v2")]
-    told = [one.id for one in created if one.about.get("name") == "its replica dies"]
-    assert len(told) == 2
-    assert len(set(told)) == 1
+    assert len(told()) == 2
+    assert len(set(told())) == 1
     ((reference, _),) = [found for found in fleet.incidents() if found[1] == "its replica dies"]
     (room,) = fleet.channels_named(f"{reference.lower()}-")
     assert len(fleet.posts(room)) == 1

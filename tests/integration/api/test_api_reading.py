@@ -195,6 +195,7 @@ async def test_people_are_found_by_address_and_by_slack_id(read: Read) -> None:
     for query in ("email=ANA@example.com", "slack_user_id=U0ANA"):
         found = await read.json(f"/v2/users?{query}")
         assert [one["id"] for one in found["users"]] == ["U0ANA"], query
+    assert (await read.json("/v2/users?email=nobody@example.com"))["users"] == []
     assert (await read.json("/v2/users/U0BEN"))["user"]["name"] == "Ben Okafor"
 
 

@@ -16,6 +16,7 @@ from support.managing import changed
 from support.readings import cards, how_many, said, settled, words
 
 from slack_emulator.faults import Fault
+from slack_emulator.models import Person
 from tocsin.incidents.api_keys import Scope
 from tocsin.incidents.model import Incident
 from tocsin.storage.keys import SqlKeyStore
@@ -275,38 +276,81 @@ MISNAMED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def led_by(email: str) -> list[dict[str, Any]]:
+    return [{"incident_role_id": "lead", "assignee": {"email": email}}]
+
+
+ASSIGNEE = "/incident_role_assignments/0/assignee"
+LOOKUP = "users.lookupByEmail"
+
+
+def came_later(bot: RunningBot, name: str) -> Person:
+    """Somebody who came to the workspace after Tocsin had started."""
+    person = Person(f"U0LATER{name.upper()}", name, name.title(), f"{name}@example.com")
+    bot.workspace.state.people[person.id] = person
+    return person
+
+
+def lead_of(incident: Any) -> str:
+    roles = incident["incident_role_assignments"]
+    return str(next(one for one in roles if one["role"]["id"] == "lead")["assignee"]["slack_user_id"])
+
+
 async def test_a_person_whom_tocsin_has_not_met_is_named_by_the_e_mail_address_that_slack_knows(
     bot: RunningBot, ci: Client
 ) -> None:
-    ben = bot.workspace.state.person(bot.slack.person("ben"))
-    assigned = {"incident_role_id": "lead", "assignee": {"email": ben.email.upper()}}
-    incident = await ci.declare(incident_role_assignments=[assigned])
-    lead = next(one for one in incident["incident_role_assignments"] if one["role"]["id"] == "lead")
-    assert lead["assignee"]["slack_user_id"] == ben.id
-    found = await ci.ok("GET", f"/v2/users?email={ben.email}")
-    assert [user["id"] for user in found["users"]] == [ben.id]
+    uma, vic = came_later(bot, "uma"), came_later(bot, "vic")
+    incident = await ci.declare(incident_role_assignments=led_by("Uma@Example.com"))
+    assert lead_of(incident) == uma.id
+    body = {"incident": {"incident_role_assignments": led_by(vic.email)}, "notify_incident_channel": False}
+    edited = await ci.ok("POST", f"/v2/incidents/{incident['id']}/actions/edit", body)
+    assert lead_of(edited["incident"]) == vic.id
+    assert len(bot.calls(LOOKUP)) == 2
+    # For a while Tocsin knows whose address it is.
+    await ci.declare(idempotency_key="2", incident_role_assignments=led_by(vic.email))
+    assert len(bot.calls(LOOKUP)) == 2
 
 
-async def test_an_e_mail_address_that_slack_does_not_know_is_refused_at_its_field(
+async def test_a_declaration_that_names_a_person_by_address_is_repeated_without_asking_slack_again(
     bot: RunningBot, ci: Client
 ) -> None:
-    incident = await ci.declare()
-    assigned = {"incident_role_id": "lead", "assignee": {"email": "nobody@example.com"}}
-    body = {"incident": {"incident_role_assignments": [assigned]}, "notify_incident_channel": False}
-    path = f"/v2/incidents/{incident['id']}/actions/edit"
-    wrong = await ci.refused("POST", path, body)
-    assert set(wrong) == {"/incident/incident_role_assignments/0/assignee"}
-    assert (await ci.ok("GET", "/v2/users?email=nobody@example.com"))["users"] == []
+    first = await ci.declare(incident_role_assignments=led_by(came_later(bot, "wim").email))
+    assert len(bot.calls(LOOKUP)) == 1
+    again = await ci.declare(incident_role_assignments=led_by("nobody@example.com"))
+    assert again["id"] == first["id"]
+    assert len(bot.calls(LOOKUP)) == 1
 
 
-async def test_while_slack_does_not_tell_whose_e_mail_address_it_is_the_client_is_asked_to_come_again(
-    bot: RunningBot, ci: Client
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (None, "There is no such user"),
+        (Fault(error="users_not_found"), "There is no such user"),
+        (Fault(error="missing_scope"), "Slack does not tell whose e-mail address this is"),
+    ],
+)
+async def test_an_address_of_nobody_or_that_slack_may_not_be_asked_for_is_refused_at_its_field(
+    bot: RunningBot, ci: Client, fault: Fault | None, said: str
 ) -> None:
-    bot.workspace.faults.plan("users.lookupByEmail", Fault(status=500))
-    answer = await ci.ask("GET", "/v2/users?email=dan@example.com")
-    assert answer.status_code == 503
-    bot.workspace.faults.plan("users.lookupByEmail", Fault(error="missing_scope"))
-    assert (await ci.ok("GET", "/v2/users?email=dan@example.com"))["users"] == []
+    if fault is not None:
+        bot.workspace.faults.plan(LOOKUP, fault)
+    body = {"idempotency_key": "2", "visibility": "public", "name": "x", "severity_id": "major"}
+    body["incident_role_assignments"] = led_by("nobody@example.com")
+    wrong = await ci.refused("POST", "/v2/incidents", body)
+    assert set(wrong) == {ASSIGNEE}
+    assert said in wrong[ASSIGNEE]
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(body='{"ok": true, "user": {}}')])
+async def test_while_slack_does_not_tell_whose_address_it_is_the_client_is_asked_to_come_again(
+    bot: RunningBot, ci: Client, fault: Fault
+) -> None:
+    body = {"idempotency_key": "3", "visibility": "public", "name": "x", "severity_id": "major"}
+    body["incident_role_assignments"] = led_by("dan.away@example.com")
+    bot.workspace.faults.plan(LOOKUP, fault)
+    # What is wrong is told without Slack.
+    assert set(await ci.refused("POST", "/v2/incidents", {**body, "name": ""})) == {"/name"}
+    assert (await ci.ask("POST", "/v2/incidents", body)).status_code == 503
 
 
 async def test_a_value_by_a_name_that_is_not_known_is_refused_and_empties_nothing(

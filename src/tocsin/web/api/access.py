@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tocsin.incidents.api_keys import ApiKey
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import Incident, Person, PersonId, TeamId
+from tocsin.incidents.model import Incident, PersonId
 from tocsin.web.api.bodies import UserReferencePayload
 from tocsin.web.api.endpoints import ApiCall
 from tocsin.web.api.errors import not_found
@@ -40,22 +40,12 @@ _PERSON = re.compile(r"[UW][A-Z0-9]{1,20}")
 """Id of a person in Slack, which is the id of a user here."""
 
 
-async def find_user(call: ApiCall, team: str, reference: UserReferencePayload) -> PersonId | None:
-    """Return the person of a reference; None if it names none that Slack or Tocsin could know.
-
-    An e-mail address that Tocsin has not met is looked up in the workspace with the id `team`, or for an
-    empty id in the only one.
-    """
+async def find_user(call: ApiCall, reference: UserReferencePayload) -> PersonId | None:
+    """Return the person of a reference; None if Tocsin has not met who has that e-mail address."""
     known = reference.slack_user_id or reference.id or ""
     if _PERSON.fullmatch(known):
         return PersonId(known)
     if known or not reference.email:
         return None
-    found = await find_by_email(call, team, reference.email)
-    return found.slack_user_id if found is not None else None
-
-
-async def find_by_email(call: ApiCall, team: str, email: str) -> Person | None:
-    """Return the person whose e-mail address Tocsin has met, or else Slack knows in the workspace."""
-    people = await call.backend.reader.people(email=email, limit=1)
-    return people[0] if people else await call.services.requests().find_by_email(email, TeamId(team))
+    people = await call.backend.reader.people(email=reference.email, limit=1)
+    return people[0].slack_user_id if people else None

@@ -16,15 +16,14 @@ from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import ChannelId, Form, MessageTs, PersonId, SourceMessage, TeamId, Visibility
 from tocsin.incidents.validation import TIME_FIELD
 from tocsin.web.api.endpoints import Body, Moment
-from tocsin.workflows.api import ROLE, ApiChange, ApiDeclaration
+from tocsin.workflows.api import NO_USER, ROLE, ApiChange, ApiDeclaration
 
 FIELDS = "custom_field_entries."
-NO_USER = "There is no such user: name them by `slack_user_id`, or by an `email` that Slack knows."
 BOTH_OR_NEITHER = "A source message has a channel and a timestamp: give both."
 NO_OPTIONS = "Tocsin gives numbers and channels by itself: leave this out."
 
 FindUser = Callable[["UserReferencePayload"], Awaitable[PersonId | None]]
-"""Returns the person whom a reference names by id, Slack id or e-mail address; None if there is none."""
+"""Returns the person whom a reference names by id, Slack id or an e-mail address that Tocsin has met."""
 
 
 def _refuse_misnamed(given: Any, model: type[BaseModel], *names: str) -> Any:
@@ -123,18 +122,26 @@ class _IncidentPayload(Body):
             for entry in self.custom_field_entries
         }
 
-    async def holders(self, find_user: FindUser) -> dict[str, PersonId | None]:
-        """Return the people by role. Raises Refused for users who are not there."""
+    async def holders(self, find_user: FindUser) -> tuple[dict[str, PersonId | None], dict[str, str]]:
+        """Return the people by role, and by role the e-mail addresses of those whom Tocsin has not met.
+
+        Raises Refused for users who are not there.
+        """
         holders: dict[str, PersonId | None] = {}
+        emails: dict[str, str] = {}
         wrong: dict[str, str] = {}
         for assignment in self.incident_role_assignments:
             role_id, reference = assignment.incident_role_id, assignment.assignee
-            holders[role_id] = await find_user(reference) if reference is not None else None
-            if reference is not None and holders[role_id] is None:
+            person = await find_user(reference) if reference is not None else None
+            if reference is None or person is not None:
+                holders[role_id] = person
+            elif reference.email and not (reference.id or reference.slack_user_id):
+                emails[role_id] = reference.email
+            else:
                 wrong[f"{ROLE}{role_id}.assignee"] = NO_USER
         if wrong:
             raise Refused(NO_USER, wrong)
-        return holders
+        return holders, emails
 
     @contextmanager
     def naming_fields(self, prefix: str = "") -> Iterator[None]:
@@ -174,7 +181,7 @@ class _DeclarationPayload(_IncidentPayload):
     slack_team_id: str | None = None
 
     async def _asked(self, find_user: FindUser, more: Mapping[str, Any]) -> ApiDeclaration:
-        holders = await self.holders(find_user)
+        holders, emails = await self.holders(find_user)
         return ApiDeclaration(
             name=self.name or "",
             summary=self.summary or "",
@@ -183,6 +190,7 @@ class _DeclarationPayload(_IncidentPayload):
             visibility=self.visibility,
             slack_team_id=TeamId(self.slack_team_id or ""),
             incident_role_assignments={role: person for role, person in holders.items() if person},
+            assignee_emails=emails,
             custom_field_entries=self.answers(),
             **more,
         )
@@ -270,13 +278,15 @@ class IncidentEditPayloadV2(_IncidentPayload):
 
     async def asked(self, find_user: FindUser) -> ApiChange:
         """Return the change. Raises Refused for users who are not there."""
+        holders, emails = await self.holders(find_user)
         return ApiChange(
             name=self.name,
             summary=self.summary,
             severity_id=self.severity_id or None,
             incident_status_id=self.incident_status_id or None,
             call_url=self.call_url or None,
-            incident_role_assignments=await self.holders(find_user),
+            incident_role_assignments=holders,
+            assignee_emails=emails,
             custom_field_entries=self.answers(),
             incident_timestamp_values={
                 one.incident_timestamp_id: one.value for one in self.incident_timestamp_values

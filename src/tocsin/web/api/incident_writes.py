@@ -25,7 +25,7 @@ async def create_incident_v2(call: ApiCall) -> models.IncidentsShowResultV2:
     """Declare an incident, once for each idempotency key; its channel follows."""
     body = call.body_as(IncidentsCreatePayloadV2)
     with body.naming_fields():
-        asked = await body.asked(partial(find_user, call, body.slack_team_id or ""))
+        asked = await body.asked(partial(find_user, call))
         declared = await call.services.requests().declare(call.key, body.idempotency_key, asked)
     return await _shown(call, declared)
 
@@ -34,9 +34,7 @@ async def create_incident_v1(call: ApiCall) -> models.IncidentsShowResultV1:
     """Declare an incident, perhaps from a message in Slack, once for each idempotency key."""
     body = call.body_as(IncidentsCreatePayloadV1)
     with body.naming_fields(), renamed(incident_status_id="status"):
-        asked = await body.asked(
-            partial(find_user, call, body.slack_team_id or ""), await call.backend.form()
-        )
+        asked = await body.asked(partial(find_user, call), await call.backend.form())
         declared = await call.services.requests().declare(call.key, body.idempotency_key, asked)
     read = await call.backend.reader.around(still_seen(call, declared))
     return models.IncidentsShowResultV1(incident=serializers.incidents_v1(read)[0])
@@ -47,7 +45,7 @@ async def edit_incident(call: ApiCall) -> models.IncidentsShowResultV2:
     body = call.body_as(IncidentsEditPayloadV2)
     incident = await visible_incident(call, call.id)
     with body.incident.naming_fields("incident."):
-        asked = await body.incident.asked(partial(find_user, call, incident.slack_team_id))
+        asked = await body.incident.asked(partial(find_user, call))
         edited = await call.services.requests().edit(
             call.key, incident, asked, in_channel=body.notify_incident_channel
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from tocsin.incidents.api_keys import SCOPES, Scope
-from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import Person
 from tocsin.web.api import models, serializers
-from tocsin.web.api.access import find_by_email
 from tocsin.web.api.endpoints import Answer, ApiCall
 from tocsin.web.api.errors import not_found
 from tocsin.web.api.query import PageQuery, PaginationMeta, cut
@@ -68,7 +66,7 @@ class UsersShowResultV2(Answer):
 
 
 class UsersQuery(PageQuery):
-    email: str | None = Field(None, description="The user with this address, whom Slack is asked for.")
+    email: str | None = Field(None, description="The user with this address.")
     slack_user_id: str | None = Field(None, description="The user with this id in Slack.")
     include_inactive: bool = Field(False, description="Nobody is inactive here.")
 
@@ -100,21 +98,12 @@ async def list_users(call: ApiCall) -> UsersListResultV2:
     if query.slack_user_id is not None:
         found = await call.backend.reader.person(query.slack_user_id)
         people = [found] if found is not None else []
-    elif query.email:
-        people = await _with_email(call, query.email)
     else:
-        people = await call.backend.reader.people(after=query.after or "", limit=query.page_size + 1)
+        people = await call.backend.reader.people(
+            email=query.email or "", after=query.after or "", limit=query.page_size + 1
+        )
     page, meta = cut([_with_roles(person) for person in people], query, lambda user: user.id)
     return UsersListResultV2(users=page, pagination_meta=meta)
-
-
-async def _with_email(call: ApiCall, email: str) -> list[Person]:
-    try:
-        found = await find_by_email(call, "", email)
-    except Refused:
-        # Tocsin is installed in several workspaces, and this request names none.
-        return []
-    return [found] if found is not None else []
 
 
 async def show_user(call: ApiCall) -> UsersShowResultV2:
