@@ -7,6 +7,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 from contextlib import closing, suppress
@@ -186,8 +187,23 @@ def _on_connect(seconds: float) -> Any:
         # Data that must survive a power cut is synced separately (see `fsync_wal`). Losing the record of a
         # step is harmless: its effect is searched for in Slack and at the backend before it is repeated.
         connection.execute("PRAGMA synchronous=NORMAL")
+        if sqlite3.sqlite_version_info < WITH_SUBSECONDS:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return prepare
+
+
+WITH_SUBSECONDS = (3, 42)
+"""First version of SQLite in which `unixepoch` knows `subsec` (SQLite, Date And Time Functions)."""
+
+
+def _unixepoch(modifier: str) -> float | None:
+    """Return the seconds since 1970 to the millisecond, as SQLite's `unixepoch('subsec')` does.
+
+    With Python 3.12 and later DBOS takes for granted that SQLite has it. Debian 12 has SQLite 3.40, under any
+    Python.
+    """
+    return round(time.time(), 3) if modifier in ("subsec", "subsecond") else None
 
 
 def sqlite_engine(url: str) -> sa.Engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,16 @@ def test_what_a_file_does_not_take_from_our_own_stores_or_in_another_file_keeps_
     for opened in (barrier, another):
         opened.close()
     own.close()
+
+
+def test_dbos_is_told_the_time_to_the_millisecond_also_by_an_sqlite_that_cannot(tmp_path: Path) -> None:
+    """DBOS asks for it under Python 3.12 and later, without which it cannot make its tables."""
+    engine, barrier = barred_engine(f"sqlite:///{tmp_path / 'journal.db'}")
+    with closing(barrier), engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE t (n INTEGER, at INTEGER DEFAULT (unixepoch('subsec') * 1000))")
+        )
+        connection.execute(sa.text("INSERT INTO t (n) VALUES (1)"))
+        told = connection.scalar(sa.text("SELECT at > 1700000000000 FROM t"))
+    engine.dispose()
+    assert told == 1
