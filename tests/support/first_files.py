@@ -12,6 +12,7 @@ from dbos._dbos import _get_or_create_dbos_registry
 
 from tocsin.backends.local.sqlite import IncidentFile
 from tocsin.storage.database import Database
+from tocsin.storage.sqlite import give_subseconds
 from tocsin.storage.workflow_engine import DbosEngine
 
 GLANCE_SECONDS = 0.01
@@ -39,6 +40,13 @@ async def first_journal() -> Path:
         with closing(sqlite3.connect(made)) as kept:
             kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return made
+
+
+def opened_journal(path: Path) -> sqlite3.Connection:
+    """A connection that writes DBOS's rows as DBOS does, with any SQLite."""
+    connection = sqlite3.connect(path)
+    give_subseconds(connection)
+    return connection
 
 
 def own_tables(path: Path) -> str:

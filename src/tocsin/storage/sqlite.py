@@ -187,14 +187,22 @@ def _on_connect(seconds: float) -> Any:
         # Data that must survive a power cut is synced separately (see `fsync_wal`). Losing the record of a
         # step is harmless: its effect is searched for in Slack and at the backend before it is repeated.
         connection.execute("PRAGMA synchronous=NORMAL")
-        if sqlite3.sqlite_version_info < WITH_SUBSECONDS:
-            connection.create_function("unixepoch", 1, _unixepoch)
+        give_subseconds(connection)
 
     return prepare
 
 
 WITH_SUBSECONDS = (3, 42)
 """First version of SQLite in which `unixepoch` knows `subsec` (SQLite, Date And Time Functions)."""
+
+
+def give_subseconds(connection: sqlite3.Connection) -> None:
+    """Give a connection to DBOS's tables the function `unixepoch('subsec')`, if its SQLite has none.
+
+    Without it no row can be written whose time is its column's default.
+    """
+    if sqlite3.sqlite_version_info < WITH_SUBSECONDS:
+        connection.create_function("unixepoch", 1, _unixepoch)
 
 
 def _unixepoch(modifier: str) -> float | None:

@@ -21,6 +21,7 @@ import pytest
 import pytest_asyncio
 from support.bot import RunningBot, chosen, running_bot
 from support.errands import declared
+from support.first_files import opened_journal
 from support.readings import deliver, how_many, last_delivery, newest, settled, words
 from support.slack import RunningWorkspace, running_workspace
 from support.slash import slash
@@ -126,7 +127,7 @@ class Journal:
         Returns its key.
         """
         kept = BEFORE[verb]
-        with closing(sqlite3.connect(self._path)) as file, file:
+        with closing(opened_journal(self._path)) as file, file:
             asked = "SELECT workflow_uuid FROM workflow_input WHERE inputs LIKE ?"
             ((key,),) = file.execute(asked, (f'%"positionalArgs":["{verb}",%',)).fetchall()
             names = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.bot import chosen, running_bot
-from support.first_files import copied_into, first_journal
+from support.first_files import copied_into, first_journal, opened_journal
 from support.patience import LIMIT
 from support.readings import settled
 from support.terminal import Terminal
@@ -88,7 +88,7 @@ PLANTED = {
 
 
 def plant(journal: Path, rows: tuple[str, ...], made: Path, mark: str = "py_pickle") -> None:
-    with closing(sqlite3.connect(journal)) as other:
+    with closing(opened_journal(journal)) as other:
         for row in rows:
             other.execute(row, {"key": KEY, "trap": str(Trap(made)), "mark": mark})
         other.commit()
@@ -225,7 +225,7 @@ async def test_an_error_that_an_earlier_version_recorded_keeps_its_words(
     folder: Path, error: Exception
 ) -> None:
     pickled = b64encode(pickle.dumps(error)).decode()
-    with closing(sqlite3.connect(folder / "journal.db")) as other:
+    with closing(opened_journal(folder / "journal.db")) as other:
         other.execute(PLANTED["step that failed"][0], {"key": KEY, "trap": pickled, "mark": "py_pickle"})
         other.commit()
     async with running_bot(folder):
