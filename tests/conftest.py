@@ -58,13 +58,15 @@ they would be waited for when all else is done."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers for each processor, since each waits now and then.
+    """Two workers for each processor, since each waits now and then; three for two if none starts a process.
 
     None for a single file or test, nor for what measures time, which has the machine to itself.
     """
-    narrow = len(config.args) == 1 and ".py" in config.args[0]
-    alone = narrow or "timed" in config.option.markexpr.replace("not timed", "")
-    return 0 if alone else 2 * (os.cpu_count() or 1)
+    narrow, marked = len(config.args) == 1 and ".py" in config.args[0], config.option.markexpr
+    if narrow or "timed" in marked.replace("not timed", ""):
+        return 0
+    processors = os.cpu_count() or 1
+    return -(-3 * processors // 2) if "not process" in marked else 2 * processors
 
 
 SHARED = {

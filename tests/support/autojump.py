@@ -3,7 +3,8 @@
 Time stands still while this process computes, however busy the machine is. Once nothing is left to do but to
 wait for the next timer, time jumps to it. What is meant for a pool's thread is waited for on the spot, and
 takes no time either. Inside `passing()` time passes as the machine's does, and threads work beside the loop:
-what is waited for then is outside it, and may take a while.
+what is waited for then is outside it, and may take a while. Inside `threads_beside()` it does so only while
+such a thread works.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 0.0
         self._outside = 0
+        self._beside = 0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
@@ -52,8 +54,17 @@ class AutojumpLoop(asyncio.SelectorEventLoop):
         finally:
             self._outside -= 1
 
+    @contextmanager
+    def threads_beside(self) -> Iterator[None]:
+        """Inside, a pool's threads work beside the loop, and time passes as the machine's while one does."""
+        self._beside += 1
+        try:
+            yield
+        finally:
+            self._beside -= 1
+
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
-        if self._outside:
+        if self._outside or self._beside:
             future = super().run_in_executor(executor, func, *args)
             self._outside += 1
             future.add_done_callback(self._came_back)
@@ -85,6 +96,15 @@ def passing() -> Iterator[None]:
         with loop.passing():
             yield
     else:
+        yield
+
+
+@contextmanager
+def threads_beside() -> Iterator[None]:
+    """Inside, a thread may wait for another one or for the running loop, whose time jumps when none works."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, AutojumpLoop)
+    with loop.threads_beside():
         yield
 
 

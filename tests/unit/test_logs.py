@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from pydantic import BaseModel
+from support.first_files import poll_often
 
 from tocsin import logs
 from tocsin.storage.database import Database
@@ -47,6 +48,7 @@ async def test_what_the_journal_complains_of_goes_through_the_same_door(
     written: io.StringIO, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     journal = DbosEngine(Database(f"sqlite:///{tmp_path / 'journal.db'}"))
+    poll_often(journal)
     journal.open()
     logging.getLogger("dbos").error("could not go on with %s", SECRETS[0])
     await journal.close()

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from support.autojump import AutojumpLoop, passing
+from support.autojump import AutojumpLoop, passing, threads_beside
 
 HOUR = 3600.0
 
@@ -61,6 +61,18 @@ async def test_a_thread_that_waits_for_the_loop_is_waited_for_and_no_hour_is_jum
     with passing():
         async with asyncio.timeout(HOUR):
             assert await asyncio.to_thread(done.wait)
+
+
+async def test_threads_work_beside_the_loop_whose_time_jumps_when_none_of_them_works() -> None:
+    loop, done = asyncio.get_running_loop(), threading.Event()
+    with threads_beside():
+        await asyncio.sleep(HOUR)
+        assert loop.time() == HOUR
+        loop.call_later(0.01, done.set)
+        async with asyncio.timeout(HOUR):
+            assert await asyncio.to_thread(done.wait)
+        await asyncio.sleep(HOUR)
+    assert HOUR < loop.time() - HOUR < 2 * HOUR
 
 
 async def test_another_process_is_waited_for_while_time_passes() -> None:

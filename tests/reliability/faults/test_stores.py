@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from support.autojump import passing
+from support.autojump import passing, threads_beside
 from support.bot import typed
 from support.patience import LIMIT
 from support.readings import how_many, settled, words
@@ -138,7 +138,7 @@ async def test_what_cannot_be_written_down_midway_is_named_by_readyz_and_goes_on
     await day.bot.workspace.begun(method)
     fill(day.bot.folder / "journal.db")
     # Threads of the pool wait at the journal's gate.
-    with passing(), no_room() if how == "no room" else turned(dial, how):
+    with threads_beside(), no_room() if how == "no room" else turned(dial, how):
         goes_on.set()
         said = await reasons(day, ready=False)
     assert "Tocsin's journal cannot be" in said
