@@ -9,7 +9,9 @@ from pathlib import Path
 from support.bot import RunningBot, chosen, running_bot
 from support.devrev import FakeOrg, running_org
 from support.errands import typed_verb
-from support.readings import block_ids, value, words
+from support.readings import block_ids, pressed, value, words
+
+from tocsin.backends.devrev.mapping import FIELD
 
 
 @asynccontextmanager
@@ -88,3 +90,27 @@ async def test_what_devrev_has_no_times_for_is_said_before_anything_is_typed(tmp
         for text in ("times", "time fixed 14:05"):
             said = await typed_verb(bot, "ana", channel, f"/incident {text}")
             assert "DevRev keeps dates of its own" in said
+
+
+async def test_a_choice_that_slack_has_no_room_for_is_offered_and_chosen_all_the_same(tmp_path: Path) -> None:
+    """Slack, option object: an option's value has 1 to 150 characters, and each is there once."""
+    long = "Somebody whom it concerned told somebody else about it, " * 5
+    org = FakeOrg()
+    org.fields[1].allowed_values = ["", "Monitoring", long, "Monitoring", f"{long}!"]
+    async with beside_devrev(tmp_path, org) as (bot, _):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await pressed(bot, view, "more_fields", "more_fields")
+        block = f"{FIELD}tnt__detected_by"
+        shown = next(shown for shown in view.payload["blocks"] if shown["block_id"] == block)
+        offered = [option["value"] for option in shown["element"]["options"]]
+        assert len(offered) == len(set(offered)) == 3
+        assert offered[0] == "Monitoring"
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        bot.workspace.type_into(bot.slack.person("ana"), view.id, block, block, chosen(offered[1]))
+        await bot.submit("ana", view)
+        await bot.app.settled()
+        (kept,) = org.incidents.values()
+        assert kept["custom_fields"] == {"tnt__detected_by": long}
+        found = await bot.backend.find("INC-1")
+        assert found is not None
+        assert [answer.entered for answer in found.answers("tnt__detected_by")] == [offered[1]]

@@ -19,7 +19,7 @@ from tocsin.backends.devrev.api_models import (
 )
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
 from tocsin.backends.devrev.fields import IMPACT, PARTS, STAGE, TAGS
-from tocsin.backends.devrev.mapping import BLOCKS, FIELD, category_of, severity_of
+from tocsin.backends.devrev.mapping import BLOCKS, FIELD, category_of, option_id, severity_of
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     CustomField,
@@ -77,8 +77,12 @@ class CustomFieldFormat:
 
     def to_devrev(self, values: Sequence[FieldValue]) -> Any:
         """Return the answer in DevRev's format; without values, a list or a text is emptied."""
-        told = [self._one(value.entered) for value in values]
+        told = [self._one(self._text(value)) for value in values]
         return told if self.many else next(iter(told), "")
+
+    def _text(self, value: FieldValue) -> str:
+        option = self.question.option(value.entered) if self.type == "enum" else None
+        return option.value if option is not None else value.entered
 
     def _one(self, text: str) -> Any:
         if self.type == "bool":
@@ -346,7 +350,8 @@ def _options(field: FieldResponse, kind: str) -> tuple[FieldOption, ...]:
         return tuple(FieldOption(id=str(v.id), value=v.label, sort_key=v.ordinal) for v in _values(field))
     if kind == "enum":
         return tuple(
-            FieldOption(id=str(value), value=str(value), sort_key=position)
-            for position, value in enumerate(field.allowed_values)
+            FieldOption(id=option_id(value), value=value, sort_key=position)
+            for position, value in enumerate(dict.fromkeys(map(str, field.allowed_values)))
+            if value.strip()
         )
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -309,6 +310,15 @@ def _answer(field: CustomField, value: Any) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=text)
     if field.field_type in {"single_select", "multi_select"}:
-        option = field.option(text)
+        option = field.option(option_id(text))
         return FieldValue(value_option=option) if option else FieldValue(value_text=text)
     return FieldValue(value_text=text)
+
+
+MOST_OF_ID = 150
+"""Characters of an option's id that a form in Slack takes (Slack, option object: `value`)."""
+
+
+def option_id(value: str) -> str:
+    """Return the id of a choice that DevRev knows by its text: that text, or its hash if it is too long."""
+    return value if len(value) <= MOST_OF_ID else hashlib.sha256(value.encode()).hexdigest()
