@@ -269,13 +269,20 @@ def _parse_option(field: CustomField, text: str, labels: Mapping[str, str]) -> F
 
 def _parse_number(text: str) -> str:
     """Return the number as incident.io takes it: a string of digits, such as `123.456`."""
+    digits = decimal_text(text)
+    if not digits:
+        raise Refused("Write a number, such as 42 or 0.5.")
+    return digits
+
+
+def decimal_text(text: str) -> str:
+    """Return a number as digits without an exponent; empty if the text is none, or has 30 digits or more."""
     try:
         number = Decimal(text.replace(" ", "").replace("_", ""))
     except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or len(text) > 40 or abs(number.adjusted()) > 30:
-        raise Refused("Write a number, such as 42 or 0.5.")
-    return f"{number:f}"
+        return ""
+    is_short = len(text) <= 40 and number.is_finite() and abs(number.adjusted()) <= 30
+    return f"{number:f}" if is_short else ""
 
 
 def parse_link(text: str) -> str:

@@ -125,6 +125,18 @@ async def test_an_answer_of_another_shape_hides_no_incident(desk: DevRevDesk) ->
     assert answers == {"playbooks": ["ARTICLE-1", "ARTICLE-2"], "impacted_customers": ["Globex"]}
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"), [(1234567.5, "1234567.5"), (2000000.0, "2000000"), (0.00001, "0.00001"), (7, "7")]
+)
+async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float, shown: str) -> None:
+    desk.org.fields.append(Field("loss", "double"))
+    incident = await made(desk)
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__loss": told}
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    assert answered(found, "tnt__loss") == [shown]
+
+
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:
     assert not (await desk.backend.form()).incident_types
     desk.org.subtypes = {TYPE: [Field("leaked", "text", required=True)]}

@@ -29,6 +29,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
 )
+from tocsin.incidents.validation import decimal_text
 from tocsin.workflows.ports import KeyValueStore
 
 # Data that DevRev has no field for; the bot stores it itself.
@@ -306,7 +307,9 @@ def _answer(field: CustomField, value: Any) -> FieldValue:
         value = value.get("id", value.get("value", value.get("label", "")))
     if isinstance(value, bool):
         value = "yes" if value else "no"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value)
+    if isinstance(value, float):
+        text = (decimal_text(text) or text).removesuffix(".0")
     if field.field_type == "numeric":
         return FieldValue(value_numeric=text)
     if field.field_type in {"single_select", "multi_select"}:
