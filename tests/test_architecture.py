@@ -394,6 +394,11 @@ def test_only_the_settings_read_the_environment() -> None:
     assert not readers
 
 
+def test_every_text_of_mrkdwn_is_made_where_it_is_cut_to_its_limit() -> None:
+    makers = [module_of(path) for path in SOURCES if "MarkdownTextObject(" in path.read_text()]
+    assert makers == ["slack.views.blocks"]
+
+
 CLIENTS = {
     "AsyncClient": "trust_env=False",
     "Client": "trust_env=False",

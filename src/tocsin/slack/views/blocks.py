@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +12,7 @@ from slack_sdk.models.blocks import (
     AlertBlock,
     Block,
     CheckboxesElement,
+    ContextBlock,
     DateTimePickerElement,
     ExternalDataMultiSelectElement,
     ExternalDataSelectElement,
@@ -47,6 +49,12 @@ OPTIONS_LIMIT = 100
 SECTION_LIMIT = 3000
 """Characters of a section's text (Slack, section block)."""
 
+FIELD_LIMIT = 2000
+"""Characters of one of a section's fields (Slack, section block)."""
+
+BLOCKS_LIMIT = 100
+"""Blocks of a modal (Slack, views)."""
+
 Choice = tuple[str, str, str]
 """Value, text and description of an option."""
 
@@ -76,9 +84,25 @@ def plain(text: str) -> PlainTextObject:
     return PlainTextObject(text=text, emoji=True)
 
 
-def paragraph(mrkdwn: str) -> SectionBlock:
+def paragraph(text: str) -> SectionBlock:
     """Build a section of mrkdwn. What people wrote in it must be escaped already."""
-    return SectionBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), expand=True)
+    return SectionBlock(text=mrkdwn(text), expand=True)
+
+
+def context(*texts: str) -> ContextBlock:
+    """Build a context block of mrkdwn. What people wrote in it must be escaped already."""
+    return ContextBlock(elements=[mrkdwn(text) for text in texts])
+
+
+_UNFINISHED = re.compile(r"(?:<[^>]*|&[a-z]*)\Z")
+"""Link, mention or escaped character at the end of a text that was cut off within it."""
+
+
+def mrkdwn(text: str, limit: int = SECTION_LIMIT) -> MarkdownTextObject:
+    """Build a text of mrkdwn, cut to its limit, though never within a link or an escaped character."""
+    if len(text) > limit:
+        text = _UNFINISHED.sub("", text[: limit - 1]).rstrip() + "…"
+    return MarkdownTextObject(text=text, verbatim=True)
 
 
 Json = dict[str, Any]
@@ -94,14 +118,14 @@ _SIGNS: dict[str, str] = {
 }
 
 
-def alert(mrkdwn: str, level: Level) -> Block:
+def alert(text: str, level: Level) -> Block:
     """Build an alert block, for modals alone; a section with a sign if the text is too long for one.
 
     What people wrote in it must be escaped already.
     """
-    if len(mrkdwn) > ALERT_LIMIT:
-        return paragraph(f"{_SIGNS[level]} {mrkdwn}")
-    return AlertBlock(text=MarkdownTextObject(text=mrkdwn, verbatim=True), level=level)
+    if len(text) > ALERT_LIMIT:
+        return paragraph(f"{_SIGNS[level]} {text}")
+    return AlertBlock(text=mrkdwn(text), level=level)
 
 
 def in_section(alert: Mapping[str, Any]) -> Json:
@@ -284,15 +308,23 @@ def first_value(state: State, field: str) -> str:
     return next(iter(values_of(state, field)), "")
 
 
-def sections_of(lines: Iterable[str]) -> Iterator[str]:
+def sections_of(lines: Iterable[str], between: str = "\n") -> Iterator[str]:
     """Join the lines into as few texts as possible, each short enough for one section block."""
     text = ""
     for line in lines:
-        if len(text) + len(line) + 1 > SECTION_LIMIT:
+        if text and len(text) + len(between) + len(line) > SECTION_LIMIT:
             yield text
             text = ""
-        text = f"{text}\n{line}" if text else line
+        text = f"{text}{between}{line}" if text else line
     yield text
+
+
+def in_one_view(blocks: Sequence[Block]) -> list[Block]:
+    """Return the blocks of a modal; if they are too many, the first, and how many more there are."""
+    if len(blocks) <= BLOCKS_LIMIT:
+        return list(blocks)
+    shown = blocks[: BLOCKS_LIMIT - 1]
+    return [*shown, paragraph(f"{len(blocks) - len(shown)} more do not fit here.")]
 
 
 # Caches of rendered Block Kit JSON.

@@ -9,9 +9,7 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
-    ContextBlock,
     InteractiveElement,
-    MarkdownTextObject,
     OverflowMenuElement,
     RichTextBlock,
     RichTextElementParts,
@@ -26,10 +24,13 @@ from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import NAME_LIMIT
 from tocsin.incidents.validation import is_link, join_names
 from tocsin.slack.views.blocks import (
+    FIELD_LIMIT,
     IdentityKey,
+    context,
     date_token,
     escape,
     link,
+    mrkdwn,
     option,
     plain,
     render_card,
@@ -65,12 +66,7 @@ def card(incident: Incident) -> list[Block]:
 
 
 def _card(incident: Incident) -> list[Block]:
-    said = ContextBlock(
-        elements=[
-            MarkdownTextObject(text=line, verbatim=True)
-            for line in (*_alerts(incident), _declared_by(incident))
-        ]
-    )
+    said = context(*_alerts(incident), _declared_by(incident))
     return [_title(incident), _facts(incident), ActionsBlock(elements=_buttons(incident)), said]
 
 
@@ -236,9 +232,7 @@ def _facts(incident: Incident) -> SectionBlock:
         "Lead": person(incident.lead),
         "Channel": channel(incident) or ("None" if incident.is_retrospective else "None yet"),
     }
-    return SectionBlock(
-        fields=[MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in facts.items()]
-    )
+    return SectionBlock(fields=[mrkdwn(f"*{name}*\n{value}", FIELD_LIMIT) for name, value in facts.items()])
 
 
 def unknown_people(incident: Incident) -> list[str]:

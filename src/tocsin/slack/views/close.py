@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import FollowUp, Form, FrozenModel, Incident
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.transitions import missing_at_close
-from tocsin.slack.views.blocks import State, escape, first_value, paragraph, select_input, shorten, text_input
+from tocsin.slack.views.blocks import (
+    State,
+    context,
+    escape,
+    first_value,
+    paragraph,
+    select_input,
+    shorten,
+    text_input,
+)
 from tocsin.slack.views.fields import FieldsEntered, field_input, read_fields
 from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
@@ -99,7 +108,7 @@ def still_open(unfinished: Sequence[FollowUp]) -> list[Block]:
     if len(unfinished) > NAMED:
         named.append(f"• and {len(unfinished) - NAMED} more")
     said = "\n".join(["*Open actions and follow-ups:*", *named])
-    return [ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])]
+    return [context(said)]
 
 
 def merge_modal(form: Form, incident: Incident, others: Sequence[Incident], *, problem: str = "") -> View:

@@ -12,7 +12,6 @@ from slack_sdk.models.blocks import (
     ButtonElement,
     ContextBlock,
     DividerBlock,
-    MarkdownTextObject,
 )
 from slack_sdk.models.views import View
 
@@ -20,17 +19,21 @@ from tocsin.incidents.model import ChannelId, Form, Incident, IncidentType, Mode
 from tocsin.incidents.requests import NAME_LIMIT, SUMMARY_LIMIT, DeclareRequest
 from tocsin.incidents.validation import TIME_FIELD, ago, clean_text, no_triage
 from tocsin.slack.views.blocks import (
+    BLOCKS_LIMIT,
     Choice,
     IdentityKey,
     State,
     alert,
     checkbox,
+    context,
     date_token,
     escape,
     filled_in,
     first_value,
+    in_one_view,
     labels_of,
     link,
+    mrkdwn,
     paragraph,
     person_input,
     plain,
@@ -51,9 +54,6 @@ from tocsin.slack.views.times import read_times, time_inputs
 CALLBACK_ID = "declare"
 ROLE = "incident_role_assignments."
 OPEN_SHOWN = 3
-MOST_BLOCKS = 100
-"""Blocks of a modal (Slack, views)."""
-
 ADDED = 5
 """Blocks that are counted as if they were there: two notes, the open incidents, a line, the channel."""
 
@@ -154,7 +154,7 @@ def _build_form(
         *_status(form, filled),
         *_private(form, filled),
     ]
-    rest = _rest(form, filled, usable, MOST_BLOCKS - ADDED - len(first), expanded=expanded)
+    rest = _rest(form, filled, usable, BLOCKS_LIMIT - ADDED - len(first), expanded=expanded)
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
@@ -162,7 +162,7 @@ def _build_form(
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
-        blocks=[*first, *rest],
+        blocks=in_one_view([*first, *rest]),
     )
 
 
@@ -197,7 +197,7 @@ def _open_now(incidents: Sequence[Incident]) -> list[Block]:
         for one in incidents[:OPEN_SHOWN]
     ]
     more = f" and {len(incidents) - OPEN_SHOWN} more" if len(incidents) > OPEN_SHOWN else ""
-    said = MarkdownTextObject(text=f"Open now: {' · '.join(named)}{more}", verbatim=True)
+    said = mrkdwn(f"Open now: {' · '.join(named)}{more}")
     return [ContextBlock(block_id="open_now", elements=[said])]
 
 
@@ -214,9 +214,8 @@ def _more(form: Form, filled: DeclareRequest, room: int) -> list[Block]:
     modes = [_TEST] * form.offers_test + [_OVER] * ("retro" not in form.lacks)
     is_asked = bool(modes) and filled.mode != "retrospective"
     mode = [checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []
-    roles = _roles(form, filled, lead=False)
-    questions = _questions(form, filled, required=False)
-    return [*roles, *_as_many_as_fit(questions, room - len(roles) - len(mode)), *mode]
+    asked = [*_roles(form, filled, lead=False), *_questions(form, filled, required=False)]
+    return [*_as_many_as_fit(asked, room - len(mode)), *mode]
 
 
 def _over(form: Form, filled: DeclareRequest) -> list[Block]:
@@ -265,7 +264,8 @@ def _as_many_as_fit(questions: Sequence[Block], room: int) -> list[Block]:
         return list(questions)
     shown = questions[: max(room - 1, 0)]
     left = len(questions) - len(shown)
-    return [*shown, paragraph(f"{left} more fields can be answered afterwards, with `/incident fields`.")]
+    afterwards = "with `/incident fields` and `/incident role`"
+    return [*shown, paragraph(f"{left} more fields can be answered afterwards, {afterwards}.")]
 
 
 def _severity(form: Form, filled: DeclareRequest) -> list[Block]:
@@ -327,7 +327,7 @@ def _status(form: Form, filled: DeclareRequest) -> list[Block]:
         return []
     kinds = form.incident_types or (None,)
     if all(form.starts_in_triage("live", kind) for kind in kinds):
-        return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here starts in triage.")])]
+        return [context("Every incident here starts in triage.")]
     usual = {"triage" if form.triage.apply_to(kind) else "live" for kind in kinds}
     chosen = filled.status or (usual.pop() if len(usual) == 1 else "")
     hint = "" if chosen else "If you choose neither, the type decides."
@@ -336,9 +336,9 @@ def _status(form: Form, filled: DeclareRequest) -> list[Block]:
 
 def _private(form: Form, filled: DeclareRequest) -> list[Block]:
     if not form.offers_private:
-        return [ContextBlock(elements=[MarkdownTextObject(text=escape(form.private_refusal))])]
+        return [context(escape(form.private_refusal))]
     if form.incident_types and all(t.private_incidents_only for t in form.incident_types):
-        return [ContextBlock(elements=[MarkdownTextObject(text="Every incident here is private.")])]
+        return [context("Every incident here is private.")]
     choice = (
         "private",
         "Private incident",
@@ -424,11 +424,11 @@ def declared_modal(incident: Incident, channel_name: str, problems: Sequence[str
         *(alert(f"{escape(sentence)}.", "warning") for sentence in problems),
         *(alert(said, "warning") for said in unknown_people(incident)),
         name_block(incident),
-        ContextBlock(elements=[MarkdownTextObject(text=facts_line(incident), verbatim=True)]),
+        context(facts_line(incident)),
     ]
     if incident.permalink:
         blocks.append(ActionsBlock(elements=[_link_button(incident.permalink, "Open incident")]))
-        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=f"Permalink: <{incident.permalink}>")]))
+        blocks.append(context(f"Permalink: <{incident.permalink}>"))
     return _answer(incident.reference, blocks)
 
 
@@ -459,7 +459,7 @@ def already_modal(incident: Incident, now: datetime, metadata: DeclareMetadata) 
     blocks: list[Block] = [
         paragraph(said),
         name_block(incident),
-        ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
+        context(facts),
         ActionsBlock(block_id="already", elements=buttons),
     ]
     return _answer("Already declared", blocks, private_metadata=metadata.to_json())

@@ -10,7 +10,7 @@ from slack_sdk.models.blocks import Block
 from tocsin.incidents.details import Detail, DetailValue, details_of, duration
 from tocsin.incidents.model import Incident
 from tocsin.incidents.timestamps import metrics_of, set_times
-from tocsin.slack.views.blocks import SECTION_LIMIT, escape, link, paragraph, sections_of, shorten
+from tocsin.slack.views.blocks import escape, link, paragraph, sections_of, shorten
 from tocsin.slack.views.card import person
 
 MOST_DETAILS = 40
@@ -40,9 +40,7 @@ def _line(detail: Detail) -> str:
     said = ", ".join(_value(value) for value in detail.values)
     note = f"\n{escape(shorten(detail.note, NOTE_LIMIT))}" if detail.note else ""
     label = f"*{escape(shorten(detail.label, 80))}*  "
-    whole = f"{label}{said}{note}"
-    # Many values, or long links, that do not fit into a section: the beginning of the text alone.
-    return whole if len(whole) <= SECTION_LIMIT else f"{label}{escape(shorten(detail.text, VALUE_LIMIT))}"
+    return f"{label}{said}{note}"
 
 
 def _value(value: DetailValue) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+from slack_sdk.models.blocks import Block
 
 from tocsin.incidents.details import duration
 from tocsin.incidents.digest import WeeklyDigest
 from tocsin.incidents.model import Incident
 from tocsin.incidents.tasks import OVERDUE
-from tocsin.slack.views.blocks import escape, link, paragraph, shorten
+from tocsin.slack.views.blocks import context, escape, link, paragraph, shorten
 from tocsin.slack.views.notifications import Message
 
 NAME_LIMIT = 80
@@ -33,7 +33,7 @@ def digest_message(digest: WeeklyDigest) -> Message:
         notes += " Some days are not counted in full."
     if digest.insights:
         notes += f" {link(digest.insights, 'See Insights')}"
-    blocks.append(ContextBlock(elements=[MarkdownTextObject(text=notes, verbatim=True)]))
+    blocks.append(context(notes))
     return _in_short(digest, head), blocks
 
 

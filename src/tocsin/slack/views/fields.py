@@ -11,7 +11,7 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Incident
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import clean_text
+from tocsin.incidents.validation import clean_text, decimal_text
 from tocsin.slack.views.blocks import (
     Choice,
     State,
@@ -92,20 +92,27 @@ class FieldsEntered(FrozenModel):
 
 
 def answered(incident: Incident, form: Form) -> FieldsEntered:
-    """Return the incident's answers as a form shows them; an option that is gone cannot be shown."""
+    """Return the incident's answers as a form shows them, without an option that is gone or no number."""
     entries, labels = dict[str, tuple[str, ...]](), dict[str, str]()
     for field in form.changeable_fields:
         values = [value for value in incident.answers(field.id) if _can_be_shown(field, value)]
-        entries[field.id] = tuple(value.entered[:3000] for value in values)
+        entries[field.id] = tuple(_as_entered(field, value)[:3000] for value in values)
         labels |= {value.entered: value.shown for value in values}
     return FieldsEntered(entries=entries, labels=labels)
 
 
 def _can_be_shown(field: CustomField, value: FieldValue) -> bool:
     chosen = value.value_option or value.value_catalog_entry
+    if field.field_type == "numeric":
+        return decimal_text(value.entered) != ""
     if not field.field_type.endswith("_select"):
         return chosen is None
     return chosen is not None and (field.searched or field.option(chosen.id) is not None)
+
+
+def _as_entered(field: CustomField, value: FieldValue) -> str:
+    """Return the answer as an input holds it: Slack takes a number as digits alone, not as `1e+06`."""
+    return decimal_text(value.entered) if field.field_type == "numeric" else value.entered
 
 
 def read_fields(state: State) -> FieldsEntered:
@@ -130,9 +137,6 @@ def fingerprints(entered: FieldsEntered) -> dict[str, str]:
 # The form of all fields.
 
 CALLBACK_ID = "fields"
-MOST_FIELDS = 90
-"""Fields of one form (Slack, views: at most 100 blocks)."""
-
 NOTHING_ASKED = "No fields are set up here. An administrator adds them where incidents are configured."
 
 
@@ -153,7 +157,6 @@ def fields_modal(
     now = answered(incident, form)
     entered = entered or FieldsEntered()
     entries, labels = {**now.entries, **entered.entries}, {**now.labels, **entered.labels}
-    fields = form.changeable_fields[:MOST_FIELDS]
     asked = [
         field_input(
             field,
@@ -162,12 +165,10 @@ def fields_modal(
             labels,
             optional=not (field.required and now.entries[field.id]),
         )
-        for field in fields
+        for field in form.changeable_fields
     ]
     alone = {name: told for name, told in (seen or {}).items() if name not in entered.entries}
     metadata = VerbMetadata(verb=Verb.FIELDS, incident_id=incident.id, seen={**fingerprints(now), **alone})
-    left = len(form.changeable_fields) - len(fields)
-    more = [paragraph(f"{left} more fields are not shown here.")] if left > 0 else []
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FIELDS)]
-    blocks += [*(asked or [paragraph(NOTHING_ASKED)]), *more]
+    blocks += asked or [paragraph(NOTHING_ASKED)]
     return verb_modal(CALLBACK_ID, "Fields", metadata, blocks, submit="Save", problem=problem)

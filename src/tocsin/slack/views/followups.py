@@ -12,7 +12,6 @@ from slack_sdk.models.blocks import (
     ContextBlock,
     DividerBlock,
     InteractiveElement,
-    MarkdownTextObject,
     SectionBlock,
 )
 from slack_sdk.models.views import View
@@ -24,12 +23,12 @@ from tocsin.incidents.tracker import issue_label
 from tocsin.incidents.validation import FOLLOW_UP_WORDS
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
-    SECTION_LIMIT,
     State,
     escape,
     first_value,
     link,
     link_input,
+    mrkdwn,
     paragraph,
     person_input,
     plain,
@@ -107,7 +106,7 @@ def _listed(checklist: Checklist, shown: int) -> list[Block]:
     wanted = sorted(checklist.items, key=lambda item: item.is_done)
     blocks = [block for item in wanted[:shown] for block in _line(item, checklist)]
     if len(wanted) > shown:
-        said = MarkdownTextObject(text=f"And {len(wanted) - shown} more.", verbatim=True)
+        said = mrkdwn(f"And {len(wanted) - shown} more.")
         blocks.append(ContextBlock(elements=[said]))
     return blocks
 
@@ -117,12 +116,9 @@ def _line(item: FollowUp, checklist: Checklist) -> list[Block]:
     role = checklist.roles.get(item.id)
     waits = f" · for {escape(shorten(role, 80))}" if role else ""
     said = f"{_state(item)} {_item_text(item, ITEM_LIMIT)}{waits}"
-    if len(said) > SECTION_LIMIT:
-        # Only a backend may have links that are so long.
-        said = f"{_state(item)} {escape(shorten(item.text, ITEM_LIMIT))}"
     buttons = _buttons(item, checklist.new_issues.get(item.id))
     if len(buttons) == 1:
-        return [SectionBlock(text=MarkdownTextObject(text=said, verbatim=True), accessory=buttons[0])]
+        return [SectionBlock(text=mrkdwn(said), accessory=buttons[0])]
     return [paragraph(said), *([ActionsBlock(elements=buttons)] if buttons else [])]
 
 

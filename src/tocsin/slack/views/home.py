@@ -12,10 +12,8 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
-    ContextBlock,
     DividerBlock,
     HeaderBlock,
-    MarkdownTextObject,
     SectionBlock,
 )
 from slack_sdk.models.views import View
@@ -23,7 +21,17 @@ from slack_sdk.models.views import View
 from tocsin.incidents.model import FrozenModel, Incident
 from tocsin.incidents.tasks import AssignedItem
 from tocsin.incidents.validation import FOLLOW_UP_WORDS, ago
-from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, sections_of, shorten
+from tocsin.slack.views.blocks import (
+    context,
+    date_token,
+    escape,
+    link,
+    mrkdwn,
+    paragraph,
+    plain,
+    sections_of,
+    shorten,
+)
 from tocsin.slack.views.lists import ListQuery, rows
 
 # The Home tab: in short what is open, then the reader's own, other open incidents and closed ones.
@@ -73,8 +81,8 @@ def home_view(page: HomePage) -> View:
     blocks += _part("In triage" if not page.mine else "Others in triage", triage, page.at)
     blocks += _part("Recently closed", page.closed, page.at)
     if page.elsewhere:
-        blocks.append(_small(f"Your actions and follow-ups are on {escape(page.elsewhere)}'s own pages."))
-    return View(type="home", blocks=[*blocks, _small(f"As of {date_token(page.at)}")])
+        blocks.append(context(f"Your actions and follow-ups are on {escape(page.elsewhere)}'s own pages."))
+    return View(type="home", blocks=[*blocks, context(f"As of {date_token(page.at)}")])
 
 
 def worst_first(incidents: Iterable[Incident]) -> list[Incident]:
@@ -100,7 +108,7 @@ def _overdue(page: HomePage) -> list[Block]:
     found = [(shown[id_], at) for id_, at in page.overdue.items() if id_ in shown]
     if not found:
         return []
-    more = [_small(f"And {len(found) - SHOWN} more.")] if len(found) > SHOWN else []
+    more = [context(f"And {len(found) - SHOWN} more.")] if len(found) > SHOWN else []
     heading = HeaderBlock(text=plain(f"Updates overdue ({len(found)})"))
     return [DividerBlock(), heading, *(_late(one, at, page.at) for one, at in found[:SHOWN]), *more]
 
@@ -108,9 +116,7 @@ def _overdue(page: HomePage) -> list[Block]:
 def _late(incident: Incident, due: datetime, now: datetime) -> SectionBlock:
     said = f"*{link(incident.permalink, incident.reference)}*  {escape(shorten(incident.name, ITEM_LIMIT))}"
     return SectionBlock(
-        text=MarkdownTextObject(
-            text=f"{said}\n:alarm_clock: An update was due {ago(due, now)}", verbatim=True
-        ),
+        text=mrkdwn(f"{said}\n:alarm_clock: An update was due {ago(due, now)}"),
         accessory=ButtonElement(action_id="update_incident", text=plain("Update"), value=incident.id),
     )
 
@@ -121,7 +127,7 @@ def _items(page: HomePage) -> list[Block]:
         return []
     left = len(page.items) - SHOWN
     at_least = " or more" if page.has_more_items else ""
-    more = [_small(f"And {left}{at_least or ' more'}.")] if left > 0 else []
+    more = [context(f"And {left}{at_least or ' more'}.")] if left > 0 else []
     heading = HeaderBlock(text=plain(f"Your actions and follow-ups ({len(page.items)}{at_least})"))
     return [DividerBlock(), heading, *(_item(one, page.at) for one in page.items[:SHOWN]), *more]
 
@@ -135,13 +141,9 @@ def _item(one: AssignedItem, now: datetime) -> SectionBlock:
         action_id="complete_follow_up", text=plain("Done"), value=f"{one.incident.id} {one.item.id}"
     )
     return SectionBlock(
-        text=MarkdownTextObject(text=f"{said} · added {ago(one.item.created_at, now)}{late}", verbatim=True),
+        text=mrkdwn(f"{said} · added {ago(one.item.created_at, now)}{late}"),
         accessory=done,
     )
-
-
-def _small(said: str) -> ContextBlock:
-    return ContextBlock(elements=[MarkdownTextObject(text=said, verbatim=True)])
 
 
 def closed_home(sentence: str) -> View:
@@ -155,7 +157,7 @@ def _part(title: str, incidents: Sequence[Incident], now: datetime) -> list[Bloc
     left = len(incidents) - SHOWN
     more: list[Block] = []
     if left > 0:
-        more.append(_small(f"And {left} more: press *List incidents*."))
+        more.append(context(f"And {left} more: press *List incidents*."))
     heading = HeaderBlock(text=plain(f"{title} ({len(incidents)})"))
     return [DividerBlock(), heading, *rows(incidents[:SHOWN], now), *more]
 

@@ -10,9 +10,7 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
-    ContextBlock,
     DividerBlock,
-    MarkdownTextObject,
     SectionBlock,
 )
 from slack_sdk.models.views import View
@@ -24,10 +22,12 @@ from tocsin.incidents.validation import ago
 from tocsin.slack.views.blocks import (
     OPTIONS_LIMIT,
     State,
+    context,
     date_token,
     escape,
     first_value,
     link,
+    mrkdwn,
     paragraph,
     plain,
     sections_of,
@@ -88,10 +88,9 @@ def row(incident: Incident, now: datetime, *, button: bool = True) -> SectionBlo
     where = f" · {channel(incident)}" if incident.slack_channel_id else ""
     when = ago(incident.created_at, now)
     return SectionBlock(
-        text=MarkdownTextObject(
-            text=f"*{link(incident.permalink, incident.reference)}*  {name}\n"
-            f"{facts_line(incident)} · {when}{where}",
-            verbatim=True,
+        text=mrkdwn(
+            f"*{link(incident.permalink, incident.reference)}*  {name}\n"
+            f"{facts_line(incident)} · {when}{where}"
         ),
         accessory=ButtonElement(action_id="show_incident", text=plain("Show"), value=incident.id)
         if button
@@ -115,7 +114,7 @@ def list_blocks(listing: Listing, now: datetime) -> list[Block]:
     """Build the page, with its title and buttons to the next page and back to the first."""
     blocks: list[Block] = [paragraph(f"*{escape(listing.title)}*")]
     if listing.said:
-        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=escape(listing.said), verbatim=True)]))
+        blocks.append(context(escape(listing.said)))
     blocks += rows_by_stage(listing.incidents, now)
     if not listing.incidents:
         blocks.append(paragraph("None."))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import Field
-from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs, Mode, StartStatus
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import alert, escape, link, paragraph, plain, shorten
+from tocsin.slack.views.blocks import alert, context, escape, in_one_view, link, paragraph, plain, shorten
 from tocsin.slack.views.card import channel, facts_line, name_block
 
 # Where a form was opened and what it is to be filled with, carried through Slack and back.
@@ -185,7 +185,7 @@ def verb_modal(
         submit=plain(submit),
         close=plain(dismiss),
         private_metadata=metadata.to_json(),
-        blocks=[*above, *blocks],
+        blocks=in_one_view([*above, *blocks]),
     )
 
 
@@ -194,7 +194,7 @@ def heading(incident: Incident) -> list[Block]:
     facts = f"{link(incident.permalink, incident.reference)} · {facts_line(incident)}"
     return [
         name_block(incident),
-        ContextBlock(elements=[MarkdownTextObject(text=facts, verbatim=True)]),
+        context(facts),
     ]
 
 

@@ -8,8 +8,6 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
-    ContextBlock,
-    MarkdownTextObject,
     RichTextBlock,
     RichTextElementParts,
     RichTextQuoteElement,
@@ -20,7 +18,7 @@ from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.transitions import MERGED_INTO
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import is_link
-from tocsin.slack.views.blocks import date_token, escape, link, paragraph, plain, shorten
+from tocsin.slack.views.blocks import context, date_token, escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import join_button, person
 from tocsin.slack.views.followups import issue_link
 
@@ -94,7 +92,7 @@ def news_message(news: ChangeNotification) -> Message:
         blocks += [paragraph(_summary(news.incident, news.summary)), document_buttons(news.incident)]
     if news.next_update_at is not None:
         due = f":alarm_clock: Next update due {date_token(news.next_update_at)}"
-        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=due, verbatim=True)]))
+        blocks.append(context(due))
     heard = f"{said} {escape(shorten(news.message, NEWS_LIMIT))}" if news.message else said
     return heard, blocks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, ContextBlock, MarkdownTextObject
+from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Incident
@@ -13,6 +13,7 @@ from tocsin.incidents.permissions import Verb
 from tocsin.slack.views.blocks import (
     State,
     alert,
+    context,
     date_token,
     escape,
     first_value,
@@ -106,7 +107,7 @@ def page_message(page: Page) -> Message:
     blocks: list[Block] = [paragraph(said)]
     state = _state(page)
     if state:
-        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=state, verbatim=True)]))
+        blocks.append(context(state))
         return f"{said} · {state}", blocks
     button = ButtonElement(
         action_id="acknowledge_page", text=plain("Acknowledge"), value=f"{page.incident_id} {page.key}"

@@ -8,9 +8,7 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
-    ContextBlock,
     InputBlock,
-    MarkdownTextObject,
     UserMultiSelectElement,
 )
 from slack_sdk.models.views import View
@@ -19,7 +17,7 @@ from tocsin.incidents.details import seen_by
 from tocsin.incidents.model import Form, Incident, Person, PersonId
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.validation import join_names
-from tocsin.slack.views.blocks import State, escape, link, paragraph, plain, shorten, values_of
+from tocsin.slack.views.blocks import State, context, escape, link, paragraph, plain, shorten, values_of
 from tocsin.slack.views.card import channel, person, verb_menu
 from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 from tocsin.slack.views.notifications import Message
@@ -44,7 +42,7 @@ def seen_by_line(incident: Incident) -> str:
 
 def seen_by_blocks(incident: Incident) -> list[Block]:
     line = seen_by_line(incident)
-    return [ContextBlock(elements=[MarkdownTextObject(text=line, verbatim=True)])] if line else []
+    return [context(line)] if line else []
 
 
 def access_message(incident: Incident, who: Person, invited_by: PersonId | None) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from slack_sdk.models.blocks import Block
@@ -19,6 +19,7 @@ from tocsin.slack.views.blocks import (
     escape,
     first_value,
     paragraph,
+    sections_of,
     shorten,
     time_input,
 )
@@ -72,12 +73,17 @@ def as_seconds(times: Times) -> dict[str, str]:
 def times_blocks(incident: Incident) -> list[Block]:
     """Build the timestamps that are set, and the durations between them."""
     times = [f"{escape(shorten(name, NAME_LIMIT))}: {date_token(at)}" for name, at in set_times(incident)]
-    blocks: list[Block] = [paragraph(f"*Timestamps*\n{' · '.join(times)}")] if times else []
-    return [*blocks, *_durations(incident)]
+    return [*_one_after_another("*Timestamps*\n", times), *_durations(incident)]
 
 
 def _durations(incident: Incident) -> list[Block]:
     known = [
         f"{escape(shorten(name, NAME_LIMIT))}: {duration(passed)}" for name, passed in metrics_of(incident)
     ]
-    return [paragraph(" · ".join(known))] if known else []
+    return _one_after_another("", known)
+
+
+def _one_after_another(title: str, said: Sequence[str]) -> list[Block]:
+    """Build as few sections as possible under the title; none if nothing is said."""
+    texts = sections_of([f"{title}{said[0]}", *said[1:]], " · ") if said else ()
+    return [paragraph(text) for text in texts]

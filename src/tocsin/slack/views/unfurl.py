@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from slack_sdk.models.blocks import Block, ContextBlock, MarkdownTextObject
+from slack_sdk.models.blocks import Block
 
 from tocsin.incidents.comments import CommentCount, comment_id, writer
 from tocsin.incidents.model import Incident, Person, TimelineEntry, display_name
-from tocsin.slack.views.blocks import paragraph, shorten
+from tocsin.slack.views.blocks import context, paragraph, shorten
 from tocsin.slack.views.card import card
 from tocsin.slack.views.details import MOST_DETAILS, detail_fields
 
@@ -19,7 +19,7 @@ MOST_ACTIONS = 2
 """Buttons of a Work Object that are always shown (Slack, `primary_actions`)."""
 
 HIDDEN = "This incident is not shown here."
-FOLDED: tuple[Block, ...] = (ContextBlock(elements=[MarkdownTextObject(text=HIDDEN, verbatim=True)]),)
+FOLDED: tuple[Block, ...] = (context(HIDDEN),)
 """Blocks in place of an incident that has become private or was withdrawn."""
 
 
