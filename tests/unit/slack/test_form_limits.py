@@ -6,23 +6,26 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from reliability.hostile.forms import answered_incident, any_text, follow_ups, hostile_form, timeline
+from reliability.hostile.forms import AT, answered_incident, any_text, follow_ups, hostile_form, timeline
 from reliability.hostile.sizes import sizes
 from slack_sdk.models.views import View
 
 from slack_emulator.block_kit import view_too_large
 from slack_emulator.block_kit.surfaces import message_errors, view_errors
+from tocsin.incidents.model import Person
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.tasks import Checklist
+from tocsin.incidents.updates import ChangeNotification
 from tocsin.slack.views.accept import accept_modal
 from tocsin.slack.views.blocks import mrkdwn
 from tocsin.slack.views.close import close_modal, merge_modal
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.fields import fields_modal
 from tocsin.slack.views.followups import checklist_message, follow_up_message, follow_up_modal, note_modal
-from tocsin.slack.views.lists import show_blocks, show_modal
+from tocsin.slack.views.lists import show_blocks, show_modal, show_text
 from tocsin.slack.views.metadata import DeclareMetadata
+from tocsin.slack.views.notifications import TEXT_LIMIT, Message, news_message
 from tocsin.slack.views.nudges import snooze_modal
 from tocsin.slack.views.people import people_modal
 from tocsin.slack.views.times import times_modal
@@ -72,17 +75,29 @@ def test_slack_takes_every_window_about_an_incident(organisations: Iterator[Rand
             assert not view_too_large(view), view["title"]
 
 
-def test_slack_takes_every_message_about_an_incident_and_its_follow_ups() -> None:
-    for seed in range(SOME):
-        rng = Random(seed)
-        text = any_text(rng)
-        form = hostile_form(rng, text)
-        incident = answered_incident(rng, text, form)
-        checklist = Checklist(items=follow_ups(rng, text))
-        shown = show_blocks(incident, timeline(rng, text), checklist, form=form)
-        messages = [("It is so", shown), checklist_message(incident, checklist)]
-        for said, blocks in [*messages, *map(follow_up_message, checklist.items)]:
-            assert not message_errors({"text": said, "blocks": [block.to_dict() for block in blocks]})
+def messages(rng: Random) -> Iterator[Message]:
+    """Messages about one incident of an organisation, as chat.postMessage gets them."""
+    text = any_text(rng)
+    form = hostile_form(rng, text)
+    incident = answered_incident(rng, text, form)
+    checklist = Checklist(items=follow_ups(rng, text))
+    yield show_text(incident), show_blocks(incident, timeline(rng, text), checklist, form=form)
+    yield checklist_message(incident, checklist)
+    yield from map(follow_up_message, checklist.items)
+    told = tuple(text(600) or "changed it" for _ in form.custom_fields)
+    times = tuple((stamp.name, AT) for stamp in form.incident_timestamps)
+    by = Person(name=text(100))
+    yield news_message(
+        ChangeNotification(incident=incident, by=by, at=AT, differences=told, times=times, message=text(3000))
+    )
+
+
+def test_slack_takes_every_message_about_an_incident() -> None:
+    for rng in map(Random, range(SOME)):
+        for said, blocks in messages(rng):
+            message = {"text": said, "blocks": [block.to_dict() for block in blocks]}
+            assert not message_errors(message), said[:100]
+            assert len(said) <= TEXT_LIMIT
 
 
 @pytest.mark.parametrize(

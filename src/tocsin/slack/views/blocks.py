@@ -99,10 +99,13 @@ _UNFINISHED = re.compile(r"(?:<[^>]*|&[a-z]*)\Z")
 
 
 def mrkdwn(text: str, limit: int = SECTION_LIMIT) -> MarkdownTextObject:
-    """Build a text of mrkdwn, cut to its limit, though never within a link or an escaped character."""
-    if len(text) > limit:
-        text = _UNFINISHED.sub("", text[: limit - 1]).rstrip() + "…"
-    return MarkdownTextObject(text=text, verbatim=True)
+    """Build a text of mrkdwn, cut to its limit."""
+    return MarkdownTextObject(text=cut(text, limit), verbatim=True)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return mrkdwn of at most `limit` characters, never cut off within a link or an escaped character."""
+    return text if len(text) <= limit else _UNFINISHED.sub("", text[: limit - 1]).rstrip() + "…"
 
 
 Json = dict[str, Any]

@@ -18,7 +18,7 @@ from tocsin.incidents.model import FollowUp, Incident, Person, PersonId
 from tocsin.incidents.transitions import MERGED_INTO
 from tocsin.incidents.updates import ChangeNotification, Summary
 from tocsin.incidents.validation import is_link
-from tocsin.slack.views.blocks import context, date_token, escape, link, paragraph, plain, shorten
+from tocsin.slack.views.blocks import context, cut, date_token, escape, link, paragraph, plain, shorten
 from tocsin.slack.views.card import join_button, person
 from tocsin.slack.views.followups import issue_link
 
@@ -72,6 +72,9 @@ def document_buttons(incident: Incident) -> ActionsBlock:
 
 # Messages on changes, updates and follow-ups.
 
+TEXT_LIMIT = 40_000
+"""Characters of a message's text (Slack, chat.postMessage: `msg_too_long`)."""
+
 NEWS_LIMIT = 300
 """Characters of one change in words: a new name and the old one fit."""
 
@@ -94,7 +97,7 @@ def news_message(news: ChangeNotification) -> Message:
         due = f":alarm_clock: Next update due {date_token(news.next_update_at)}"
         blocks.append(context(due))
     heard = f"{said} {escape(shorten(news.message, NEWS_LIMIT))}" if news.message else said
-    return heard, blocks
+    return cut(heard, TEXT_LIMIT), blocks
 
 
 def _line(news: ChangeNotification) -> str:
