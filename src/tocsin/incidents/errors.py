@@ -49,6 +49,11 @@ class Withheld(Refused):
     """Nothing was sent, because people who may not know of the incident would read it."""
 
 
+def gone(what: str, then: str = "Choose another.") -> str:
+    """Return the sentence for a choice that an organisation has taken away meanwhile."""
+    return f"That {what} no longer exists. {then}"
+
+
 class SlackRefused(TocsinError):
     """Slack answered `ok: false`; `code` is its error, such as `name_taken`.
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
-from tocsin.incidents.errors import Refused, Unchanged
+from tocsin.incidents.errors import Refused, Unchanged, gone
 from tocsin.incidents.model import (
     HUDDLE,
     CustomField,
@@ -156,7 +156,7 @@ def validate_change(change: IncidentChange, incident: Incident, form: Form) -> I
     change = _clean_call(_clean(change, errors), incident, errors)
     change = _without_no_ops(change, incident)
     if change.severity_id is not None and form.severity(change.severity_id) is None:
-        errors["severity_id"] = "That severity no longer exists. Choose another."
+        errors["severity_id"] = gone("severity")
     if change.incident_status_id is not None:
         _check_status(change, incident, form, errors)
     if change.visibility == "private" and not form.offers_private:

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 from urllib.parse import urlsplit
 
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, gone
 from tocsin.incidents.model import (
     CatalogEntry,
     ChannelId,
@@ -88,13 +88,13 @@ def validate_declaration(request: DeclareRequest, form: Form, now: datetime | No
         if not request.severity_id:
             errors["severity_id"] = "Choose a severity."
         elif form.severity(request.severity_id) is None:
-            errors["severity_id"] = "That severity no longer exists. Choose another."
+            errors["severity_id"] = gone("severity")
     visibility = _validate_type(request, form, errors)
     if visibility == "private" and not form.offers_private:
         errors["visibility"] = f"{form.private_refusal} Declare it elsewhere, or make it public."
     for role_id in request.incident_role_assignments:
         if form.role(role_id) is None:
-            errors[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
+            errors[f"incident_role_assignments.{role_id}"] = gone("role", "Leave it empty.")
     parse_custom_fields(request, form, errors)
     if errors:
         raise Refused("Some fields need another look.", errors)
@@ -173,7 +173,7 @@ def _validate_name(given: str, errors: dict[str, str]) -> str:
 def _validate_type(request: DeclareRequest, form: Form, errors: dict[str, str]) -> Visibility:
     chosen = _type_of(request, form)
     if chosen is None and request.incident_type_id:
-        errors["incident_type_id"] = "That incident type no longer exists. Choose another."
+        errors["incident_type_id"] = gone("incident type")
     return "private" if chosen is not None and chosen.private_incidents_only else request.visibility
 
 
@@ -211,7 +211,7 @@ def _parse_fields(
             errors[f"{prefix}{field.id}"] = refusal.sentence
     for field_id in entries.keys() - {field.id for field in fields}:
         if any(entries[field_id]):
-            errors[f"{prefix}{field_id}"] = "That field no longer exists. Leave it empty."
+            errors[f"{prefix}{field_id}"] = gone("field", "Leave it empty.")
     return values
 
 
@@ -226,7 +226,7 @@ def parse_changed_fields(
     for field_id, texts in entered.items():
         field = known.get(field_id)
         if field is None:
-            errors[form.field_path(field_id)] = "That field no longer exists. Leave it as it is."
+            errors[form.field_path(field_id)] = gone("field", "Leave it as it is.")
             continue
         try:
             given = (text for text in (clean_text(t, lines=True) for t in texts) if text)
@@ -263,7 +263,7 @@ def _parse_option(field: CustomField, text: str, labels: Mapping[str, str]) -> F
     if option is None and field.searched:
         option = FieldOption(id=text, value=clean_text(labels.get(text, "")) or text)
     if option is None:
-        raise Refused("That choice no longer exists. Choose another.")
+        raise Refused(gone("choice"))
     return option
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from tocsin.incidents.announcements import AnnouncementRule, announcement_for
 from tocsin.incidents.api_keys import ApiKey
 from tocsin.incidents.calls import CallRule, call_for
-from tocsin.incidents.errors import Conflict, NotPermitted, Refused, SlackRefused, Unavailable
+from tocsin.incidents.errors import Conflict, NotPermitted, Refused, SlackRefused, Unavailable, gone
 from tocsin.incidents.model import (
     ChannelId,
     FollowUp,
@@ -65,7 +65,7 @@ USED_BEFORE = "This idempotency key was used for another incident."
 OVER = "An incident starts open: declare with the mode retrospective what is closed, or close it afterwards."
 NO_STATUS = "There is no such status here."
 NO_PRIVATE = "This key may not declare private incidents: it needs the scope private."
-NO_ROLE = "That role no longer exists. Leave it empty."
+NO_ROLE = gone("role", "Leave it empty.")
 NO_USER = "There is no such user: name them by `slack_user_id`, or by an `email` that Slack knows."
 NOBODY = PersonId("")
 """Place of a person in a role until Slack has told whose e-mail address it is."""
@@ -289,8 +289,8 @@ class KeyRequests:
         assignees: tuple[Person, ...] = ()
         if roles or emails:
             workspace = self._workspaces.of_incident(incident)
-            if gone := {f"{ROLE}{role}": NO_ROLE for role in emails if form.role(role) is None}:
-                raise Refused(NO_ROLE, gone)
+            if missing := {f"{ROLE}{role}": NO_ROLE for role in emails if form.role(role) is None}:
+                raise Refused(NO_ROLE, missing)
             roles |= await _found_by_email(workspace, emails)
             assignees = await workspace.check_assignees(_by_field(roles), incident.is_private)
         change = IncidentChange(

@@ -25,7 +25,7 @@ from tocsin.backends.devrev.create import key_of, number_of
 from tocsin.backends.devrev.fields import IMPACT, PARTS, TAGS, chosen_ids, chosen_tags
 from tocsin.backends.devrev.form import block_of, to_devrev
 from tocsin.backends.devrev.mapping import StoredExtras, as_typed, inert
-from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable
+from tocsin.incidents.errors import Conflict, OutcomeUnknown, Refused, Unavailable, gone
 from tocsin.incidents.model import SOMEBODY, Form, Incident, Person, PersonId, TimelineEntry, display_name
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentChange
@@ -345,12 +345,12 @@ class IncidentEditor:
     def _refuse_unknown(form: Form, change: IncidentChange) -> None:
         wrong: dict[str, str] = {}
         if change.severity_id is not None and form.severity(change.severity_id) is None:
-            wrong["severity_id"] = "That severity no longer exists. Choose another."
+            wrong["severity_id"] = gone("severity")
         if change.incident_status_id is not None and form.status(change.incident_status_id) is None:
-            wrong["incident_status_id"] = "That status no longer exists. Choose another."
+            wrong["incident_status_id"] = gone("status")
         for role_id in change.incident_role_assignments:
             if form.role(role_id) is None:
-                wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists. Leave it empty."
+                wrong[f"incident_role_assignments.{role_id}"] = gone("role", "Leave it empty.")
         if wrong:
             raise Refused("Some fields need another look.", wrong)
 

@@ -23,7 +23,7 @@ from tocsin.backends.devrev.api_models import (
 from tocsin.backends.devrev.client import DevRevRefused
 from tocsin.backends.devrev.form import NO_SUBTYPE, to_devrev
 from tocsin.backends.devrev.mapping import StoredExtras
-from tocsin.incidents.errors import Refused, Unavailable
+from tocsin.incidents.errors import Refused, Unavailable, gone
 from tocsin.incidents.model import Person, PersonId
 from tocsin.incidents.requests import Declaration
 from tocsin.workflows.ports import KeyValueStore
@@ -99,14 +99,14 @@ class IncidentCreation:
         """Raise Refused for choices made while the operator had another backend configured."""
         declaration, roles = self._declaration, {role.id for role in self._account.roles}
         wrong = {
-            f"incident_role_assignments.{role}": "That role no longer exists. Leave it empty."
+            f"incident_role_assignments.{role}": gone("role", "Leave it empty.")
             for role in declaration.incident_role_assignments
             if role not in roles
         }
         types = {kind.id for kind in (await self._account.known_choices()).types}
         if declaration.incident_type_id is not None and declaration.incident_type_id not in types:
-            gone = "That incident type no longer exists. Choose another."
-            wrong["incident_type_id"] = gone if types else "DevRev has no incident types. Leave it empty."
+            none = "DevRev has no incident types. Leave it empty."
+            wrong["incident_type_id"] = gone("incident type") if types else none
         if wrong:
             raise Refused("Some fields need another look.", wrong)
 
@@ -303,9 +303,7 @@ def number_of(choice: str | None, block: str) -> int | None:
     if not choice:
         return None
     if not choice.isascii() or not choice.isdigit():
-        raise Refused(
-            "Some fields need another look.", {block: "That choice no longer exists. Choose another."}
-        )
+        raise Refused("Some fields need another look.", {block: gone("choice")})
     return int(choice)
 
 

@@ -20,7 +20,7 @@ from tocsin.backends.devrev.api_models import (
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused, NotAllowed
 from tocsin.backends.devrev.fields import IMPACT, PARTS, STAGE, TAGS
 from tocsin.backends.devrev.mapping import BLOCKS, FIELD, category_of, option_id, severity_of
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, gone
 from tocsin.incidents.model import (
     CustomField,
     FieldKind,
@@ -141,7 +141,7 @@ def to_devrev(
     for field_id, values in entries.items():
         asked = choices.field(field_id)
         if asked is None:
-            errors[f"{FIELD}{field_id}"] = "That field no longer exists. Leave it empty."
+            errors[f"{FIELD}{field_id}"] = gone("field", "Leave it empty.")
         elif asked.subtypes and subtype not in asked.subtypes:
             errors[f"{FIELD}{field_id}"] = f"{asked.question.description} Leave it empty."
         elif not values and not asked.can_be_emptied:

@@ -12,7 +12,7 @@ from tocsin.backends.local.create import INSERT_ROLE, ulid
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import incident_row, readable, written, written_after
 from tocsin.backends.local.updates import add_update
-from tocsin.incidents.errors import Conflict, Refused, Unchanged
+from tocsin.incidents.errors import Conflict, Refused, Unchanged, gone
 from tocsin.incidents.model import OPEN_CATEGORIES, FollowUp, Person, TimelineEntry, display_name
 from tocsin.incidents.permissions import NOT_SEEN, Verb
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest, IncidentChange
@@ -43,8 +43,8 @@ _TIMES_OF = "SELECT incident_timestamp_id, value FROM incident_timestamp_values 
 
 # The table of each choice, and the error sentence for a choice that the table lacks.
 _CHOICES = {
-    "severity_id": ("severities", "That severity no longer exists. Choose another."),
-    "incident_status_id": ("incident_statuses", "That status no longer exists. Choose another."),
+    "severity_id": ("severities", gone("severity")),
+    "incident_status_id": ("incident_statuses", gone("status")),
 }
 
 UPDATED = frozenset({"message", "incident_status_id", "severity_id"})
@@ -136,7 +136,7 @@ def _refuse_unknown(db: SqlConnection, row: dict[str, Any], change: IncidentChan
     }
     for role_id in change.incident_role_assignments:
         if not _name(db, "incident_roles", role_id):
-            wrong[f"incident_role_assignments.{role_id}"] = "That role no longer exists."
+            wrong[f"incident_role_assignments.{role_id}"] = gone("role", "Leave it empty.")
     for timestamp_id in change.incident_timestamp_values:
         if not _name(db, "incident_timestamps", timestamp_id):
             wrong[f"{TIME_FIELD}{timestamp_id}"] = "That time is not kept here any more."
@@ -254,11 +254,11 @@ def _members(
             outbox.membership(db, row["id"], change, person, now)
         yield f"invited:{person}", Verb.INVITE.timeline, f"<@{person}>"
     for person in change.removed:
-        gone = db.execute(
+        removed = db.execute(
             "DELETE FROM incident_memberships WHERE incident_id = ? AND slack_user_id = ?",
             [row["id"], person],
         )
-        if gone.rowcount:
+        if removed.rowcount:
             outbox.membership(db, row["id"], change, person, now)
         yield f"removed:{person}", Verb.REMOVE.timeline, f"<@{person}>"
 

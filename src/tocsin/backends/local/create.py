@@ -11,7 +11,7 @@ from tocsin.backends.local.connection import SqlConnection
 from tocsin.backends.local.outbox import Outbox
 from tocsin.backends.local.queries import written
 from tocsin.config import slug
-from tocsin.incidents.errors import Refused
+from tocsin.incidents.errors import Refused, gone
 from tocsin.incidents.model import FieldValue, Form, Person, PersonId, Status, TimelineEntry
 from tocsin.incidents.requests import Declaration
 from tocsin.incidents.timestamps import TimestampRule, set_by
@@ -322,4 +322,4 @@ def _option_lookup(place: str, field_id: str, value: FieldValue) -> Iterator[Loo
 
 
 def _gone(what: str) -> str:
-    return f"That {what} no longer exists. Choose another, or leave it empty."
+    return gone(what, "Choose another, or leave it empty.")
