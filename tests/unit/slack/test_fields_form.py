@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.declarations import DAWN
 
+from slack_emulator.block_kit.surfaces import view_errors
 from tocsin.incidents.model import CustomField, FieldEntry, FieldOption, FieldValue, Form, Incident, Status
 from tocsin.slack.views.fields import (
     FieldsEntered,
@@ -102,10 +103,18 @@ def test_as_many_fields_as_fit_are_in_one_form_and_the_rest_are_counted() -> Non
     entries = tuple(FieldEntry(custom_field=f, values=(FieldValue(value_text="x" * 3000),)) for f in fields)
     full = incident().model_copy(update={"custom_field_entries": entries})
     view = fields_modal(Form(custom_fields=fields), full)
-    assert len(inputs(view)) == 97
-    assert len(view.to_dict()["blocks"]) == 100
+    assert len(inputs(view)) == 96
+    assert len(view.to_dict()["blocks"]) == 99
     assert len(view.to_dict()["private_metadata"]) <= METADATA_LIMIT
-    assert "23 more do not fit here." in str(view.to_dict())
+    assert "24 more do not fit here." in str(view.to_dict())
+
+
+def test_no_field_goes_from_the_form_with_what_was_typed_in_it_when_a_problem_is_shown_above() -> None:
+    for count in (97, 98, 120):
+        form = Form(custom_fields=tuple(CustomField(id=f"f{n}", name=f"Field {n}") for n in range(count)))
+        before, after = fields_modal(form, incident()), fields_modal(form, incident(), problem="No number.")
+        assert inputs(after).keys() == inputs(before).keys()
+        assert not view_errors(after.to_dict())
 
 
 def test_without_any_field_the_form_says_so() -> None:

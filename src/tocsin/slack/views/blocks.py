@@ -322,11 +322,11 @@ def sections_of(lines: Iterable[str], between: str = "\n") -> Iterator[str]:
     yield text
 
 
-def in_one_view(blocks: Sequence[Block]) -> list[Block]:
-    """Return the blocks of a modal; if they are too many, the first, and how many more there are."""
-    if len(blocks) <= BLOCKS_LIMIT:
+def in_one_view(blocks: Sequence[Block], room: int) -> list[Block]:
+    """Return at most `room` blocks; if there are more, the first, and a sentence on how many more."""
+    if len(blocks) <= room:
         return list(blocks)
-    shown = blocks[: BLOCKS_LIMIT - 1]
+    shown = blocks[: room - 1]
     return [*shown, paragraph(f"{len(blocks) - len(shown)} more do not fit here.")]
 
 

@@ -162,7 +162,7 @@ def _build_form(
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
-        blocks=in_one_view([*first, *rest]),
+        blocks=in_one_view([*first, *rest], BLOCKS_LIMIT),
     )
 
 

@@ -15,7 +15,17 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import ChannelId, FrozenModel, Incident, MessageTs, Mode, StartStatus
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import alert, context, escape, in_one_view, link, paragraph, plain, shorten
+from tocsin.slack.views.blocks import (
+    BLOCKS_LIMIT,
+    alert,
+    context,
+    escape,
+    in_one_view,
+    link,
+    paragraph,
+    plain,
+    shorten,
+)
 from tocsin.slack.views.card import channel, facts_line, name_block
 
 # Where a form was opened and what it is to be filled with, carried through Slack and back.
@@ -185,7 +195,8 @@ def verb_modal(
         submit=plain(submit),
         close=plain(dismiss),
         private_metadata=metadata.to_json(),
-        blocks=in_one_view([*above, *blocks]),
+        # What is shown does not depend on the problem: what was typed must not go when there is one.
+        blocks=[*above, *in_one_view(blocks, BLOCKS_LIMIT - 1)],
     )
 
 
