@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -115,6 +116,22 @@ def test_no_field_goes_from_the_form_with_what_was_typed_in_it_when_a_problem_is
         before, after = fields_modal(form, incident()), fields_modal(form, incident(), problem="No number.")
         assert inputs(after).keys() == inputs(before).keys()
         assert not view_errors(after.to_dict())
+
+
+def test_the_form_of_a_hundred_fields_opens_though_their_ids_are_made_by_chance() -> None:
+    """Slack, views.open: `private_metadata` has at most 3000 characters. An id of incident.io's is a ULID."""
+    chance = Random(1)
+    ids = ["01" + "".join(chance.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=24)) for _ in range(100)]
+    fields = tuple(CustomField(id=one, name="Field") for one in ids)
+    entries = tuple(FieldEntry(custom_field=f, values=(FieldValue(value_text=f.id),)) for f in fields)
+    form, full = Form(custom_fields=fields), incident().model_copy(update={"custom_field_entries": entries})
+    view = fields_modal(form, full).to_dict()
+    shown, seen = inputs(fields_modal(form, full)), VerbMetadata.from_text(view["private_metadata"]).seen
+    assert len(shown) >= 90
+    assert f"{100 - len(shown)} more do not fit here." in str(view)
+    untouched = {name: told for name, told in fingerprints(answered(full, form)).items() if name in seen}
+    assert {f"custom_field_entries.{name}" for name in seen} == shown.keys()
+    assert untouched == seen
 
 
 def test_without_any_field_the_form_says_so() -> None:

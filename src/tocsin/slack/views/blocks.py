@@ -327,7 +327,12 @@ def in_one_view(blocks: Sequence[Block], room: int) -> list[Block]:
     if len(blocks) <= room:
         return list(blocks)
     shown = blocks[: room - 1]
-    return [*shown, paragraph(f"{len(blocks) - len(shown)} more do not fit here.")]
+    return [*shown, no_room_for(len(blocks) - len(shown))]
+
+
+def no_room_for(count: int) -> Block:
+    """Build the sentence on how many more inputs of a form there are than it shows."""
+    return paragraph(f"{count} more do not fit here.")
 
 
 # Caches of rendered Block Kit JSON.

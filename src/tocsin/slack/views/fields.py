@@ -13,11 +13,13 @@ from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, I
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.validation import clean_text, decimal_text
 from tocsin.slack.views.blocks import (
+    BLOCKS_LIMIT,
     Choice,
     State,
     escape,
     labels_of,
     link_input,
+    no_room_for,
     number_input,
     paragraph,
     select_input,
@@ -157,6 +159,10 @@ def fields_modal(
     now = answered(incident, form)
     entered = entered or FieldsEntered()
     entries, labels = {**now.entries, **entered.entries}, {**now.labels, **entered.labels}
+    above = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FIELDS)]
+    alone = {name: told for name, told in (seen or {}).items() if name not in entered.entries}
+    room = BLOCKS_LIMIT - len(above) - 1
+    fields, metadata = _that_fit(form, incident, {**fingerprints(now), **alone}, room)
     asked = [
         field_input(
             field,
@@ -165,10 +171,25 @@ def fields_modal(
             labels,
             optional=not (field.required and now.entries[field.id]),
         )
-        for field in form.changeable_fields
+        for field in fields
     ]
-    alone = {name: told for name, told in (seen or {}).items() if name not in entered.entries}
-    metadata = VerbMetadata(verb=Verb.FIELDS, incident_id=incident.id, seen={**fingerprints(now), **alone})
-    blocks = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FIELDS)]
-    blocks += asked or [paragraph(NOTHING_ASKED)]
+    left = len(form.changeable_fields) - len(fields)
+    blocks = [*above, *(asked or [paragraph(NOTHING_ASKED)]), *([no_room_for(left)] if left else [])]
     return verb_modal(CALLBACK_ID, "Fields", metadata, blocks, submit="Save", problem=problem)
+
+
+def _that_fit(
+    form: Form, incident: Incident, seen: Mapping[str, str], room: int
+) -> tuple[Sequence[CustomField], VerbMetadata]:
+    """Return as many fields as there is room for, of blocks and in the metadata, and that metadata.
+
+    If not all of them fit, there is room for a sentence that says so. An incident.io id cannot be compressed.
+    """
+    fields = form.changeable_fields
+    fields = fields if len(fields) <= room else fields[: room - 1]
+    while True:
+        told = {field.id: seen.get(field.id, "") for field in fields}
+        metadata = VerbMetadata(verb=Verb.FIELDS, incident_id=incident.id, seen=told)
+        if metadata.fits or not fields:
+            return fields, metadata
+        fields = fields[:-1]
