@@ -9,11 +9,20 @@ import pytest
 from support.declarations import DAWN
 
 from slack_emulator.block_kit import view_errors
-from tocsin.incidents.model import CustomField, Form, Incident, IncidentType, Role, Severity, Status
+from tocsin.incidents.model import (
+    CustomField,
+    Form,
+    Incident,
+    IncidentTimestamp,
+    IncidentType,
+    Role,
+    Severity,
+    Status,
+)
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import DeclareRequest
 from tocsin.incidents.transitions import missing_at_close
-from tocsin.incidents.validation import validate_declaration
+from tocsin.incidents.validation import TIME_FIELD, validate_declaration
 from tocsin.slack.views.close import close_modal
 from tocsin.slack.views.declare import declare_modal
 from tocsin.slack.views.fields import fields_modal
@@ -68,6 +77,33 @@ def test_more_fields_than_a_form_holds_are_counted_and_the_mode_stays() -> None:
     ]
     assert f"{150 - len(asked)} more fields can be answered afterwards" in str(view)
     assert view["blocks"][-1]["block_id"] == "mode"
+
+
+@pytest.mark.parametrize("count", [80, 92, 94, 120])
+@pytest.mark.parametrize("required", [False, True])
+def test_whatever_there_is_too_much_of_a_private_incident_stays_private(count: int, required: bool) -> None:
+    """A tick that is not on the form would be read as not ticked."""
+    fields = tuple(CustomField(id=f"f{n}", name="Field", required=True) for n in range(count * required))
+    times = tuple(IncidentTimestamp(id=f"t{n}", name="Time") for n in range(count))
+    for mode in ("standard", "retrospective"):
+        form = Form(custom_fields=fields, incident_timestamps=times)
+        for shown in ({}, {"notice": "Say when", "problem": "Is it one more?", "opened": [INCIDENT]}):
+            filled = DeclareRequest(name="it is slow", visibility="private", mode=mode)
+            view = declare_modal(form, DeclareMetadata(expanded=True), filled, **shown).to_dict()
+            asked = [block.get("block_id", "") for block in view["blocks"]]
+            assert {"name", "summary", "visibility", "mode"} <= set(asked)
+            assert mode == "standard" or any(block.startswith(TIME_FIELD) for block in asked)
+            assert view_errors(view) == []
+
+
+def test_an_answer_stays_on_the_form_when_there_is_less_room() -> None:
+    fields = tuple(CustomField(id=f"f{n}", name=f"Field {n}") for n in range(150))
+    times = tuple(IncidentTimestamp(id=f"t{n}", name="Time") for n in range(20))
+    form, answers = Form(custom_fields=fields, incident_timestamps=times), {"f80": ("eighty",)}
+    for mode in ("standard", "retrospective"):
+        view = declaring(form, name="it is slow", mode=mode, custom_field_entries=answers)
+        (shown,) = (b for b in view["blocks"] if b.get("block_id") == "custom_field_entries.f80")
+        assert shown["element"]["initial_value"] == "eighty"
 
 
 def test_what_has_no_name_is_offered_by_its_id() -> None:

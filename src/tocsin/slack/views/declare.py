@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +56,9 @@ ROLE = "incident_role_assignments."
 OPEN_SHOWN = 3
 ADDED = 5
 """Blocks that are counted as if they were there: two notes, the open incidents, a line, the channel."""
+
+LEAST = 2
+"""Blocks that *More fields* shows at least: how many fields there is no room for, and the mode."""
 
 STATUSES: tuple[Choice, ...] = (
     ("live", "It is an incident", ""),
@@ -139,22 +142,15 @@ def _build_form(
         lines=True,
         optional=not form.summary_required,
     )
-    first = [
-        *above,
-        *_age(form),
-        *_no_triage(form, filled),
-        name,
-        *below_name,
-        *_severity(form, filled),
-        *_incident_type(form, filled),
-        *_over(form, filled),
-        summary,
-        *_roles(form, filled, lead=True),
-        *_questions(form, filled, required=True),
-        *_status(form, filled),
-        *_private(form, filled),
-    ]
-    rest = _rest(form, filled, usable, BLOCKS_LIMIT - ADDED - len(first), expanded=expanded)
+    top = [*_age(form), *_no_triage(form, filled), name]
+    kind = [*_severity(form, filled), *_incident_type(form, filled), *_over(filled)]
+    own = [summary, *_roles(form, filled, lead=True)]
+    end = [*_status(form, filled), *_private(form, filled)]
+    # Whatever there is too much of, the summary and the tick *private* are on the form.
+    room = BLOCKS_LIMIT - ADDED - len([*top, *kind, *own, *end])
+    times, needed = _times_and_needed(form, filled, room - LEAST)
+    rest = _rest(form, filled, usable, room - len(times) - len(needed), expanded=expanded)
+    first = [*above, *top, *below_name, *kind, *times, *own, *needed, *end]
     return View(
         type="modal",
         callback_id=CALLBACK_ID,
@@ -162,7 +158,7 @@ def _build_form(
         submit=plain("Declare"),
         close=plain("Cancel"),
         private_metadata=packed,
-        blocks=in_one_view([*first, *rest], BLOCKS_LIMIT),
+        blocks=[*first, *rest],
     )
 
 
@@ -215,15 +211,23 @@ def _more(form: Form, filled: DeclareRequest, room: int) -> list[Block]:
     is_asked = bool(modes) and filled.mode != "retrospective"
     mode = [checkbox("mode", "Mode", *modes, checked=filled.mode)] if is_asked else []
     asked = [*_roles(form, filled, lead=False), *_questions(form, filled, required=False)]
-    return [*_as_many_as_fit(asked, room - len(mode)), *mode]
+    afterwards = "`/incident fields` and `/incident role`"
+    return [*_as_many_as_fit(asked, filled, room - len(mode), afterwards), *mode]
 
 
-def _over(form: Form, filled: DeclareRequest) -> list[Block]:
-    """Return the times of what is over, and the tick that says so; empty for what happens now."""
-    if filled.mode != "retrospective":
-        return []
-    times = time_inputs(form, filled.incident_timestamp_values)
-    return [checkbox("mode", "Mode", _OVER, checked=True), *times]
+def _over(filled: DeclareRequest) -> list[Block]:
+    """Return the tick which says that it is over; empty for what happens now."""
+    return [checkbox("mode", "Mode", _OVER, checked=True)] if filled.mode == "retrospective" else []
+
+
+def _times_and_needed(
+    form: Form, filled: DeclareRequest, room: int
+) -> tuple[Sequence[Block], Sequence[Block]]:
+    """Return the times of what is over, and the fields that need an answer, in at most `room` blocks."""
+    times = time_inputs(form, filled.incident_timestamp_values) if filled.mode == "retrospective" else []
+    # At least one time is needed, too.
+    needed = in_one_view(_questions(form, filled, required=True), room - min(len(times), 2))
+    return _as_many_as_fit(times, filled, room - len(needed), "`/incident time`"), needed
 
 
 def asks_for_times(request: DeclareRequest, form: Form, state: State) -> bool:
@@ -258,14 +262,33 @@ def _questions(form: Form, filled: DeclareRequest, *, required: bool) -> list[Bl
     ]
 
 
-def _as_many_as_fit(questions: Sequence[Block], room: int) -> list[Block]:
-    """Return the first questions, and a sentence on those for which Slack's form has no room."""
+def _as_many_as_fit(
+    questions: Sequence[Block], filled: DeclareRequest, room: int, afterwards: str
+) -> list[Block]:
+    """Return as many questions as there is room for, and a sentence on the others.
+
+    Those that have been answered come first: the form may have had more room before.
+    """
     if len(questions) <= room:
         return list(questions)
-    shown = questions[: max(room - 1, 0)]
+    first = sorted(questions, key=lambda block: block.block_id not in _answered(filled))
+    shown = set(map(id, first[: max(room - 1, 0)]))
     left = len(questions) - len(shown)
-    afterwards = "with `/incident fields` and `/incident role`"
-    return [*shown, paragraph(f"{left} more fields can be answered afterwards, {afterwards}.")]
+    in_order = [block for block in questions if id(block) in shown]
+    return [*in_order, paragraph(f"{left} more fields can be answered afterwards, with {afterwards}.")]
+
+
+def _answered(filled: DeclareRequest) -> set[str]:
+    """Return the block ids of roles, fields and times that are filled in."""
+    prefixed: dict[str, Iterable[str]] = {
+        ROLE: filled.incident_role_assignments,
+        FIELD: filled.custom_field_entries,
+        TIME_FIELD: filled.incident_timestamp_values,
+    }
+    return {
+        *filled.backend_entries,
+        *(f"{prefix}{one}" for prefix, given in prefixed.items() for one in given),
+    }
 
 
 def _severity(form: Form, filled: DeclareRequest) -> list[Block]:
