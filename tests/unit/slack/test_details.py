@@ -28,6 +28,7 @@ from tocsin.incidents.model import (
 from tocsin.incidents.requests import IncidentChange
 from tocsin.incidents.tasks import Checklist
 from tocsin.incidents.updates import notification_of, summary_of
+from tocsin.incidents.validation import is_link
 from tocsin.slack.views.card import card, card_text
 from tocsin.slack.views.lists import show_blocks
 from tocsin.slack.views.notifications import news_message
@@ -181,3 +182,22 @@ def test_as_many_and_as_long_details_as_there_may_be_fit_into_what_slack_takes()
     full = RICH.model_copy(update={"custom_field_entries": entries})
     shown = [block.to_dict() for block in show_blocks(full, (), Checklist())]
     assert not message_errors({"text": "INC-1", "blocks": shown})
+
+
+def test_a_link_that_is_too_long_for_a_section_is_shown_by_its_text() -> None:
+    """Slack, section block: 3000 characters of text, in which each `&` of an address counts as five."""
+    address = f"https://x.example/?{'a=b&' * 500}"
+    trace = CustomField(id="trace", name="Trace", field_type="link")
+    shown = said(
+        show_blocks(
+            incident(
+                custom_field_entries=(
+                    FieldEntry(custom_field=trace, values=(FieldValue(value_link=address),)),
+                )
+            ),
+            (),
+            Checklist(),
+        )
+    )
+    assert is_link(address)
+    assert "*Trace*  https://x.example/?a=b&amp;a=b" in shown

@@ -49,6 +49,9 @@ OPTIONS_LIMIT = 100
 SECTION_LIMIT = 3000
 """Characters of a section's text (Slack, section block)."""
 
+ADDRESS_LIMIT = 2600
+"""Characters of an escaped address. Beside a longer one, a section has no room for a label and the text."""
+
 FIELD_LIMIT = 2000
 """Characters of one of a section's fields (Slack, section block)."""
 
@@ -70,8 +73,9 @@ def shorten(text: str, limit: int) -> str:
 
 
 def link(url: str | None, text: str) -> str:
-    """Return `text` as a mrkdwn link, or as escaped text if there is no URL."""
-    return f"<{escape(url).replace('|', '%7C')}|{escape(text)}>" if url else escape(text)
+    """Return `text` as a mrkdwn link, or as escaped text if there is no URL that fits into a section."""
+    address = escape(url or "").replace("|", "%7C")
+    return f"<{address}|{escape(text)}>" if 0 < len(address) <= ADDRESS_LIMIT else escape(text)
 
 
 def date_token(at: datetime) -> str:
