@@ -114,3 +114,20 @@ async def test_a_choice_that_slack_has_no_room_for_is_offered_and_chosen_all_the
         found = await bot.backend.find("INC-1")
         assert found is not None
         assert [answer.entered for answer in found.answers("tnt__detected_by")] == [offered[1]]
+
+
+async def test_a_choice_that_begins_or_ends_with_white_space_can_be_chosen(tmp_path: Path) -> None:
+    org, odd = FakeOrg(), " Monitoring\u200e\t"
+    org.fields[1].allowed_values = ["Customer", odd]
+    async with beside_devrev(tmp_path, org) as (bot, _):
+        view = await bot.type_command("ana", "general", "/incident checkout is slow")
+        await pressed(bot, view, "more_fields", "more_fields")
+        block = f"{FIELD}tnt__detected_by"
+        shown = next(shown for shown in view.payload["blocks"] if shown["block_id"] == block)
+        last = shown["element"]["options"][-1]["value"]
+        await bot.fill("ana", view, severity_id=chosen("18"))
+        bot.workspace.type_into(bot.slack.person("ana"), view.id, block, block, chosen(last))
+        assert not (await bot.submit("ana", view)).errors
+        await bot.app.settled()
+        (kept,) = org.incidents.values()
+        assert kept["custom_fields"] == {"tnt__detected_by": odd}

@@ -30,7 +30,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
-from tocsin.incidents.validation import join_names
+from tocsin.incidents.validation import is_visible, join_names
 
 LEAF = "incident"
 TENANT = "tnt__"
@@ -352,6 +352,6 @@ def _options(field: FieldResponse, kind: str) -> tuple[FieldOption, ...]:
         return tuple(
             FieldOption(id=option_id(value), value=value, sort_key=position)
             for position, value in enumerate(dict.fromkeys(map(str, field.allowed_values)))
-            if value.strip()
+            if is_visible(value)
         )
     return ()

@@ -29,7 +29,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
 )
-from tocsin.incidents.validation import decimal_text
+from tocsin.incidents.validation import clean_text, decimal_text
 from tocsin.workflows.ports import KeyValueStore
 
 # Data that DevRev has no field for; the bot stores it itself.
@@ -323,5 +323,10 @@ MOST_OF_ID = 150
 
 
 def option_id(value: str) -> str:
-    """Return the id of a choice that DevRev knows by its text: that text, or its hash if it is too long."""
-    return value if len(value) <= MOST_OF_ID else hashlib.sha256(value.encode()).hexdigest()
+    """Return the id of a choice that DevRev knows by its text: that text, or its hash.
+
+    A hash stands for a text that is too long, and for one that would come back from a form without its outer
+    white space, a control character or the like.
+    """
+    is_kept = len(value) <= MOST_OF_ID and clean_text(value, lines=True) == value
+    return value if is_kept else hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()
