@@ -137,6 +137,16 @@ async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float,
     assert answered(found, "tnt__loss") == [shown]
 
 
+async def test_a_whole_number_is_sent_to_its_last_digit(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    count = (FieldValue(value_numeric="9007199254740993"),)
+    changed = await desk.backend.change(
+        incident.id, change(custom_field_entries={"tnt__customers_affected": count})
+    )
+    assert desk.sent(UPDATE)[0]["custom_fields"] == {"tnt__customers_affected": 9007199254740993}
+    assert answered(changed, "tnt__customers_affected") == ["9007199254740993"]
+
+
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:
     assert not (await desk.backend.form()).incident_types
     desk.org.subtypes = {TYPE: [Field("leaked", "text", required=True)]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -88,7 +89,7 @@ class CustomFieldFormat:
         if self.type == "bool":
             return text == "yes"
         if self.type in {"int", "uenum"}:
-            return int(float(text))
+            return int(Decimal(text))
         return float(text) if self.type == "double" else text
 
 
