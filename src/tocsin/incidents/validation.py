@@ -276,7 +276,7 @@ def _parse_number(text: str) -> str:
 
 
 def decimal_text(text: str) -> str:
-    """Return a number as digits without an exponent; empty if the text is none, or has 30 digits or more."""
+    """Return a number as digits without an exponent; empty if it is none, or has more than 31 digits."""
     try:
         number = Decimal(text.replace(" ", "").replace("_", ""))
     except InvalidOperation:

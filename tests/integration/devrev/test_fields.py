@@ -139,12 +139,24 @@ async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float,
 
 async def test_a_whole_number_is_sent_to_its_last_digit(desk: DevRevDesk) -> None:
     incident = await made(desk)
-    count = (FieldValue(value_numeric="9007199254740993"),)
+    count = (FieldValue(value_numeric="9007199254740993000000000000001"),)
     changed = await desk.backend.change(
         incident.id, change(custom_field_entries={"tnt__customers_affected": count})
     )
-    assert desk.sent(UPDATE)[0]["custom_fields"] == {"tnt__customers_affected": 9007199254740993}
-    assert answered(changed, "tnt__customers_affected") == ["9007199254740993"]
+    assert desk.sent(UPDATE)[0]["custom_fields"] == {
+        "tnt__customers_affected": 9007199254740993000000000000001
+    }
+    assert answered(changed, "tnt__customers_affected") == ["9007199254740993000000000000001"]
+
+
+async def test_a_number_with_a_fraction_is_refused_where_devrev_counts_whole_ones(desk: DevRevDesk) -> None:
+    incident, half = await made(desk), (FieldValue(value_numeric="2.5"),)
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change(custom_field_entries={"tnt__customers_affected": half}))
+    assert refusal.value.fields == {
+        "custom_field_entries.tnt__customers_affected": "Customers affected takes whole numbers, such as 42."
+    }
+    assert not desk.sent(UPDATE)
 
 
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:

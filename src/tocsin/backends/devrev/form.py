@@ -31,7 +31,7 @@ from tocsin.incidents.model import (
     Severity,
     Status,
 )
-from tocsin.incidents.validation import is_visible, join_names
+from tocsin.incidents.validation import decimal_text, is_visible, join_names
 
 LEAF = "incident"
 TENANT = "tnt__"
@@ -75,6 +75,13 @@ class CustomFieldFormat:
     def can_be_emptied(self) -> bool:
         """True for lists and texts: DevRev documents no way to empty another field."""
         return self.many or self.type in {"text", "rich_text", "tokens"}
+
+    def takes(self, values: Sequence[FieldValue]) -> bool:
+        """False for a number with a fraction where DevRev counts whole ones."""
+        if self.type != "int":
+            return True
+        numbers = [Decimal(decimal_text(value.entered) or "NaN") for value in values]
+        return all(number == number.to_integral_value() for number in numbers)
 
     def to_devrev(self, values: Sequence[FieldValue]) -> Any:
         """Return the answer in DevRev's format; without values, a list or a text is emptied."""
@@ -134,8 +141,8 @@ def to_devrev(
 ) -> tuple[dict[str, Any], SchemaSpec | None]:
     """Return custom fields in DevRev's format, and the schemas that they belong to (None without any).
 
-    Raises Refused with a sentence for each field that is gone, that only another subtype has, or that DevRev
-    documents no way to empty.
+    Raises Refused with a sentence for each field that is gone, that only another subtype has, that DevRev
+    documents no way to empty, or that takes whole numbers.
     """
     sent: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -148,6 +155,8 @@ def to_devrev(
         elif not values and not asked.can_be_emptied:
             said = f"{asked.question.name} can only be emptied in DevRev. Choose another value."
             errors[f"{FIELD}{field_id}"] = said
+        elif not asked.takes(values):
+            errors[f"{FIELD}{field_id}"] = f"{asked.question.name} takes whole numbers, such as 42."
         else:
             sent[field_id] = asked.to_devrev(values)
     if errors:
