@@ -80,6 +80,17 @@ def test_a_number_is_shown_as_slack_takes_it_and_what_is_none_stays_as_it_is(
     assert VerbMetadata(seen=fingerprints(answered(asked, form))).changes(fingerprints(untouched)) == {}
 
 
+@pytest.mark.parametrize(("typed", "shown"), [("1e6", "1000000"), ("1_000", "1000"), ("about 12", None)])
+def test_a_number_that_was_typed_in_another_way_keeps_no_form_from_being_shown_again(
+    typed: str, shown: str | None
+) -> None:
+    view = fields_modal(
+        Form(custom_fields=(NUMBER,)), incident(), FieldsEntered(entries={"number": (typed,)})
+    )
+    assert inputs(view)["custom_field_entries.number"]["element"].get("initial_value") == shown
+    assert not view_errors(view.to_dict())
+
+
 @pytest.mark.parametrize(
     ("entered", "same"),
     [(("a", "b"), True), (("b", "a"), True), ((" a", "b\n"), True), (("a",), False), ((), False)],

@@ -33,7 +33,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
-from tocsin.incidents.validation import EARLIEST
+from tocsin.incidents.validation import EARLIEST, decimal_text
 
 # Escaping, block builders, and readers of the submitted state.
 
@@ -185,7 +185,9 @@ def text_input(
 
 
 def number_input(field: str, label: str, *, value: str = "", hint: str = "", optional: bool = True) -> Block:
-    element = NumberInputElement(action_id=field, is_decimal_allowed=True, initial_value=value or None)
+    # Slack refuses a form with an initial value such as `1e6`.
+    shown = decimal_text(value) or None
+    element = NumberInputElement(action_id=field, is_decimal_allowed=True, initial_value=shown)
     return _block(field, label, element, optional=optional, hint=hint)
 
 
