@@ -70,6 +70,20 @@ async def test_a_choice_that_devrev_dropped_meanwhile_is_refused_at_its_field(de
     assert list(refusal.value.fields) == ["custom_field_entries.tnt__detected_by"]
 
 
+async def test_a_long_choice_that_devrev_dropped_meanwhile_is_named_by_its_text(desk: DevRevDesk) -> None:
+    long = "Somebody told somebody else about it, " * 5
+    desk.org.fields[1].allowed_values = [long]
+    incident, form = await made(desk), await desk.backend.form()
+    field = form.custom_field("tnt__detected_by")
+    assert field is not None
+    desk.org.fields[1].allowed_values = ["Customer"]
+    await desk.backend.form()
+    chosen = tuple(FieldValue(value_option=option) for option in field.options)
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change(custom_field_entries={field.id: chosen}))
+    assert long.strip() in refusal.value.sentence
+
+
 async def test_the_first_lead_and_the_first_fixed_stage_are_dated_once(desk: DevRevDesk) -> None:
     incident = await made(desk)
     for key, person in (("first", BEN.slack_user_id), ("second", None), ("third", BEN.slack_user_id)):

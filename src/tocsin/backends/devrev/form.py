@@ -89,8 +89,10 @@ class CustomFieldFormat:
         return told if self.many else next(iter(told), "")
 
     def _text(self, value: FieldValue) -> str:
-        option = self.question.option(value.entered) if self.type == "enum" else None
-        return option.value if option is not None else value.entered
+        if self.type != "enum":
+            return value.entered
+        option = self.question.option(value.entered)
+        return option.value if option is not None else value.shown
 
     def _one(self, text: str) -> Any:
         if self.type == "bool":
