@@ -137,6 +137,62 @@ async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float,
     assert answered(found, "tnt__loss") == [shown]
 
 
+@pytest.mark.parametrize(
+    ("kind", "base", "told", "shown"),
+    [
+        ("uenum", None, 2, ["Legacy"]),
+        ("uenum", None, {"id": 2, "label": "Legacy", "ordinal": 2}, ["Legacy"]),
+        ("uenum", None, {"id": 9, "label": "Removed", "ordinal": 9}, ["Removed"]),
+        ("array", "uenum", [1, None, 2], ["Current", "Legacy"]),
+        ("uenum", None, {}, []),
+        ("text", None, None, []),
+        ("text", None, "", []),
+    ],
+)
+async def test_a_choice_is_read_by_its_name_also_one_that_is_deprecated_or_gone(
+    desk: DevRevDesk, kind: str, base: str | None, told: object, shown: list[str]
+) -> None:
+    values = [{"id": 1, "label": "Current", "ordinal": 1}, {"id": 2, "label": "Legacy", "ordinal": 2}]
+    values[1]["is_deprecated"] = True
+    desk.org.fields.append(Field("plan", kind, base, values if kind != "text" else []))
+    incident = await made(desk)
+    field = (await desk.backend.form()).custom_field("tnt__plan")
+    assert field is not None
+    assert [option.value for option in field.options] == (["Current"] if kind != "text" else [])
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__plan": told}
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    assert answered(found, "tnt__plan") == shown
+
+
+async def test_a_whole_number_is_sent_to_its_last_digit_and_no_other_in_its_place(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    entries = {"tnt__customers_affected": (FieldValue(value_numeric="9007199254740993"),)}
+    await desk.backend.change(incident.id, change(custom_field_entries=entries))
+    assert desk.sent(UPDATE)[0]["custom_fields"] == {"tnt__customers_affected": 9007199254740993}
+    half = {"tnt__customers_affected": (FieldValue(value_numeric="12.5"),)}
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change("half", custom_field_entries=half))
+    said = "Customers affected: Write a whole number, such as 42."
+    assert refusal.value.fields == {"custom_field_entries.tnt__customers_affected": said}
+
+
+async def test_a_choice_that_no_menu_offers_stays_when_another_one_of_its_field_changes(
+    desk: DevRevDesk,
+) -> None:
+    incident = await made(desk)
+    await desk.backend.form()
+    # The form has not heard of it: DevRev takes it, and no menu offers it.
+    desk.org.fields[0].allowed_values.append("Shop ")
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__affected_area": ["Shop ", "API"]}
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    held = found.answers("tnt__affected_area")
+    asked = change(custom_field_entries={"tnt__affected_area": held + option("Website")})
+    await desk.backend.change(incident.id, asked)
+    assert desk.sent(UPDATE)[0]["custom_fields"] == {"tnt__affected_area": ["Shop ", "API", "Website"]}
+
+
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:
     assert not (await desk.backend.form()).incident_types
     desk.org.subtypes = {TYPE: [Field("leaked", "text", required=True)]}

@@ -73,7 +73,7 @@ class DevRevAccount:
         known = MappingContext(
             permalink=permalink_of(self.permalink, response),
             roles=self.roles,
-            fields=choices.fields,
+            fields=choices.fields_as_read,
             subtypes=choices.subtypes,
         )
         return incident_of(response, await self.extras.get(response.id), known)

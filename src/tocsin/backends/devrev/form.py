@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -69,6 +70,14 @@ class CustomFieldFormat:
     many: bool
     subtypes: frozenset[str] = frozenset()
     """Subtypes whose incidents have the field; empty if all have it."""
+    deprecated: tuple[FieldOption, ...] = ()
+    """Choices that are offered no more, and that incidents may have."""
+
+    @property
+    def as_read(self) -> CustomField:
+        """The question with all choices that an incident may have."""
+        known = (*self.question.options, *self.deprecated)
+        return self.question.model_copy(update={"options": known}) if self.deprecated else self.question
 
     @property
     def can_be_emptied(self) -> bool:
@@ -81,15 +90,24 @@ class CustomFieldFormat:
         return told if self.many else next(iter(told), "")
 
     def _text(self, value: FieldValue) -> str:
-        option = self.question.option(value.entered) if self.type == "enum" else None
-        return option.value if option is not None else value.entered
+        option = self.question.option(value.entered) or value.value_option
+        return option.value if self.type == "enum" and option is not None else value.entered
+
+    def takes(self, values: Sequence[FieldValue]) -> bool:
+        """True unless a value has a fraction where DevRev takes whole numbers alone."""
+        return self.type != "int" or all(_is_whole(value.entered) for value in values)
 
     def _one(self, text: str) -> Any:
         if self.type == "bool":
             return text == "yes"
         if self.type in {"int", "uenum"}:
-            return int(float(text))
+            # Not by way of a float, which has 15 digits.
+            return int(Decimal(text))
         return float(text) if self.type == "double" else text
+
+
+def _is_whole(text: str) -> bool:
+    return Decimal(text) % 1 == 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,10 @@ class Choices:
         return tuple(asked.question for asked in self.asked)
 
     @property
+    def fields_as_read(self) -> tuple[CustomField, ...]:
+        return tuple(asked.as_read for asked in self.asked)
+
+    @property
     def own_fields(self) -> tuple[CustomField, ...]:
         """DevRev's own fields that the forms ask for; those without any choice are left out."""
         stages = tuple(
@@ -133,8 +155,8 @@ def to_devrev(
 ) -> tuple[dict[str, Any], SchemaSpec | None]:
     """Return custom fields in DevRev's format, and the schemas that they belong to (None without any).
 
-    Raises Refused with a sentence for each field that is gone, that only another subtype has, or that DevRev
-    documents no way to empty.
+    Raises Refused with a sentence for each field that is gone, that only another subtype has, that DevRev
+    documents no way to empty, or that takes whole numbers alone.
     """
     sent: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -147,6 +169,8 @@ def to_devrev(
         elif not values and not asked.can_be_emptied:
             said = f"{asked.question.name} can only be emptied in DevRev. Choose another value."
             errors[f"{FIELD}{field_id}"] = said
+        elif not asked.takes(values):
+            errors[f"{FIELD}{field_id}"] = f"{asked.question.name}: Write a whole number, such as 42."
         else:
             sent[field_id] = asked.to_devrev(values)
     if errors:
@@ -180,10 +204,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
     return Choices(
         severities=tuple(severity_of(value) for value in _values(severity)),
         severity_required=severity is not None and (severity.is_required or severity.ui.is_required),
-        impacts=tuple(
-            FieldOption(id=str(value.id), value=value.label, sort_key=value.ordinal)
-            for value in _values(impact)
-        ),
+        impacts=_choices(_values(impact)),
         statuses=tuple(
             Status(id=stage.id, name=stage.name, category=category_of(stage.state), rank=stage.ordinal)
             for stage in sorted(stages, key=lambda stage: stage.ordinal)
@@ -316,11 +337,11 @@ def _fields(given: Any) -> list[FieldResponse]:
     return sorted(found, key=lambda field: field.ui.order)
 
 
-def _values(field: FieldResponse | None) -> Iterable[EnumValue]:
-    """Return the values of an enumeration that are not deprecated, in their order."""
+def _values(field: FieldResponse | None, *, deprecated: bool = False) -> Iterable[EnumValue]:
+    """Return the values of an enumeration that are not deprecated, or those that are, in their order."""
     given = field.allowed_values if field is not None else ()
     values = [EnumValue.model_validate(value) for value in given if isinstance(value, dict)]
-    return sorted((v for v in values if not v.is_deprecated), key=lambda value: value.ordinal)
+    return sorted((v for v in values if v.is_deprecated is deprecated), key=lambda value: value.ordinal)
 
 
 def _asked(field: FieldResponse) -> CustomFieldFormat | None:
@@ -340,14 +361,19 @@ def _asked(field: FieldResponse) -> CustomFieldFormat | None:
         required=required,
         options=_options(field, kind),
     )
-    return CustomFieldFormat(question, kind, many)
+    gone = _choices(_values(field, deprecated=True)) if kind == "uenum" else ()
+    return CustomFieldFormat(question, kind, many, deprecated=gone)
+
+
+def _choices(values: Iterable[EnumValue]) -> tuple[FieldOption, ...]:
+    return tuple(FieldOption(id=str(v.id), value=v.label, sort_key=v.ordinal) for v in values)
 
 
 def _options(field: FieldResponse, kind: str) -> tuple[FieldOption, ...]:
     if kind == "bool":
         return YES_OR_NO
     if kind == "uenum":
-        return tuple(FieldOption(id=str(v.id), value=v.label, sort_key=v.ordinal) for v in _values(field))
+        return _choices(_values(field))
     if kind == "enum":
         return tuple(
             FieldOption(id=option_id(value), value=value, sort_key=position)

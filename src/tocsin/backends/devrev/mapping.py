@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     Automation,
     CustomField,
     FieldEntry,
+    FieldOption,
     FieldValue,
     FrozenModel,
     Incident,
@@ -29,7 +30,7 @@ from tocsin.incidents.model import (
     SourceMessage,
     Status,
 )
-from tocsin.incidents.validation import decimal_text
+from tocsin.incidents.validation import clean_text, decimal_text
 from tocsin.workflows.ports import KeyValueStore
 
 # Data that DevRev has no field for; the bot stores it itself.
@@ -324,16 +325,19 @@ def _lead(response: IncidentResponse, kept: StoredExtras, held: Person | None) -
 def _entries(values: Mapping[str, Any], fields: Sequence[CustomField]) -> Iterable[FieldEntry]:
     for field in fields:
         given = values.get(field.id)
-        if given is None or given in ("", []):
-            continue
         listed = given if isinstance(given, list) else [given]
-        yield FieldEntry(custom_field=field, values=tuple(_answer(field, value) for value in listed))
+        answers = (_answer(field, value) for value in listed if value is not None)
+        told = tuple(answer for answer in answers if answer.entered)
+        if told:
+            yield FieldEntry(custom_field=field, values=told)
 
 
 def _answer(field: CustomField, value: Any) -> FieldValue:
     """Return an answer that DevRev gives as text, a number, a choice's name, or a choice as an object."""
+    label = ""
     if isinstance(value, dict):
-        value = value.get("id", value.get("value", value.get("label", "")))
+        label = str(value.get("label") or "")
+        value = value.get("id", value.get("value", label))
     if isinstance(value, bool):
         value = "yes" if value else "no"
     text = str(value)
@@ -342,8 +346,9 @@ def _answer(field: CustomField, value: Any) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=text)
     if field.field_type in {"single_select", "multi_select"}:
-        option = field.option(option_id(text))
-        return FieldValue(value_option=option) if option else FieldValue(value_text=text)
+        # A choice that is gone from the schema is still the answer.
+        gone = FieldOption(id=option_id(text), value=label or text)
+        return FieldValue(value_option=field.option(gone.id) or gone)
     return FieldValue(value_text=text)
 
 
@@ -352,5 +357,9 @@ MOST_OF_ID = 150
 
 
 def option_id(value: str) -> str:
-    """Return the id of a choice that DevRev knows by its text: that text, or its hash if it is too long."""
-    return value if len(value) <= MOST_OF_ID else hashlib.sha256(value.encode()).hexdigest()
+    """Return the id of a choice that DevRev knows by its text: that text, or its hash if no form takes it.
+
+    A form has at most 150 characters of it, and neither spaces around it nor control characters.
+    """
+    is_whole = len(value) <= MOST_OF_ID and clean_text(value, lines=True) == value
+    return value if is_whole else hashlib.sha256(value.encode()).hexdigest()
