@@ -14,10 +14,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+
+from tocsin.backends.answers import or_none
 
 Empty = dict[str, Any]
 
@@ -204,15 +204,7 @@ class StageOn(Response):
     state: State | None = None
 
 
-def _or_none(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Treat a value that cannot be parsed as missing: what is only shown must not hide an incident."""
-    try:
-        return read(given)
-    except ValidationError:
-        return None
-
-
-Moment = Annotated[datetime | None, WrapValidator(_or_none)]
+Moment = Annotated[datetime | None, WrapValidator(or_none)]
 
 
 class ObjectSummary(Response):
@@ -272,9 +264,9 @@ class IncidentResponse(Response):
     impact: ImpactResponse | None = None
     impacted_customers: Summaries = ()
     stakeholders: Summaries = ()
-    reported_by: Annotated[Enum, WrapValidator(_or_none)] = None
-    source: Annotated[Enum, WrapValidator(_or_none)] = None
-    subtype: Annotated[str | None, WrapValidator(_or_none)] = None
+    reported_by: Annotated[Enum, WrapValidator(or_none)] = None
+    source: Annotated[Enum, WrapValidator(or_none)] = None
+    subtype: Annotated[str | None, WrapValidator(or_none)] = None
     playbooks: Summaries = ()
     pia: Summaries = ()
     related_docs: Summaries = ()
