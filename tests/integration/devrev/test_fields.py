@@ -126,6 +126,32 @@ async def test_an_answer_of_another_shape_hides_no_incident(desk: DevRevDesk) ->
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"display_id": None},
+        {"severity": {"id": 18, "label": None, "ordinal": None}},
+        {"severity": {"label": "SEV1"}},
+        {"stage": {"stage": None, "state": None}},
+        {"stage": "Queued"},
+        {"owned_by": [{"id": f"{PEOPLE}/8", "full_name": None, "display_name": None}]},
+        {"applies_to_parts": [None, {"id": f"{DON}:product/1", "name": None}]},
+        {"tags": [{"tag": None}, {"tag": {"id": f"{DON}:tag/1", "name": None}, "value": 7}]},
+        {"impact": {"count": {"id": 11, "label": None}, "customer_ids": None}},
+        {"created_by": {"type": "sys_user", "id": None, "full_name": None}, "modified_by": "nobody"},
+        {"modified_date": "", "sync_metadata": "none"},
+    ],
+)
+async def test_an_odd_incident_is_listed_found_and_changed_and_hides_no_other(
+    desk: DevRevDesk, odd: dict[str, object]
+) -> None:
+    incident, other = await made(desk), await made(desk, "other")
+    desk.org.incidents[incident.id] |= odd
+    assert [one.id for one in await desk.backend.incidents()] == [other.id, incident.id]
+    changed = await desk.backend.change(incident.id, change(summary="Since noon."))
+    assert (changed.id, changed.summary) == (incident.id, "Since noon.")
+
+
+@pytest.mark.parametrize(
     ("told", "shown"), [(1234567.5, "1234567.5"), (2000000.0, "2000000"), (0.00001, "0.00001"), (7, "7")]
 )
 async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float, shown: str) -> None:

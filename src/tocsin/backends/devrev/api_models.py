@@ -15,9 +15,10 @@ from pydantic import (
     ConfigDict,
     Field,
     WrapValidator,
+    model_validator,
 )
 
-from tocsin.backends.answers import or_none
+from tocsin.backends.answers import or_none, without_nulls
 
 Empty = dict[str, Any]
 
@@ -130,9 +131,14 @@ class UpdateIncident(Request):
 
 
 class Response(BaseModel):
-    """Part of a response: unknown fields are ignored, missing ones are empty."""
+    """Part of a response: unknown fields are ignored, missing ones are empty, and null is missing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return without_nulls(given)
 
 
 def _number_or_value(given: Any) -> Any:
