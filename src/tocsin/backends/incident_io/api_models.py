@@ -193,6 +193,10 @@ class FollowUpChange(Payload):
     status: Progress
     description: str | None = None
     assignee_id: str | None = None
+    assignee_team_id: str | None = None
+    follow_up_category_id: str | None = None
+    follow_up_priority_option_id: str | None = None
+    labels: list[str] | None = None
 
 
 # Responses, read tolerantly: new properties, new enumeration values and other formats of ids may come at any
@@ -427,6 +431,12 @@ class TimelineResponse(Response):
     creator: ActorResponse = ActorResponse()
 
 
+class LabelledResponse(Response):
+    """Team, category or priority of a follow-up."""
+
+    id: str = ""
+
+
 class ToDoResponse(Response):
     """An action (`description`) or a follow-up (`title`)."""
 
@@ -436,6 +446,10 @@ class ToDoResponse(Response):
     description: str = ""
     status: str = "outstanding"
     assignee: UserResponse | None = None
+    assignee_team: LabelledResponse | None = None
+    category: LabelledResponse | None = None
+    priority: LabelledResponse | None = None
+    labels: list[str] = Field(default_factory=list)
     creator: ActorResponse = ActorResponse()
     external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(or_none)] = None
     created_at: Moment = None
