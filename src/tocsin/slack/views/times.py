@@ -36,7 +36,8 @@ Times = Mapping[str, datetime | None]
 def times_modal(form: Form, incident: Incident, filled: Times | None = None, *, problem: str = "") -> View:
     """Build the form with a datetimepicker for each timestamp, filled with `filled` or the present values."""
     held = {timestamp.id: incident.timestamp(timestamp.id) for timestamp in form.incident_timestamps}
-    metadata = VerbMetadata(verb=Verb.TIME, incident_id=incident.id, seen=as_shown(held))
+    seen = {block: seconds for block, seconds in as_shown(held).items() if seconds}
+    metadata = VerbMetadata(verb=Verb.TIME, incident_id=incident.id, seen=seen)
     blocks = [
         *heading(incident),
         *unsupported_blocks(form.lacks, Verb.TIME),
@@ -71,7 +72,7 @@ def as_shown(times: Times) -> dict[str, str]:
     They are whole minutes, as a datetimepicker has them: who leaves one alone does not cut off its seconds.
     """
     shown = {one: seconds_shown(at) for one, at in times.items()}
-    return {f"{TIME_FIELD}{one}": str(at // 60) if at else "" for one, at in shown.items()}
+    return {f"{TIME_FIELD}{one}": str(at // 60 * 60) if at else "" for one, at in shown.items()}
 
 
 def times_blocks(incident: Incident) -> list[Block]:
