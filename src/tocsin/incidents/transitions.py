@@ -425,11 +425,12 @@ def _without_no_ops(change: IncidentChange, incident: Incident) -> IncidentChang
     The status stays in it if the person saw another one than the present: the backend then detects that.
     """
     update: dict[str, Any] = {}
-    if change.name == incident.name:
+    # A text that was written elsewhere may hold what no form gives back: it is compared as it was cleaned.
+    if change.name in {incident.name, clean_text(incident.name)}:
         update["name"] = None
-    if change.summary == incident.summary:
+    if change.summary in {incident.summary, clean_text(incident.summary, lines=True)}:
         update["summary"] = None
-    if change.call_url == incident.call_url:
+    if change.call_url in {incident.call_url, incident.call_link}:
         update["call_url"] = None
     if incident.severity is not None and change.severity_id == incident.severity.id:
         update["severity_id"] = None

@@ -129,6 +129,9 @@ TIME_FIELD = "incident_timestamp_values."
 EARLIEST = datetime.fromtimestamp(1_000_000_000, UTC)
 """Earliest moment that a datetimepicker can show: `initial_date_time` has ten digits (Slack)."""
 
+LATEST = datetime.fromtimestamp(10_000_000_000, UTC)
+"""First moment that a datetimepicker cannot show any more."""
+
 LEEWAY = timedelta(minutes=1)
 """Time by which a value may be ahead: people type whole minutes, and clocks differ."""
 

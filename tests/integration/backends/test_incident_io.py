@@ -343,6 +343,8 @@ def test_however_incident_io_says_how_long_to_wait(
         ({"field": "custom_field_entries.0.values.0.value_text"}, "custom_field_entries.a"),
         ({"field": "custom_field_entries[1]"}, "custom_field_entries.b"),
         ({"field": "incident_role_assignments.0.incident_role_id"}, "incident_role_assignments.r"),
+        ({"field": "incident.call_url", "pointer": "/incident/call_url"}, "call_url"),
+        ({"field": "message"}, "message"),
     ],
 )
 def test_a_refusal_underlines_the_field_that_was_sent_there(source: dict[str, str], field: str) -> None:

@@ -56,3 +56,33 @@ async def test_links_are_in_the_description_for_people_at_incident_io_unless_it_
     stranger = BEN.model_copy(update={"slack_user_id": "U0NOBODY", "name": "Nia Nobody"})
     with pytest.raises(Refused, match="Nia Nobody is not known at incident"):
         await backend.change_follow_up(added.id, FollowUpChange(key="t", by=ANA, at=DAWN, assignee=stranger))
+
+
+async def test_what_is_completed_or_linked_keeps_its_assignee_its_labels_and_all_that_slack_does_not_show(
+    both: Both,
+) -> None:
+    backend, server = both
+    made = await backend.create(declaration())
+    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind="follow_up", text="Write it", assignee=BEN)
+    added = await backend.add_follow_up(made.id, wanted)
+    (kept,) = server.account.follow_ups
+    ours = {
+        "assignee_team": {"id": "01TEAM", "name": "Web"},
+        "category": {"id": "01CATEGORY", "name": "Process", "rank": 1},
+        "priority": {"id": "01PRIORITY", "name": "Urgent", "rank": 1},
+        "labels": ["postmortem", "web"],
+        "description": "Ask Chloe first.",
+    }
+    kept |= ours
+    link = "https://github.com/acme/web/issues/12"
+    linked = FollowUpChange(key="l", by=ANA, at=DAWN, issue_url=link)
+    assert (await backend.change_follow_up(added.id, linked)).assignee == added.assignee
+    done = await backend.complete_follow_up(added.id, ANA, DAWN, "c")
+    assert (done.is_done, done.assignee) == (True, added.assignee)
+    assert {name: kept[name] for name in ours} == {
+        **ours,
+        "description": f"Ask Chloe first.\n\nIssue: {link}",
+    }
+    action = FollowUpRequest(key="a", by=ANA, at=DAWN, kind="action", text="Roll back", assignee=BEN)
+    added = await backend.add_follow_up(made.id, action)
+    assert (await backend.complete_follow_up(added.id, ANA, DAWN, "d")).assignee == added.assignee is not None

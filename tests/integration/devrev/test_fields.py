@@ -140,6 +140,32 @@ async def test_an_answer_of_another_shape_hides_no_incident(desk: DevRevDesk) ->
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"display_id": None},
+        {"severity": {"id": 18, "label": None, "ordinal": None}},
+        {"severity": {"label": "SEV1"}},
+        {"stage": {"stage": None, "state": None}},
+        {"stage": "Queued"},
+        {"owned_by": [{"id": f"{PEOPLE}/8", "full_name": None, "display_name": None}]},
+        {"applies_to_parts": [None, {"id": f"{DON}:product/1", "name": None}]},
+        {"tags": [{"tag": None}, {"tag": {"id": f"{DON}:tag/1", "name": None}, "value": 7}]},
+        {"impact": {"count": {"id": 11, "label": None}, "customer_ids": None}},
+        {"created_by": {"type": "sys_user", "id": None, "full_name": None}, "modified_by": "nobody"},
+        {"modified_date": "", "sync_metadata": "none"},
+    ],
+)
+async def test_an_odd_incident_is_listed_found_and_changed_and_hides_no_other(
+    desk: DevRevDesk, odd: dict[str, object]
+) -> None:
+    incident, other = await made(desk), await made(desk, "other")
+    desk.org.incidents[incident.id] |= odd
+    assert [one.id for one in await desk.backend.incidents()] == [other.id, incident.id]
+    changed = await desk.backend.change(incident.id, change(summary="Since noon."))
+    assert (changed.id, changed.summary) == (incident.id, "Since noon.")
+
+
+@pytest.mark.parametrize(
     ("told", "shown"), [(1234567.5, "1234567.5"), (2000000.0, "2000000"), (0.00001, "0.00001"), (7, "7")]
 )
 async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float, shown: str) -> None:
@@ -171,6 +197,50 @@ async def test_a_number_with_a_fraction_is_refused_where_devrev_counts_whole_one
         "custom_field_entries.tnt__customers_affected": "Customers affected takes whole numbers, such as 42."
     }
     assert not desk.sent(UPDATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "told", "shown"),
+    [
+        ("uenum", None, 2, ["Legacy"]),
+        ("uenum", None, {"id": 2, "label": "Legacy", "ordinal": 2}, ["Legacy"]),
+        ("uenum", None, {"id": 9, "label": "Removed", "ordinal": 9}, ["Removed"]),
+        ("array", "uenum", [1, None, 2], ["Current", "Legacy"]),
+        ("uenum", None, {}, []),
+        ("text", None, None, []),
+        ("text", None, "", []),
+    ],
+)
+async def test_a_choice_is_read_by_its_name_also_one_that_is_deprecated_or_gone(
+    desk: DevRevDesk, kind: str, base: str | None, told: object, shown: list[str]
+) -> None:
+    values = [{"id": 1, "label": "Current", "ordinal": 1}, {"id": 2, "label": "Legacy", "ordinal": 2}]
+    values[1]["is_deprecated"] = True
+    desk.org.fields.append(Field("plan", kind, base, values if kind != "text" else []))
+    incident = await made(desk)
+    field = (await desk.backend.form()).custom_field("tnt__plan")
+    assert field is not None
+    assert [option.value for option in field.options] == (["Current"] if kind != "text" else [])
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__plan": told}
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    assert answered(found, "tnt__plan") == shown
+
+
+async def test_a_choice_that_no_menu_offers_stays_when_another_one_of_its_field_changes(
+    desk: DevRevDesk,
+) -> None:
+    incident = await made(desk)
+    await desk.backend.form()
+    # The form has not heard of it: DevRev takes it, and no menu offers it.
+    desk.org.fields[0].allowed_values.append("Shop ")
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__affected_area": ["Shop ", "API"]}
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    held = found.answers("tnt__affected_area")
+    asked = change(custom_field_entries={"tnt__affected_area": held + option("Website")})
+    await desk.backend.change(incident.id, asked)
+    assert desk.sent(UPDATE)[0]["custom_fields"] == {"tnt__affected_area": ["Shop ", "API", "Website"]}
 
 
 async def test_a_subtype_is_chosen_as_the_type_and_its_fields_are_its_own(desk: DevRevDesk) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from support.bot import RunningBot, chosen, running_bot
 from support.devrev import FakeOrg, running_org
 from support.errands import typed_verb
@@ -92,9 +93,13 @@ async def test_what_devrev_has_no_times_for_is_said_before_anything_is_typed(tmp
             assert "DevRev keeps dates of its own" in said
 
 
-async def test_a_choice_that_slack_has_no_room_for_is_offered_and_chosen_all_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "long", ["Somebody whom it concerned told somebody else about it, " * 5, " Somebody\ttold us "]
+)
+async def test_a_choice_that_slack_has_no_room_for_is_offered_and_chosen_all_the_same(
+    tmp_path: Path, long: str
+) -> None:
     """Slack, option object: an option's value has 1 to 150 characters, and each is there once."""
-    long = "Somebody whom it concerned told somebody else about it, " * 5
     org = FakeOrg()
     org.fields[1].allowed_values = ["", "Monitoring", long, "Monitoring", f"{long}!"]
     async with beside_devrev(tmp_path, org) as (bot, _):

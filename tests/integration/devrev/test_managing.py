@@ -234,6 +234,51 @@ async def test_the_key_in_the_body_outlives_a_new_summary(desk: DevRevDesk) -> N
     assert desk.org.incidents[incident.id]["body"].endswith("\ntocsin:key-1")
 
 
+MENTION = "<don:identity:dvrv-us-1:devo/northwind:devu/8>"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+async def test_what_people_write_in_devrev_below_ours_is_read_and_outlives_a_role_and_a_new_summary(
+    desk: DevRevDesk, line_end: str
+) -> None:
+    desk.org.refused = {"sync_metadata"}
+    incident = await made(desk, summary="Since noon. Ask <don:x>.")
+    kept = desk.org.incidents[incident.id]
+    kept["body"] = f"{kept['body']}\n\nA cable, says {MENTION}.".replace("\n", line_end)
+    found = await desk.backend.find(incident.id)
+    assert found is not None
+    assert found.summary == f"Since noon. Ask <don:x>.\n\nA cable, says {MENTION}."
+    given = change(incident_role_assignments={"communications": BEN.slack_user_id})
+    changed = await desk.backend.change(incident.id, given)
+    assert changed.summary == found.summary
+    assert "Ask <\u200bdon:x>" in kept["body"]
+    assert f"says {MENTION}." in kept["body"]
+    assert kept["body"].endswith("\nCommunications Lead: Ben Okafor\ntocsin:key-1")
+    again = f"A cable, says {MENTION}, not <don:y>."
+    changed = await desk.backend.change(incident.id, change("again", summary=again))
+    assert changed.summary == again
+    assert kept["body"].startswith(
+        f"A cable, says {MENTION}, not <\u200bdon:y>.\n\n---\nDeclared in Slack by Ana"
+    )
+
+
+async def test_an_incident_that_began_in_devrev_is_never_said_to_be_declared_in_slack(
+    desk: DevRevDesk,
+) -> None:
+    began = desk.org.make({"title": "Search is slow", "body": "Since noon."})
+    began["created_by"] = desk.org.people[2].told()
+    changed = await desk.backend.change(began["id"], change("first", summary="Since 11:58."))
+    assert began["body"] == "Since 11:58."
+    assert changed.creator.name == "Ben Okafor"
+    given = change("second", incident_role_assignments={"communications": BEN.slack_user_id})
+    changed = await desk.backend.change(began["id"], given)
+    assert began["body"] == "Since 11:58.\n\n---\nRoles given in Slack:\nCommunications Lead: Ben Okafor"
+    assert (changed.creator.name, changed.summary) == ("Ben Okafor", "Since 11:58.")
+    taken = change("third", incident_role_assignments={"communications": None})
+    await desk.backend.change(began["id"], taken)
+    assert began["body"] == "Since 11:58."
+
+
 async def test_what_devrev_cannot_do_is_said_in_a_sentence(desk: DevRevDesk) -> None:
     incident = await made(desk)
     form = await desk.backend.form()

@@ -306,6 +306,28 @@ def _assign(account: Account, body: Json) -> Response | None:
     return None
 
 
+_REPLACED = {
+    "assignee": "assignee_id",
+    "assignee_team": "assignee_team_id",
+    "category": "follow_up_category_id",
+    "priority": "follow_up_priority_option_id",
+    "labels": "labels",
+    "description": "description",
+}
+"""Properties of a follow-up, and how an update names them."""
+
+
+def _replaced(found: Json, body: Json) -> Json:
+    """Take away what a PUT leaves out: `assignee_id` is null to unassign (Follow-ups, Update)."""
+    for name, sent in _REPLACED.items():
+        if sent not in body:
+            found.pop(name, None)
+    for name in ("assignee_team", "category", "priority"):
+        if (kept := body.pop(_REPLACED[name], None)) is not None:
+            found[name] = {**found[name], "id": kept}
+    return body
+
+
 def to_do(
     one: str, listed: Callable[[Account], list[Json]], shape: Json, change: Json
 ) -> tuple[Endpoint, Endpoint]:
@@ -337,7 +359,7 @@ def to_do(
         body, no = await given(request, change)
         if found is None or no is not None:
             return no or missing()
-        if (wrong := _assign(account, body)) is not None:
+        if (wrong := _assign(account, _replaced(found, body))) is not None:
             return wrong
         found |= body | {"updated_at": account.now()}
         if body["status"] == "completed":

@@ -96,7 +96,16 @@ ACTION = {"incident_id*": TEXT, "description*": TEXT, "assignee_id": TEXT}
 PROGRESS = ("completed", "not_doing", "outstanding")
 ACTION_CHANGE = {"description*": TEXT, "status*": PROGRESS, "assignee_id": TEXT}
 FOLLOW_UP = {"incident_id*": TEXT, "title*": TEXT, "description": TEXT, "assignee_id": TEXT}
-FOLLOW_UP_CHANGE = {"title*": TEXT, "status*": PROGRESS, "description": TEXT, "assignee_id": TEXT}
+FOLLOW_UP_CHANGE = {
+    "title*": TEXT,
+    "status*": PROGRESS,
+    "description": TEXT,
+    "assignee_id": TEXT,
+    "assignee_team_id": TEXT,
+    "follow_up_category_id": TEXT,
+    "follow_up_priority_option_id": TEXT,
+    "labels": [TEXT],
+}
 
 
 def wrongs(shape: Any, given: Any, at: str = "") -> Iterator[Wrong]:

@@ -8,13 +8,28 @@ from typing import Any
 import pytest
 from support.declarations import DAWN
 
-from slack_emulator.block_kit.surfaces import view_errors
-from tocsin.incidents.model import CustomField, FieldEntry, FieldOption, FieldValue, Form, Incident, Status
+from slack_emulator.block_kit import input_errors, view_errors
+from slack_emulator.views import initial_values
+from tocsin.incidents.errors import Refused
+from tocsin.incidents.model import (
+    CatalogEntry,
+    CustomField,
+    FieldEntry,
+    FieldKind,
+    FieldOption,
+    FieldValue,
+    Form,
+    Incident,
+    Status,
+)
+from tocsin.incidents.validation import parse_changed_fields
 from tocsin.slack.views.fields import (
     FieldsEntered,
     answered,
+    as_answered,
     fields_modal,
     fingerprints,
+    read_fields,
 )
 from tocsin.slack.views.metadata import METADATA_LIMIT, VerbMetadata
 
@@ -57,12 +72,59 @@ def test_the_form_holds_every_answer_and_an_option_that_only_the_backend_knows_b
     assert (option["value"], option["text"]["text"]) == ("p7", "Part 7")
 
 
-def test_an_option_that_is_gone_is_not_taken_away_because_the_form_cannot_show_it() -> None:
-    now = answered(incident(choice=chosen(GONE, THERE)), FORM)
-    assert now.entries["choice"] == ("there",)
-    untouched = FieldsEntered(entries={"choice": ("there",)})
-    metadata = VerbMetadata(seen=fingerprints(now))
-    assert metadata.changes(fingerprints(untouched)) == {}
+def test_an_option_that_is_gone_stays_in_the_menu_so_that_nobody_takes_it_away_unseen() -> None:
+    asked = incident(choice=chosen(GONE, THERE))
+    element = inputs(fields_modal(FORM, asked))["custom_field_entries.choice"]["element"]
+    assert [option["text"]["text"] for option in element["options"]] == ["There", "Gone"]
+    assert [option["value"] for option in element["initial_options"]] == ["there", "gone"]
+    given = parse_changed_fields({"choice": ("gone",)}, {}, as_answered(FORM, asked))
+    assert given["choice"] == chosen(GONE.model_copy(update={"sort_key": THERE.sort_key}))
+    with pytest.raises(Refused, match="no longer exists"):
+        parse_changed_fields({"choice": ("gone",)}, {}, as_answered(FORM, incident()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers"),
+    [
+        ("text", (FieldValue(value_text=""),)),
+        ("text", (FieldValue(value_text=" \n "),)),
+        ("text", (FieldValue(value_text="one"), FieldValue(value_text="two"))),
+        ("text", (FieldValue(value_text=" a\r\n\tb\n"),)),
+        ("text", (FieldValue(value_text="so " * 1001),)),
+        ("link", (FieldValue(value_link="mailto:help@example.com"),)),
+        ("link", (FieldValue(value_link="status.example.com"),)),
+        ("link", (FieldValue(value_link="https://status.example.com/a b"),)),
+        ("numeric", (FieldValue(value_numeric="a dozen"),)),
+        ("numeric", (FieldValue(value_numeric="-1.50"),)),
+        ("single_select", chosen(GONE)),
+        ("single_select", chosen(THERE, GONE)),
+        ("multi_select", chosen(GONE, THERE)),
+        ("multi_select", chosen(THERE, THERE)),
+        ("multi_select", (FieldValue(value_text="Gone"),)),
+        ("multi_select", (FieldValue(value_catalog_entry=CatalogEntry(id="gone", name="Gone")),)),
+    ],
+)
+@pytest.mark.parametrize("required", [False, True])
+def test_a_form_that_is_sent_as_it_opened_is_sent_and_changes_no_answer(
+    kind: FieldKind, answers: tuple[FieldValue, ...], required: bool
+) -> None:
+    options = (THERE,) if kind.endswith("_select") else ()
+    field = CustomField(id="f", name="F", field_type=kind, options=options, required=required)
+    entry = FieldEntry(custom_field=field, values=answers)
+    asked = incident().model_copy(update={"custom_field_entries": (entry,)})
+    view = fields_modal(Form(custom_fields=(field,)), asked).to_dict()
+    assert view_errors(view) == []
+    state = initial_values(view)
+    assert input_errors(view, state) == {}
+    metadata = VerbMetadata.from_text(view["private_metadata"])
+    assert metadata.changes(fingerprints(read_fields(state))) == {}
+
+
+def test_a_text_that_is_longer_than_the_form_takes_is_not_cut_and_the_form_says_so() -> None:
+    asked = incident(text=(FieldValue(value_text="x" * 3001),))
+    shown = inputs(fields_modal(FORM, asked))["custom_field_entries.text"]
+    assert "initial_value" not in shown["element"]
+    assert shown["hint"]["text"].startswith("It has more than the 3000 characters that fit here.")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
+from tocsin.backends.answers import read_answer
 from tocsin.backends.devrev.api_models import IncidentResponse, UserResponse
 from tocsin.backends.devrev.client import DevRevClient, DevRevRefused
 from tocsin.backends.devrev.form import Choices, fetch_choices
@@ -73,7 +74,7 @@ class DevRevAccount:
         known = MappingContext(
             permalink=permalink_of(self.permalink, response),
             roles=self.roles,
-            fields=choices.fields,
+            fields=choices.fields_as_read,
             subtypes=choices.subtypes,
         )
         return incident_of(response, await self.extras.get(response.id), known)
@@ -97,9 +98,12 @@ class DevRevAccount:
 
 
 def incident_in(answer: dict[str, Any], unsure: type[Unavailable] = OutcomeUnknown) -> IncidentResponse:
-    """Return the incident of an answer. Raises `unsure` if it has no id or no title."""
+    """Return the incident of an answer, without what is not as documented.
+
+    Raises `unsure` if it has no id or no title.
+    """
     try:
-        return IncidentResponse.model_validate(answer.get("incident"))
+        return read_answer(IncidentResponse, answer.get("incident"), "DevRev")
     except ValidationError:
         raise unsure("DevRev's answer could not be read.") from None
 

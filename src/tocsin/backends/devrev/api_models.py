@@ -14,10 +14,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
+
+from tocsin.backends.answers import or_none, without_nulls
 
 Empty = dict[str, Any]
 
@@ -130,9 +131,14 @@ class UpdateIncident(Request):
 
 
 class Response(BaseModel):
-    """Part of a response: unknown fields are ignored, missing ones are empty."""
+    """Part of a response: unknown fields are ignored, missing ones are empty, and null is missing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return without_nulls(given)
 
 
 def _number_or_value(given: Any) -> Any:
@@ -204,15 +210,7 @@ class StageOn(Response):
     state: State | None = None
 
 
-def _or_none(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Treat a value that cannot be parsed as missing: what is only shown must not hide an incident."""
-    try:
-        return read(given)
-    except ValidationError:
-        return None
-
-
-Moment = Annotated[datetime | None, WrapValidator(_or_none)]
+Moment = Annotated[datetime | None, WrapValidator(or_none)]
 
 
 class ObjectSummary(Response):
@@ -272,9 +270,9 @@ class IncidentResponse(Response):
     impact: ImpactResponse | None = None
     impacted_customers: Summaries = ()
     stakeholders: Summaries = ()
-    reported_by: Annotated[Enum, WrapValidator(_or_none)] = None
-    source: Annotated[Enum, WrapValidator(_or_none)] = None
-    subtype: Annotated[str | None, WrapValidator(_or_none)] = None
+    reported_by: Annotated[Enum, WrapValidator(or_none)] = None
+    source: Annotated[Enum, WrapValidator(or_none)] = None
+    subtype: Annotated[str | None, WrapValidator(or_none)] = None
     playbooks: Summaries = ()
     pia: Summaries = ()
     related_docs: Summaries = ()

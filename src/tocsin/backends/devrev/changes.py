@@ -334,8 +334,8 @@ class IncidentEditor:
             and (who := person.slack_user_id or PersonId(""))
         ]
         return mapping.compose_body(
-            mapping.summary_of(body) if change.summary is None else change.summary,
-            mapping.reporter_of(body) or kept.reporter.name or "somebody",
+            mapping.text_of(body) if change.summary is None else inert(change.summary, body),
+            mapping.reporter_of(body) or _reporter(kept),
             holders,
             mapping.source_of(body),
             last if last.startswith("tocsin:") else None,
@@ -394,6 +394,11 @@ class IncidentEditor:
             field = form.custom_field(field_id) or form.backend_field(field_id)
             verb, text = timeline_of_field((field.name if field else field_id)[:NAME_LIMIT], values)
             yield f"custom_field_entries.{field_id}", verb, text
+
+
+def _reporter(kept: StoredExtras) -> str:
+    """Return the name of the person who declared it in Slack; "" for what began in DevRev."""
+    return display_name(kept.reporter) if kept.reporter != Person() else ""
 
 
 def _refuse_lacking(change: IncidentChange) -> None:

@@ -225,7 +225,7 @@ class IncidentCreation:
         source = declaration.source
         came = (source.permalink or f"of {_moment(source.timestamp):%Y-%m-%d %H:%M} UTC") if source else None
         reporter = Member(person=declaration.declared_by).name
-        return mapping.compose_body(declaration.summary, reporter, holders, came, key)
+        return mapping.compose_body(mapping.inert(declaration.summary), reporter, holders, came, key)
 
 
 def key_of(key: str) -> str:

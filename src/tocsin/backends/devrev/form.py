@@ -70,6 +70,14 @@ class CustomFieldFormat:
     many: bool
     subtypes: frozenset[str] = frozenset()
     """Subtypes whose incidents have the field; empty if all have it."""
+    deprecated: tuple[FieldOption, ...] = ()
+    """Choices that are offered no more, and that incidents may have."""
+
+    @property
+    def as_read(self) -> CustomField:
+        """The question with all choices that an incident may have."""
+        known = (*self.question.options, *self.deprecated)
+        return self.question.model_copy(update={"options": known}) if self.deprecated else self.question
 
     @property
     def can_be_emptied(self) -> bool:
@@ -89,15 +97,14 @@ class CustomFieldFormat:
         return told if self.many else next(iter(told), "")
 
     def _text(self, value: FieldValue) -> str:
-        if self.type != "enum":
-            return value.entered
-        option = self.question.option(value.entered)
-        return option.value if option is not None else value.shown
+        option = self.question.option(value.entered) or value.value_option
+        return option.value if self.type == "enum" and option is not None else value.entered
 
     def _one(self, text: str) -> Any:
         if self.type == "bool":
             return text == "yes"
         if self.type in {"int", "uenum"}:
+            # Not by way of a float, which has 15 digits.
             return int(Decimal(text))
         return float(text) if self.type == "double" else text
 
@@ -121,6 +128,10 @@ class Choices:
     @property
     def fields(self) -> tuple[CustomField, ...]:
         return tuple(asked.question for asked in self.asked)
+
+    @property
+    def fields_as_read(self) -> tuple[CustomField, ...]:
+        return tuple(asked.as_read for asked in self.asked)
 
     @property
     def own_fields(self) -> tuple[CustomField, ...]:
@@ -192,10 +203,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
     return Choices(
         severities=tuple(severity_of(value) for value in _values(severity)),
         severity_required=severity is not None and (severity.is_required or severity.ui.is_required),
-        impacts=tuple(
-            FieldOption(id=str(value.id), value=value.label, sort_key=value.ordinal)
-            for value in _values(impact)
-        ),
+        impacts=_choices(_values(impact)),
         statuses=tuple(
             Status(id=stage.id, name=stage.name, category=category_of(stage.state), rank=stage.ordinal)
             for stage in sorted(stages, key=lambda stage: stage.ordinal)
@@ -328,11 +336,11 @@ def _fields(given: Any) -> list[FieldResponse]:
     return sorted(found, key=lambda field: field.ui.order)
 
 
-def _values(field: FieldResponse | None) -> Iterable[EnumValue]:
-    """Return the values of an enumeration that are not deprecated, in their order."""
+def _values(field: FieldResponse | None, *, deprecated: bool = False) -> Iterable[EnumValue]:
+    """Return the values of an enumeration that are not deprecated, or those that are, in their order."""
     given = field.allowed_values if field is not None else ()
     values = [EnumValue.model_validate(value) for value in given if isinstance(value, dict)]
-    return sorted((v for v in values if not v.is_deprecated), key=lambda value: value.ordinal)
+    return sorted((v for v in values if v.is_deprecated is deprecated), key=lambda value: value.ordinal)
 
 
 def _asked(field: FieldResponse) -> CustomFieldFormat | None:
@@ -352,14 +360,19 @@ def _asked(field: FieldResponse) -> CustomFieldFormat | None:
         required=required,
         options=_options(field, kind),
     )
-    return CustomFieldFormat(question, kind, many)
+    gone = _choices(_values(field, deprecated=True)) if kind == "uenum" else ()
+    return CustomFieldFormat(question, kind, many, deprecated=gone)
+
+
+def _choices(values: Iterable[EnumValue]) -> tuple[FieldOption, ...]:
+    return tuple(FieldOption(id=str(v.id), value=v.label, sort_key=v.ordinal) for v in values)
 
 
 def _options(field: FieldResponse, kind: str) -> tuple[FieldOption, ...]:
     if kind == "bool":
         return YES_OR_NO
     if kind == "uenum":
-        return tuple(FieldOption(id=str(v.id), value=v.label, sort_key=v.ordinal) for v in _values(field))
+        return _choices(_values(field))
     if kind == "enum":
         return tuple(
             FieldOption(id=option_id(value), value=value, sort_key=position)

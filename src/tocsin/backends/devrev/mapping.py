@@ -18,6 +18,7 @@ from tocsin.incidents.model import (
     Automation,
     CustomField,
     FieldEntry,
+    FieldOption,
     FieldValue,
     FrozenModel,
     Incident,
@@ -77,8 +78,9 @@ ORIGIN_SYSTEM = "tocsin"
 TEST = "[TEST] "
 DUPLICATE = "Duplicate of "
 _FROM = "From the message "
-_FOOTER = re.compile(r"(?:^|\n\n)---\nDeclared in Slack by ")
-_REPORTER = re.compile(r"(.*?)\.(?:\n|$)")
+_DECLARED, _ROLES = "Declared in Slack by ", "Roles given in Slack:"
+_FOOTER = re.compile(rf"(?:^|\n\n)---\n(?={_DECLARED}|{_ROLES})")
+_MENTION = re.compile(r"<don:[^<>]*>?")
 
 FIELD = "custom_field_entries."
 BLOCKS: Mapping[str, str] = {
@@ -123,19 +125,32 @@ def title_of(name: str, mode: str) -> str:
 
 
 def compose_body(
-    summary: str, reporter: str, holders: Iterable[tuple[str, str]], source: str | None, mark: str | None
+    text: str, reporter: str, holders: Iterable[tuple[str, str]], source: str | None, mark: str | None
 ) -> str:
-    """Compose the body: the summary, the data that DevRev has no field for, and the key `mark`."""
-    lines = [f"Declared in Slack by {_line(reporter)}."]
-    lines += [f"{_line(role)}: {_line(name)}" for role, name in holders]
+    """Compose the body: the text, the data that DevRev has no field for, and the key `mark`.
+
+    Without a reporter, as of an incident that was not declared in Slack, only roles are added.
+    """
+    lines = [f"{_line(role)}: {_line(name)}" for role, name in holders]
+    if reporter:
+        lines.insert(0, f"{_DECLARED}{_line(reporter)}.")
+    elif lines:
+        lines.insert(0, _ROLES)
     lines += [f"{_FROM}{source}"] if source else []
     lines += [mark] if mark else []
-    return (f"{inert(summary)}\n\n" if summary else "") + "\n".join(["---", *lines])
+    return "\n\n".join(filter(None, [text, "\n".join(["---", *lines]) if lines else ""]))
 
 
-def inert(text: str) -> str:
-    """Break mentions in a text: DevRev reads `<don:…>` as a mention (Timeline, mentions)."""
-    return text.replace("<don:", "<\u200bdon:")
+def inert(text: str, there: str = "") -> str:
+    """Break mentions in a text: DevRev reads `<don:…>` as a mention (Timeline, mentions).
+
+    Those that the text `there` has were written in DevRev, and stay.
+    """
+    return _MENTION.sub(lambda found: found[0] if found[0] in there else _broken(found[0]), text)
+
+
+def _broken(mention: str) -> str:
+    return mention.replace("<don:", "<\u200bdon:")
 
 
 def as_typed(text: str) -> str:
@@ -143,29 +158,44 @@ def as_typed(text: str) -> str:
     return text.replace("<\u200bdon:", "<don:")
 
 
-def summary_of(body: str) -> str:
-    """Return the body without the lines that the bot put below it."""
+def _parts(body: str) -> tuple[str, list[str]]:
+    """Return the text of a body, and the lines that the bot put below it.
+
+    What people added in DevRev below those lines, after an empty one, belongs to the text.
+    """
+    body = body.replace("\r\n", "\n")
     footers = list(_FOOTER.finditer(body))
-    return as_typed(body[: footers[-1].start()] if footers else body)
+    if not footers:
+        return body, []
+    ours, _, below = body[footers[-1].end() :].partition("\n\n")
+    return "\n\n".join(filter(None, [body[: footers[-1].start()], below.strip("\n")])), ours.splitlines()
+
+
+def text_of(body: str) -> str:
+    """Return the body without the lines that the bot put below it, as DevRev has it."""
+    return _parts(body)[0]
+
+
+def summary_of(body: str) -> str:
+    """Return the text of the body as people typed it."""
+    return as_typed(text_of(body))
 
 
 def source_of(body: str) -> str | None:
     """Return the source message's address or time from the body's lines."""
-    found = list(_FOOTER.finditer(body))
-    below = body[found[-1].start() :].splitlines() if found else []
-    return next((line.removeprefix(_FROM) for line in below if line.startswith(_FROM)), None)
+    return next((line.removeprefix(_FROM) for line in _parts(body)[1] if line.startswith(_FROM)), None)
 
 
 def reporter_of(body: str) -> str | None:
     """Return the reporter's name from the body's lines."""
-    found = list(_FOOTER.finditer(body))
-    named = _REPORTER.match(body, found[-1].end()) if found else None
-    return named[1] if named else None
+    first = next(iter(_parts(body)[1]), "")
+    return first.removeprefix(_DECLARED).removesuffix(".") if first.startswith(_DECLARED) else None
 
 
 def mark_of(body: str) -> str:
-    """Return the last line of a body, which is the key if no field can carry it."""
-    return body.rstrip().rpartition("\n")[2].strip()
+    """Return the last of the body's lines, which is the key if no field can carry it."""
+    text, lines = _parts(body)
+    return (lines or text.rstrip().splitlines() or [""])[-1].strip()
 
 
 def _line(text: str) -> str:
@@ -295,16 +325,19 @@ def _lead(response: IncidentResponse, kept: StoredExtras, held: Person | None) -
 def _entries(values: Mapping[str, Any], fields: Sequence[CustomField]) -> Iterable[FieldEntry]:
     for field in fields:
         given = values.get(field.id)
-        if given is None or given in ("", []):
-            continue
         listed = given if isinstance(given, list) else [given]
-        yield FieldEntry(custom_field=field, values=tuple(_answer(field, value) for value in listed))
+        answers = (_answer(field, value) for value in listed if value is not None)
+        told = tuple(answer for answer in answers if answer.entered)
+        if told:
+            yield FieldEntry(custom_field=field, values=told)
 
 
 def _answer(field: CustomField, value: Any) -> FieldValue:
     """Return an answer that DevRev gives as text, a number, a choice's name, or a choice as an object."""
+    label = ""
     if isinstance(value, dict):
-        value = value.get("id", value.get("value", value.get("label", "")))
+        label = str(value.get("label") or "")
+        value = value.get("id", value.get("value", label))
     if isinstance(value, bool):
         value = "yes" if value else "no"
     text = str(value)
@@ -313,8 +346,9 @@ def _answer(field: CustomField, value: Any) -> FieldValue:
     if field.field_type == "numeric":
         return FieldValue(value_numeric=text)
     if field.field_type in {"single_select", "multi_select"}:
-        option = field.option(option_id(text))
-        return FieldValue(value_option=option) if option else FieldValue(value_text=text)
+        # A choice that is gone from the schema is still the answer.
+        gone = FieldOption(id=option_id(text), value=label or text)
+        return FieldValue(value_option=field.option(gone.id) or gone)
     return FieldValue(value_text=text)
 
 

@@ -13,10 +13,11 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
+
+from tocsin.backends.answers import or_none, without_nulls
 
 # Requests: exactly the documented payloads; a field that is not set is left out, never null. Sources:
 # incident.io API reference, Incidents V1 and V2 (Create, Edit), Incident Updates V2, Incident Timeline Items
@@ -192,6 +193,10 @@ class FollowUpChange(Payload):
     status: Progress
     description: str | None = None
     assignee_id: str | None = None
+    assignee_team_id: str | None = None
+    follow_up_category_id: str | None = None
+    follow_up_priority_option_id: str | None = None
+    labels: list[str] | None = None
 
 
 # Responses, read tolerantly: new properties, new enumeration values and other formats of ids may come at any
@@ -211,14 +216,6 @@ def _moment(given: object) -> datetime | None:
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
-def _or_none(given: object, read: ValidatorFunctionWrapHandler) -> Any:
-    """Treat a value that cannot be parsed as missing."""
-    try:
-        return read(given)
-    except ValidationError:
-        return None
-
-
 class Response(BaseModel):
     """Part of an answer; null is the same as missing, also in a list."""
 
@@ -227,10 +224,7 @@ class Response(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        present = {name: value for name, value in given.items() if value is not None}
-        return {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in present.items()}
+        return without_nulls(given)
 
 
 class UserResponse(Response):
@@ -322,8 +316,8 @@ class FieldResponse(Response):
     description: str = ""
     field_type: str = "text"
     catalog_type_id: str | None = None
-    fixed_filter: Annotated[FixedFilter | None, WrapValidator(_or_none)] = None
-    filter_by: Annotated[FilterBy | None, WrapValidator(_or_none)] = None
+    fixed_filter: Annotated[FixedFilter | None, WrapValidator(or_none)] = None
+    filter_by: Annotated[FilterBy | None, WrapValidator(or_none)] = None
     required_v2: str = ""
     show_before_creation: bool = True
     options: list[OptionResponse] = Field(default_factory=list)
@@ -382,7 +376,7 @@ class ExternalIssueResponse(Response):
     issue_permalink: str = ""
 
 
-Minutes = Annotated[float | None, WrapValidator(_or_none)]
+Minutes = Annotated[float | None, WrapValidator(or_none)]
 
 
 class IncidentResponse(Response):
@@ -409,8 +403,8 @@ class IncidentResponse(Response):
     duration_metrics: list[DurationMetricResponse] = Field(default_factory=list)
     call_url: str | None = None
     postmortem_document_url: str | None = None
-    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
-    has_debrief: Annotated[bool | None, WrapValidator(_or_none)] = None
+    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(or_none)] = None
+    has_debrief: Annotated[bool | None, WrapValidator(or_none)] = None
     workload_minutes_total: Minutes = None
     workload_minutes_working: Minutes = None
     workload_minutes_late: Minutes = None
@@ -437,6 +431,12 @@ class TimelineResponse(Response):
     creator: ActorResponse = ActorResponse()
 
 
+class LabelledResponse(Response):
+    """Team, category or priority of a follow-up."""
+
+    id: str = ""
+
+
 class ToDoResponse(Response):
     """An action (`description`) or a follow-up (`title`)."""
 
@@ -446,8 +446,12 @@ class ToDoResponse(Response):
     description: str = ""
     status: str = "outstanding"
     assignee: UserResponse | None = None
+    assignee_team: LabelledResponse | None = None
+    category: LabelledResponse | None = None
+    priority: LabelledResponse | None = None
+    labels: list[str] = Field(default_factory=list)
     creator: ActorResponse = ActorResponse()
-    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(_or_none)] = None
+    external_issue_reference: Annotated[ExternalIssueResponse | None, WrapValidator(or_none)] = None
     created_at: Moment = None
     updated_at: Moment = None
     completed_at: Moment = None

@@ -345,16 +345,32 @@ async def _updated(
     status: api_models.Progress,
     assignee: str | None = None,
 ) -> FollowUp:
+    """Change one, and send the rest of it as it is.
+
+    `assignee_id` is documented as null to unassign, so what is left out might be taken away.
+    """
     path, _, one = KINDS[kind]
+    assignee = assignee or _id(found.assignee)
     body: api_models.Payload
     if kind == "action":
         body = api_models.ActionChange(description=found.description, status=status, assignee_id=assignee)
     else:
         body = api_models.FollowUpChange(
-            title=found.title, status=status, description=found.description or None, assignee_id=assignee
+            title=found.title,
+            status=status,
+            description=found.description or None,
+            assignee_id=assignee,
+            assignee_team_id=_id(found.assignee_team),
+            follow_up_category_id=_id(found.category),
+            follow_up_priority_option_id=_id(found.priority),
+            labels=found.labels or None,
         )
     answer = await _sent(client, f"{path}/{found.id}", body, "PUT")
     return follow_up_of(ToDoResponse.model_validate(answer.get(one) or {}), kind)
+
+
+def _id(answer: UserResponse | api_models.LabelledResponse | None) -> str | None:
+    return (answer.id or None) if answer is not None else None
 
 
 async def to_dos(client: Client, incident_id: str) -> Sequence[FollowUp]:

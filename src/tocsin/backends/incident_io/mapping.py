@@ -323,7 +323,9 @@ _IDS = {
     "incident_timestamp_values": "incident_timestamp_id",
 }
 _INDEXED = re.compile(rf"({'|'.join(_IDS)})\.(\d+)(?:\..*)?")
-OURS = frozenset({"name", "summary", "severity_id", "incident_type_id", "visibility", "mode"})
+OURS = frozenset(
+    {"name", "summary", "severity_id", "incident_type_id", "visibility", "mode", "call_url", "message"}
+)
 STATUS = {"status": "incident_status_id", "to_incident_status_id": "incident_status_id"}
 STATUS |= {"to_severity_id": "severity_id", "incident.severity_id": "severity_id"}
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import structlog
 from pydantic import ValidationError
 
+from tocsin.backends.answers import read_answer
 from tocsin.backends.incident_io.api_models import (
     IncidentResponse,
     Response,
@@ -23,7 +23,6 @@ from tocsin.incidents.model import OPEN_CATEGORIES, TimelineEntry
 from tocsin.incidents.permissions import Verb
 from tocsin.incidents.requests import IncidentFilter, IncidentQuery
 
-log = structlog.get_logger()
 T = TypeVar("T", bound=Response)
 
 MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
@@ -93,32 +92,9 @@ def read_incident(told: Any, unsure: type[Unavailable] = Unavailable) -> Inciden
 def _read(kind: type[T], told: Any, unsure: type[Unavailable] = Unavailable) -> T:
     """Return what incident.io told, without its odd parts. Raises `unsure` if nothing is left of it."""
     try:
-        return kind.model_validate(told)
-    except ValidationError as error:
-        places = [problem["loc"] for problem in error.errors(include_input=False, include_url=False)]
-    # Only names are logged, and nothing that was sent.
-    fields = sorted({str(place[0]) for place in places if place})
-    log.warning("left out of incident.io's answer", kind=kind.__name__, fields=fields)
-    try:
-        return kind.model_validate(_without(told, places))
+        return read_answer(kind, told, "incident.io")
     except ValidationError:
         raise unsure("incident.io's answer was not understood.") from None
-
-
-def _without(told: Any, places: Iterable[tuple[int | str, ...]]) -> Any:
-    """Return an answer without these fields; of a list only the items that are wrong are left out."""
-    if not isinstance(told, dict):
-        return told
-    # As in `Response`, null is the same as missing, also in a list: the places count without it.
-    kept = {n: [x for x in v if x is not None] if isinstance(v, list) else v for n, v in told.items()}
-    wrong = {place[:2] if isinstance(kept.get(str(place[0])), list) else place[:1] for place in places}
-    return {
-        name: [x for at, x in enumerate(value) if (name, at) not in wrong]
-        if isinstance(value, list)
-        else value
-        for name, value in kept.items()
-        if (name,) not in wrong
-    }
 
 
 async def newest(

@@ -17,7 +17,14 @@ from tocsin.slack.context import AckTracker, WorkspaceContext
 from tocsin.slack.listeners.verbs import Invocation, NeedsForm, VerbSpec, change, submit
 from tocsin.slack.payloads import ViewSubmission
 from tocsin.slack.views.blocks import escape
-from tocsin.slack.views.fields import FieldsEntered, answered, fields_modal, fingerprints, read_fields
+from tocsin.slack.views.fields import (
+    FieldsEntered,
+    answered,
+    as_answered,
+    fields_modal,
+    fingerprints,
+    read_fields,
+)
 from tocsin.slack.views.metadata import VerbMetadata
 from tocsin.workflows.command import AnyChange
 
@@ -78,7 +85,8 @@ async def submit_fields(
             raise Refused("Nothing was changed in the form.")
         form = await context.forms.fetch()
         _refuse_overtaken(call.incident, form, changed, seen)
-        answers = parse_changed_fields(entered.entries, entered.labels, form)
+        offered = as_answered(form, call.incident)
+        answers = parse_changed_fields(entered.entries, entered.labels, offered)
         return await change(call, custom_field_entries=answers)
 
     again = partial(_build_fields, entered=entered, seen=seen)

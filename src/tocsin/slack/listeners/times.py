@@ -18,7 +18,7 @@ from tocsin.slack.listeners.verbs import CommandSpec, Invocation, NeedsForm, Ver
 from tocsin.slack.payloads import SlashCommand, ViewSubmission
 from tocsin.slack.views.blocks import escape
 from tocsin.slack.views.metadata import VerbMetadata
-from tocsin.slack.views.times import Times, as_seconds, read_times, times_modal
+from tocsin.slack.views.times import Times, as_shown, read_times, times_modal
 from tocsin.workflows.command import AnyChange, Changed
 
 DEFAULT_ZONE = "UTC"
@@ -68,8 +68,8 @@ async def submit_times(
     """Handle the submission of the form; timestamps that were left alone change nothing."""
     entered = read_times(submission.view.values)
     metadata = VerbMetadata.from_text(submission.view.private_metadata)
-    changed = metadata.changes(as_seconds(entered))
-    values = {one: at for one, at in entered.items() if as_seconds({one: at}).keys() & changed.keys()}
+    changed = metadata.changes(as_shown(entered))
+    values = {one: at for one, at in entered.items() if as_shown({one: at}).keys() & changed.keys()}
     zone = await find_zone(context, submission.by.slack_user_id)
     await submit_change(
         ack,

@@ -33,7 +33,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, Incident
-from tocsin.incidents.validation import EARLIEST, decimal_text
+from tocsin.incidents.validation import EARLIEST, LATEST, decimal_text
 
 # Escaping, block builders, and readers of the submitted state.
 
@@ -211,10 +211,14 @@ def checkbox(field: str, label: str, *choices: Choice, checked: str | bool = Fal
     return _block(field, label, element, optional=True)
 
 
+def seconds_shown(value: datetime | None) -> int | None:
+    """Return the seconds since 1970 that a datetimepicker can show: ten digits (Slack); None for others."""
+    return None if value is None or not EARLIEST <= value < LATEST else int(value.timestamp())
+
+
 def time_input(field: str, label: str, *, value: datetime | None = None, hint: str = "") -> Block:
     """Build a datetimepicker, which shows each person their own zone (Slack, datetimepicker element)."""
-    shown = None if value is None or value < EARLIEST else int(value.timestamp())
-    element = DateTimePickerElement(action_id=field, initial_date_time=shown)
+    element = DateTimePickerElement(action_id=field, initial_date_time=seconds_shown(value))
     return _block(field, label, element, optional=True, hint=hint)
 
 

@@ -9,9 +9,10 @@ from pydantic import Field
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from tocsin.incidents.model import CustomField, FieldValue, Form, FrozenModel, Incident
+from tocsin.incidents.model import CustomField, FieldOption, FieldValue, Form, FrozenModel, Incident
 from tocsin.incidents.permissions import Verb
-from tocsin.incidents.validation import clean_text, decimal_text
+from tocsin.incidents.requests import TEXT_LIMIT
+from tocsin.incidents.validation import clean_text, decimal_text, is_link
 from tocsin.slack.views.blocks import (
     BLOCKS_LIMIT,
     Choice,
@@ -44,7 +45,8 @@ def field_input(
 ) -> Block:
     """Build the input of a field, filled with what was entered before; `labels` are those of its options.
 
-    Slack refuses a form with a select that has no options, so there is a sentence in its place.
+    Slack refuses a form with a select that has no options, so there is a sentence in its place. It sends no
+    form with an address that it does not know as one, so that is in an input for any text.
     """
     if not field.has_choices:
         return paragraph(f"*{escape(field.name)}* has no options to choose from yet.")
@@ -64,7 +66,7 @@ def field_input(
         )
     if field.field_type == "numeric":
         return number_input(block, field.name, value=value, hint=hint, optional=optional)
-    if field.field_type == "link":
+    if field.field_type == "link" and (is_link(value) or not value):
         return link_input(block, field.name, value=value, hint=hint, optional=optional)
     return text_input(block, field.name, value=value, hint=hint, optional=optional, lines="\n" in value)
 
@@ -94,22 +96,58 @@ class FieldsEntered(FrozenModel):
 
 
 def answered(incident: Incident, form: Form) -> FieldsEntered:
-    """Return the incident's answers as a form shows them, without an option that is gone or no number."""
+    """Return the incident's answers as a form shows them, so that it comes back with these if left alone."""
     entries, labels = dict[str, tuple[str, ...]](), dict[str, str]()
     for field in form.changeable_fields:
         values = [value for value in incident.answers(field.id) if _can_be_shown(field, value)]
-        entries[field.id] = tuple(_as_entered(field, value)[:3000] for value in values)
+        shown = tuple(dict.fromkeys(_as_entered(field, value) for value in values))
+        entries[field.id] = shown if field.field_type == "multi_select" else shown[:1]
         labels |= {value.entered: value.shown for value in values}
     return FieldsEntered(entries=entries, labels=labels)
 
 
 def _can_be_shown(field: CustomField, value: FieldValue) -> bool:
-    chosen = value.value_option or value.value_catalog_entry
+    """True if an input can hold the answer; none holds an empty one, or a text that is too long for it."""
     if field.field_type == "numeric":
         return decimal_text(value.entered) != ""
-    if not field.field_type.endswith("_select"):
-        return chosen is None
-    return chosen is not None and (field.searched or field.option(chosen.id) is not None)
+    if field.field_type.endswith("_select"):
+        return _is_choice(value)
+    return not _is_choice(value) and clean_text(value.entered) != "" and not _is_too_long(value)
+
+
+def _is_choice(value: FieldValue) -> bool:
+    return value.value_option is not None or value.value_catalog_entry is not None
+
+
+def _is_too_long(value: FieldValue) -> bool:
+    return len(value.entered) > TEXT_LIMIT
+
+
+def as_answered(form: Form, incident: Incident) -> Form:
+    """Return the form of an incident's fields, whose menus also have the options that are gone by now.
+
+    Without them, who changes one choice of a field would take away another one unseen.
+    """
+    fields, own = (
+        tuple(_as_answered(field, incident.answers(field.id)) for field in asked)
+        for asked in (form.custom_fields, form.backend_fields)
+    )
+    return form.model_copy(update={"custom_fields": fields, "backend_fields": own})
+
+
+def _as_answered(field: CustomField, values: Sequence[FieldValue]) -> CustomField:
+    if any(_is_too_long(value) for value in values):
+        said = f"It has more than the {TEXT_LIMIT} characters that fit here. What you write replaces it all."
+        return field.model_copy(update={"description": said})
+    if field.searched or not field.field_type.endswith("_select"):
+        return field
+    last = max((option.sort_key for option in field.options), default=0)
+    gone = {
+        value.entered: FieldOption(id=value.entered, value=value.shown, sort_key=last)
+        for value in values
+        if _is_choice(value) and field.option(value.entered) is None
+    }
+    return field.model_copy(update={"options": (*field.options, *gone.values())}) if gone else field
 
 
 def _as_entered(field: CustomField, value: FieldValue) -> str:
@@ -156,7 +194,7 @@ def fields_modal(
     are the fingerprints of a form that this one replaces. Slack keeps what stands in its inputs, so that a
     field which was left alone is still compared with what it was.
     """
-    now = answered(incident, form)
+    form, now = as_answered(form, incident), answered(incident, form)
     entered = entered or FieldsEntered()
     entries, labels = {**now.entries, **entered.entries}, {**now.labels, **entered.labels}
     above = [*heading(incident), *unsupported_blocks(form.lacks, Verb.FIELDS)]

@@ -19,6 +19,7 @@ from tocsin.slack.views.blocks import (
     escape,
     first_value,
     paragraph,
+    seconds_shown,
     sections_of,
     shorten,
     time_input,
@@ -35,7 +36,7 @@ Times = Mapping[str, datetime | None]
 def times_modal(form: Form, incident: Incident, filled: Times | None = None, *, problem: str = "") -> View:
     """Build the form with a datetimepicker for each timestamp, filled with `filled` or the present values."""
     held = {timestamp.id: incident.timestamp(timestamp.id) for timestamp in form.incident_timestamps}
-    seen = {f"{TIME_FIELD}{one}": str(int(at.timestamp())) for one, at in held.items() if at is not None}
+    seen = {block: seconds for block, seconds in as_shown(held).items() if seconds}
     metadata = VerbMetadata(verb=Verb.TIME, incident_id=incident.id, seen=seen)
     blocks = [
         *heading(incident),
@@ -65,9 +66,13 @@ def _moment(seconds: str) -> datetime | None:
     return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdecimal() and len(seconds) == 10 else None
 
 
-def as_seconds(times: Times) -> dict[str, str]:
-    """Return the values of a form as its metadata has them, by block id."""
-    return {f"{TIME_FIELD}{one}": str(int(at.timestamp())) if at else "" for one, at in times.items()}
+def as_shown(times: Times) -> dict[str, str]:
+    """Return the values of a form as its metadata has them, by block id; empty for one that is not shown.
+
+    They are whole minutes, as a datetimepicker has them: who leaves one alone does not cut off its seconds.
+    """
+    shown = {one: seconds_shown(at) for one, at in times.items()}
+    return {f"{TIME_FIELD}{one}": str(at // 60 * 60) if at else "" for one, at in shown.items()}
 
 
 def times_blocks(incident: Incident) -> list[Block]:

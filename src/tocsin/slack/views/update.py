@@ -9,7 +9,16 @@ from slack_sdk.models.views import View
 
 from tocsin.incidents.model import Form, FrozenModel, Incident, PersonId, Role, Status
 from tocsin.incidents.permissions import Verb
-from tocsin.slack.views.blocks import State, first_value, person_input, select_input, text_input
+from tocsin.incidents.requests import SUMMARY_LIMIT
+from tocsin.slack.views.blocks import (
+    State,
+    alert,
+    escape,
+    first_value,
+    person_input,
+    select_input,
+    text_input,
+)
 from tocsin.slack.views.metadata import VerbMetadata, heading, unsupported_blocks, verb_modal
 
 # The update form: message, status, severity, and the time of the next update.
@@ -66,7 +75,9 @@ def offered_statuses(form: Form, incident: Incident) -> tuple[Status, ...]:
     kept = {"triage", "live", "learning", "paused", "closed"}
     now = incident.incident_status
     listed = [s for s in sorted(form.statuses, key=lambda s: s.rank) if s.category in kept or s.id == now.id]
-    return tuple(listed) if any(s.id == now.id for s in listed) else (now, *listed)
+    # An incident that has no stage in DevRev has a status without an id, which nobody can choose.
+    known = not now.id or any(s.id == now.id for s in listed)
+    return tuple(listed) if known else (now, *listed)
 
 
 def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[Block]:
@@ -74,6 +85,8 @@ def _status(form: Form, incident: Incident, filled: UpdateEntered) -> Sequence[B
         return []
     choices = [(s.id, s.name, s.description) for s in offered_statuses(form, incident)]
     chosen = filled.incident_status_id or incident.incident_status.id
+    if not choices:
+        return []
     return [select_input("incident_status_id", "Status", choices, chosen=[chosen])]
 
 
@@ -134,10 +147,24 @@ def describe_modal(
         asked = [text_input("call_url", "Call link", value=value, hint=hint, optional=False, focus=True)]
         title, submit = "Call link", "Save"
     else:
-        asked = [text_input("summary", "Summary", value=filled.get("summary", ""), lines=True, focus=True)]
+        asked = _summary(form, incident, filled.get("summary", ""))
         title, submit = "Summary", "Save"
     blocks = [*heading(incident), *unsupported_blocks(form.lacks, verb), *asked]
     return verb_modal(DESCRIBE_CALLBACK_ID, title, metadata, blocks, submit=submit, problem=problem)
+
+
+def _summary(form: Form, incident: Incident, value: str) -> list[Block]:
+    """Build the input of the summary; empty if the present one does not fit, so that it is never cut."""
+    is_too_long = len(incident.summary) > SUMMARY_LIMIT
+    value = "" if is_too_long and value == incident.summary else value
+    asked = text_input("summary", "Summary", value=value, lines=True, focus=True, optional=not is_too_long)
+    if not is_too_long:
+        return [asked]
+    said = (
+        f"The summary has {len(incident.summary)} characters, and {SUMMARY_LIMIT} fit here. "
+        f"What you write replaces all of it; a part of it can be changed in {form.kept_by}."
+    )
+    return [alert(escape(said), "warning"), asked]
 
 
 def read_describe(state: State) -> dict[str, str]:
