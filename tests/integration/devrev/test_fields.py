@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.devrev import Field
 from support.devrev.org import DON, PEOPLE
@@ -9,6 +11,7 @@ from support.devrev.org import DON, PEOPLE
 from integration.devrev.desk import BEN, STAGE, DevRevDesk, declared
 from integration.devrev.test_declaring import option
 from integration.devrev.test_managing import UPDATE, change, made
+from slack_emulator.faults import Fault
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import FieldValue, Incident
 
@@ -48,6 +51,28 @@ async def test_only_the_fields_that_are_changed_are_sent_each_in_devrevs_shape(d
     assert answered(changed, "tags") == ["network: edge", "deploy"]
     said = {(entry.verb, entry.text) for entry in await desk.backend.timeline(incident.id)}
     assert said >= {("set Parts to", f"{DON}:capability/2"), ("set Customers affected to", "12")}
+
+
+async def test_a_tag_keeps_each_of_its_values_when_another_tag_is_chosen(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    tag = {"id": f"{DON}:tag/1", "name": "network"}
+    desk.org.incidents[incident.id]["tags"] = [{"tag": tag, "value": value} for value in ("edge", "core")]
+    chosen = option(f"{DON}:tag/1") + option(f"{DON}:tag/3")
+    changed = await desk.backend.change(incident.id, change(custom_field_entries={"tags": chosen}))
+    assert answered(changed, "tags") == ["network: edge", "network: core", "deploy"]
+
+
+@pytest.mark.parametrize("named", ["tnt__status_page", "status_page", "custom_fields.tnt__status_page"])
+async def test_a_refusal_is_at_its_field_whether_or_not_it_names_the_prefix(
+    desk: DevRevDesk, named: str
+) -> None:
+    incident = await made(desk)
+    body = {"type": "customization_validation_error", "message": "No such page", "field_name": named}
+    desk.org.faults.plan(UPDATE, Fault(status=400, body=json.dumps(body)))
+    page = {"tnt__status_page": (FieldValue(value_text="x"),)}
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change(custom_field_entries=page))
+    assert list(refusal.value.fields) == ["custom_field_entries.tnt__status_page"]
 
 
 @pytest.mark.parametrize("field", ["impact", "tnt__customers_affected"])

@@ -183,12 +183,19 @@ def to_devrev(
 
 
 def block_of(refused: str, choices: Choices | None) -> str | None:
-    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it."""
+    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it.
+
+    A custom field is named with or without its prefix.
+    """
+    if refused == "custom_schema_spec.subtype":
+        return "incident_type_id"
     first, _, rest = refused.partition(".")
+    if (block := BLOCKS.get(first)) is not None:
+        return block
     own = rest if first == "custom_fields" else first
-    if choices is not None and choices.field(own) is not None:
-        return f"{FIELD}{own}"
-    return "incident_type_id" if refused == "custom_schema_spec.subtype" else BLOCKS.get(first)
+    named = (f"{prefix}{own}" for prefix in ("", *OURS))
+    known = (name for name in named if choices is not None and choices.field(name) is not None)
+    return next((f"{FIELD}{name}" for name in known), None)
 
 
 async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> Choices:
