@@ -189,6 +189,29 @@ async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float,
 
 
 @pytest.mark.parametrize(
+    ("ui", "asked", "shown"),
+    [
+        ({}, "always", ["a cable"]),
+        ({"is_hidden_during_create": True}, "later", ["a cable"]),
+        ({"is_hidden_during_create": True, "is_required": True}, "always", ["a cable"]),
+        ({"is_read_only": True}, None, ["a cable"]),
+        ({"is_hidden": True}, None, []),
+    ],
+)
+async def test_a_field_that_devrevs_form_leaves_out_is_read_and_asked_for_when_people_may_change_it(
+    desk: DevRevDesk, ui: dict[str, bool], asked: str | None, shown: list[str]
+) -> None:
+    desk.org.fields.append(Field("cause", ui=ui))
+    incident = await made(desk)
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__cause": "a cable"}
+    found = await desk.backend.find(incident.id)
+    field = (await desk.backend.form()).custom_field("tnt__cause")
+    assert found is not None
+    assert answered(found, "tnt__cause") == shown
+    assert (field.asked if field else None) == asked
+
+
+@pytest.mark.parametrize(
     ("kind", "base", "told", "shown"),
     [
         ("uenum", None, 2, ["Legacy"]),

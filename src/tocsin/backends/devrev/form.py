@@ -72,6 +72,8 @@ class CustomFieldFormat:
     """Subtypes whose incidents have the field; empty if all have it."""
     deprecated: tuple[FieldOption, ...] = ()
     """Choices that are offered no more, and that incidents may have."""
+    is_read_only: bool = False
+    """True if people see it and no form asks for it."""
 
     @property
     def as_read(self) -> CustomField:
@@ -128,7 +130,7 @@ class Choices:
 
     @property
     def fields(self) -> tuple[CustomField, ...]:
-        return tuple(asked.question for asked in self.asked)
+        return tuple(asked.question for asked in self.asked if not asked.is_read_only)
 
     @property
     def fields_as_read(self) -> tuple[CustomField, ...]:
@@ -147,7 +149,8 @@ class Choices:
         return (PARTS, *selects, TAGS)
 
     def field(self, field_id: str) -> CustomFieldFormat | None:
-        return next((asked for asked in self.asked if asked.question.id == field_id), None)
+        asked = (one for one in self.asked if one.question.id == field_id and not one.is_read_only)
+        return next(asked, None)
 
 
 def to_devrev(
@@ -352,12 +355,15 @@ def _values(field: FieldResponse | None, *, deprecated: bool = False) -> Iterabl
 
 
 def _asked(field: FieldResponse) -> CustomFieldFormat | None:
-    """Return the field as a question; None if its type cannot be asked or it is hidden from people."""
+    """Return the field as a question; None if its type cannot be asked or it is hidden from people.
+
+    A field that DevRev's own form leaves out when an incident is created is asked for later.
+    """
     many = field.field_type == "array"
     kind = field.base_type if many else field.field_type
     required = field.is_required or field.ui.is_required
-    hidden = field.ui.is_hidden or field.ui.is_hidden_during_create or field.ui.is_read_only
-    if kind not in KINDS or (many and kind not in {"enum", "uenum"}) or (hidden and not required):
+    is_hidden = field.ui.is_hidden and not required
+    if kind not in KINDS or (many and kind not in {"enum", "uenum"}) or is_hidden:
         return None
     bare = field.name.removeprefix(TENANT).removeprefix(OF_SUBTYPE)
     question = CustomField(
@@ -366,10 +372,12 @@ def _asked(field: FieldResponse) -> CustomFieldFormat | None:
         description=field.description or field.ui.tooltip or HINTS.get(kind, ""),
         field_type="multi_select" if many else KINDS[kind],
         required=required,
+        asked="later" if field.ui.is_hidden_during_create and not required else "always",
         options=_options(field, kind),
     )
     gone = _choices(_values(field, deprecated=True)) if kind == "uenum" else ()
-    return CustomFieldFormat(question, kind, many, deprecated=gone)
+    is_read_only = field.ui.is_read_only and not required
+    return CustomFieldFormat(question, kind, many, deprecated=gone, is_read_only=is_read_only)
 
 
 def _choices(values: Iterable[EnumValue]) -> tuple[FieldOption, ...]:
