@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support.devrev import Field
@@ -11,9 +12,16 @@ from support.devrev.org import DON, PEOPLE
 from integration.devrev.desk import BEN, STAGE, DevRevDesk, declared
 from integration.devrev.test_declaring import option
 from integration.devrev.test_managing import UPDATE, change, made
+from slack_emulator.block_kit import view_errors
 from slack_emulator.faults import Fault
+from slack_emulator.views import initial_values
+from tocsin.backends.devrev.api_models import FieldResponse, IncidentResponse
+from tocsin.backends.devrev.form import Choices, asked_field, to_devrev
+from tocsin.backends.devrev.mapping import MappingContext, StoredExtras, incident_of
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FieldValue, Incident
+from tocsin.incidents.model import FieldValue, Form, Incident
+from tocsin.incidents.validation import parse_changed_fields
+from tocsin.slack.views.fields import as_answered, fields_modal, read_fields
 
 LEAKED, TYPE = "ctype__leaked", "security_breach"
 
@@ -186,6 +194,45 @@ async def test_a_number_is_read_to_its_last_digit(desk: DevRevDesk, told: float,
     found = await desk.backend.find(incident.id)
     assert found is not None
     assert answered(found, "tnt__loss") == [shown]
+
+
+CHOICES = [
+    {"id": 0, "label": "Zero", "ordinal": 1},
+    {"id": 7, "label": "", "ordinal": 2},
+    {"id": 9, "label": "Old", "ordinal": 3, "is_deprecated": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "allowed", "told", "shown"),
+    [
+        ("text", "", [], "a\nb", ["a\nb"]),
+        ("int", "", [], -5, ["-5"]),
+        ("int", "", [], 9007199254740993, ["9007199254740993"]),
+        ("double", "", [], 1e-7, ["0.0000001"]),
+        ("double", "", [], 123456789.123, ["123456789.123"]),
+        ("bool", "", [], False, ["No"]),
+        ("enum", "", ["A", " B "], " B ", [" B "]),
+        ("array", "enum", ["A", " B "], ["A", " B ", "gone"], ["A", " B ", "gone"]),
+        ("uenum", "", CHOICES, 7, ["7"]),
+        ("array", "uenum", CHOICES, [0, 9, 11], ["Zero", "Old", "11"]),
+    ],
+)
+def test_an_answer_that_went_through_the_form_is_sent_exactly_as_devrev_told_it(
+    kind: str, base: str, allowed: list[Any], told: object, shown: list[str]
+) -> None:
+    asked = asked_field(FieldResponse(name="tnt__f", field_type=kind, base_type=base, allowed_values=allowed))
+    assert asked is not None
+    choices, form = Choices(asked=(asked,)), Form(custom_fields=(asked.question,))
+    response = IncidentResponse(id="1", title="x", custom_fields={"tnt__f": told})
+    incident = incident_of(response, StoredExtras(), MappingContext(None, [], choices.fields_as_read))
+    assert answered(incident, "tnt__f") == shown
+    view = fields_modal(form, incident).to_dict()
+    assert view_errors(view) == []
+    entered = read_fields(initial_values(view))
+    values = parse_changed_fields(entered.entries, entered.labels, as_answered(form, incident))
+    sent, _ = to_devrev(values, choices, None)
+    assert (sent, type(sent["tnt__f"])) == ({"tnt__f": told}, type(told))
 
 
 @pytest.mark.parametrize(

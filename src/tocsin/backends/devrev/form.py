@@ -221,7 +221,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
         ),
         asked=tuple(
             asked
-            for asked in (*map(_asked, own), *_asked_of_subtypes(subtypes, theirs))
+            for asked in (*map(asked_field, own), *_asked_of_subtypes(subtypes, theirs))
             if asked is not None and asked.question.id != without
         ),
         subtypes=subtypes,
@@ -325,7 +325,7 @@ def _asked_of_subtypes(
     found: dict[str, CustomFieldFormat] = {}
     for subtype in subtypes:
         for field in fields.get(subtype.id, ()):
-            asked = _asked(_prefixed(field, OF_SUBTYPE))
+            asked = asked_field(_prefixed(field, OF_SUBTYPE))
             if asked is not None:
                 known = found.setdefault(asked.question.id, asked)
                 found[asked.question.id] = replace(known, subtypes=known.subtypes | {subtype.id})
@@ -354,7 +354,7 @@ def _values(field: FieldResponse | None, *, deprecated: bool = False) -> Iterabl
     return sorted((v for v in values if v.is_deprecated is deprecated), key=lambda value: value.ordinal)
 
 
-def _asked(field: FieldResponse) -> CustomFieldFormat | None:
+def asked_field(field: FieldResponse) -> CustomFieldFormat | None:
     """Return the field as a question; None if its type cannot be asked or it is hidden from people.
 
     A field that DevRev's own form leaves out when an incident is created is asked for later.
