@@ -218,9 +218,9 @@ class FieldValue(FrozenModel):
     @property
     def shown(self) -> str:
         if self.value_option is not None:
-            return self.value_option.value
+            return self.value_option.value or self.value_option.id
         if self.value_catalog_entry is not None:
-            return self.value_catalog_entry.name
+            return self.value_catalog_entry.name or self.value_catalog_entry.id
         return self.value_text or self.value_link or self.value_numeric or ""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support.declarations import ANA, BEN, DAWN, Ticking, declaration
@@ -12,6 +13,7 @@ from support.incident_io.account import Account
 from support.incident_io.server import IncidentIoServer, running_incident_io
 
 from tocsin.backends.incident_io import IncidentIo
+from tocsin.backends.incident_io.reader import AccountReader
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.requests import FollowUpChange, FollowUpRequest
 from tocsin.storage.database import Database
@@ -86,3 +88,21 @@ async def test_what_is_completed_or_linked_keeps_its_assignee_its_labels_and_all
     action = FollowUpRequest(key="a", by=ANA, at=DAWN, kind="action", text="Roll back", assignee=BEN)
     added = await backend.add_follow_up(made.id, action)
     assert (await backend.complete_follow_up(added.id, ANA, DAWN, "d")).assignee == added.assignee is not None
+
+
+@pytest.mark.parametrize("kind", ["action", "follow_up"])
+async def test_what_is_to_do_after_a_test_is_listed_completed_and_made_once(
+    both: Both, kind: Literal["action", "follow_up"]
+) -> None:
+    """Actions V3 and Follow-ups V3, List: without `incident_mode` those of tests are left out."""
+    backend, server = both
+    made = await backend.create(declaration(mode="test"))
+    wanted = FollowUpRequest(key="f", by=ANA, at=DAWN, kind=kind, text="Write it")
+    added = await backend.add_follow_up(made.id, wanted)
+    assert await backend.add_follow_up(made.id, wanted) == added
+    assert [one.id for one in await backend.follow_ups(made.id)] == [added.id]
+    assert (await backend.complete_follow_up(added.id, ANA, DAWN, "c")).is_done
+    reader = AccountReader(server.url, "a-key", Ticking())
+    (brought,) = (await reader.details(made)).to_dos
+    await reader.close()
+    assert brought.title == "Write it"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from support.devrev import Field
 from support.devrev.org import DON, PEOPLE
@@ -9,8 +12,16 @@ from support.devrev.org import DON, PEOPLE
 from integration.devrev.desk import BEN, STAGE, DevRevDesk, declared
 from integration.devrev.test_declaring import option
 from integration.devrev.test_managing import UPDATE, change, made
+from slack_emulator.block_kit import view_errors
+from slack_emulator.faults import Fault
+from slack_emulator.views import initial_values
+from tocsin.backends.devrev.api_models import FieldResponse, IncidentResponse
+from tocsin.backends.devrev.form import Choices, asked_field, to_devrev
+from tocsin.backends.devrev.mapping import MappingContext, StoredExtras, incident_of
 from tocsin.incidents.errors import Refused
-from tocsin.incidents.model import FieldValue, Incident
+from tocsin.incidents.model import FieldValue, Form, Incident
+from tocsin.incidents.validation import parse_changed_fields
+from tocsin.slack.views.fields import as_answered, fields_modal, read_fields
 
 LEAKED, TYPE = "ctype__leaked", "security_breach"
 
@@ -48,6 +59,28 @@ async def test_only_the_fields_that_are_changed_are_sent_each_in_devrevs_shape(d
     assert answered(changed, "tags") == ["network: edge", "deploy"]
     said = {(entry.verb, entry.text) for entry in await desk.backend.timeline(incident.id)}
     assert said >= {("set Parts to", f"{DON}:capability/2"), ("set Customers affected to", "12")}
+
+
+async def test_a_tag_keeps_each_of_its_values_when_another_tag_is_chosen(desk: DevRevDesk) -> None:
+    incident = await made(desk)
+    tag = {"id": f"{DON}:tag/1", "name": "network"}
+    desk.org.incidents[incident.id]["tags"] = [{"tag": tag, "value": value} for value in ("edge", "core")]
+    chosen = option(f"{DON}:tag/1") + option(f"{DON}:tag/3")
+    changed = await desk.backend.change(incident.id, change(custom_field_entries={"tags": chosen}))
+    assert answered(changed, "tags") == ["network: edge", "network: core", "deploy"]
+
+
+@pytest.mark.parametrize("named", ["tnt__status_page", "status_page", "custom_fields.tnt__status_page"])
+async def test_a_refusal_is_at_its_field_whether_or_not_it_names_the_prefix(
+    desk: DevRevDesk, named: str
+) -> None:
+    incident = await made(desk)
+    body = {"type": "customization_validation_error", "message": "No such page", "field_name": named}
+    desk.org.faults.plan(UPDATE, Fault(status=400, body=json.dumps(body)))
+    page = {"tnt__status_page": (FieldValue(value_text="x"),)}
+    with pytest.raises(Refused) as refusal:
+        await desk.backend.change(incident.id, change(custom_field_entries=page))
+    assert list(refusal.value.fields) == ["custom_field_entries.tnt__status_page"]
 
 
 @pytest.mark.parametrize("field", ["impact", "tnt__customers_affected"])
@@ -197,6 +230,68 @@ async def test_a_number_with_a_fraction_is_refused_where_devrev_counts_whole_one
         "custom_field_entries.tnt__customers_affected": "Customers affected takes whole numbers, such as 42."
     }
     assert not desk.sent(UPDATE)
+
+
+CHOICES = [
+    {"id": 0, "label": "Zero", "ordinal": 1},
+    {"id": 7, "label": "", "ordinal": 2},
+    {"id": 9, "label": "Old", "ordinal": 3, "is_deprecated": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "allowed", "told", "shown"),
+    [
+        ("text", "", [], "a\nb", ["a\nb"]),
+        ("int", "", [], -5, ["-5"]),
+        ("int", "", [], 9007199254740993, ["9007199254740993"]),
+        ("double", "", [], 1e-7, ["0.0000001"]),
+        ("double", "", [], 123456789.123, ["123456789.123"]),
+        ("bool", "", [], False, ["No"]),
+        ("enum", "", ["A", " B "], " B ", [" B "]),
+        ("array", "enum", ["A", " B "], ["A", " B ", "gone"], ["A", " B ", "gone"]),
+        ("uenum", "", CHOICES, 7, ["7"]),
+        ("array", "uenum", CHOICES, [0, 9, 11], ["Zero", "Old", "11"]),
+    ],
+)
+def test_an_answer_that_went_through_the_form_is_sent_exactly_as_devrev_told_it(
+    kind: str, base: str, allowed: list[Any], told: object, shown: list[str]
+) -> None:
+    asked = asked_field(FieldResponse(name="tnt__f", field_type=kind, base_type=base, allowed_values=allowed))
+    assert asked is not None
+    choices, form = Choices(asked=(asked,)), Form(custom_fields=(asked.question,))
+    response = IncidentResponse(id="1", title="x", custom_fields={"tnt__f": told})
+    incident = incident_of(response, StoredExtras(), MappingContext(None, [], choices.fields_as_read))
+    assert answered(incident, "tnt__f") == shown
+    view = fields_modal(form, incident).to_dict()
+    assert view_errors(view) == []
+    entered = read_fields(initial_values(view))
+    values = parse_changed_fields(entered.entries, entered.labels, as_answered(form, incident))
+    sent, _ = to_devrev(values, choices, None)
+    assert (sent, type(sent["tnt__f"])) == ({"tnt__f": told}, type(told))
+
+
+@pytest.mark.parametrize(
+    ("ui", "asked", "shown"),
+    [
+        ({}, "always", ["a cable"]),
+        ({"is_hidden_during_create": True}, "later", ["a cable"]),
+        ({"is_hidden_during_create": True, "is_required": True}, "always", ["a cable"]),
+        ({"is_read_only": True}, None, ["a cable"]),
+        ({"is_hidden": True}, None, []),
+    ],
+)
+async def test_a_field_that_devrevs_form_leaves_out_is_read_and_asked_for_when_people_may_change_it(
+    desk: DevRevDesk, ui: dict[str, bool], asked: str | None, shown: list[str]
+) -> None:
+    desk.org.fields.append(Field("cause", ui=ui))
+    incident = await made(desk)
+    desk.org.incidents[incident.id]["custom_fields"] = {"tnt__cause": "a cable"}
+    found = await desk.backend.find(incident.id)
+    field = (await desk.backend.form()).custom_field("tnt__cause")
+    assert found is not None
+    assert answered(found, "tnt__cause") == shown
+    assert (field.asked if field else None) == asked
 
 
 @pytest.mark.parametrize(

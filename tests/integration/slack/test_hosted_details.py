@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.errands import typed_verb
+from support.bot import typed
+from support.errands import opened_by, sent, typed_verb
 from support.hosted import Stage, staged
 from support.incident_io.making import make
 from support.patience import LIMIT
@@ -91,3 +92,45 @@ async def test_a_comment_below_a_link_is_in_incident_ios_timeline_and_is_read_wi
     (posted,), (read,) = look.comments, again.comments
     assert (read["id"], read["comment"]) == (posted["id"], {"value": "drained eu-1"})
     assert read["sender"] == {"name": stage.bot.workspace.state.people[ben].real_name}
+
+
+ODD = {
+    "affected_area": [
+        {"value_option": {"id": one, "value": one.title(), "sort_key": 9}} for one in ("api", "shop")
+    ],
+    "detected_by": [{"value_option": {"id": "a_gone_one", "value": "Pager", "sort_key": 1}}],
+    "customers_affected": [{"value_numeric": "1234567.50"}],
+    "status_page": [{"value_link": "status.example.com/a page"}],
+    "customer_or_ticket": [{"value_text": " TKT-7\r\n\tand more \n"}],
+    "team": [{"value_catalog_entry": {"id": "01GONE", "name": "A crew of old", "aliases": []}}],
+}
+"""Answers of each kind that incident.io may give: choices that are gone, spaces, an address that is none."""
+
+
+async def test_the_fields_form_sends_back_only_what_was_changed_of_answers_that_no_form_offers(
+    stage: Stage,
+) -> None:
+    account = stage.io.account
+    made = make(account, {"idempotency_key": "k", "visibility": "public", "severity_id": "major"})
+    fields = {field["id"]: field for field in account.fields}
+    made["custom_field_entries"] = [
+        {"custom_field": {**fields[name], "options": []}, "values": values} for name, values in ODD.items()
+    ]
+    general = stage.bot.slack.channel("general")
+    view = await opened_by(stage.bot, "ana", general, "/incident fields INC-1")
+    assert "Nothing was changed in the form" in await sent(stage.bot, "ana", view)
+    (form,) = stage.bot.workspace.stack(stage.bot.slack.person("ana"))
+    area = "custom_field_entries.affected_area"
+    shown = form.values[area][area]["selected_options"]
+    assert [one["text"]["text"] for one in shown] == ["API", "Shop"]
+    customers = {"type": "number_input", "value": "12"}
+    fields_sent = {"custom_field_entries__customers_affected": customers}
+    fields_sent["custom_field_entries__status_page"] = typed("https://status.example.com")
+    assert "Customers affected is 12 (was 1234567.50)" in await sent(stage.bot, "ana", form, **fields_sent)
+    (edit,) = stage.io.asked("POST", f"/v2/incidents/{made['id']}/actions/edit")
+    assert edit.body["incident"] == {
+        "custom_field_entries": [
+            {"custom_field_id": "customers_affected", "values": [{"value_numeric": "12"}]},
+            {"custom_field_id": "status_page", "values": [{"value_link": "https://status.example.com"}]},
+        ]
+    }

@@ -269,6 +269,7 @@ INCIDENT_IO = {
     "backends.incident_io.backend:IncidentIo.merged_into": NO_ALERTS,
     "backends.incident_io.queries:merged_into": NO_ALERTS,
     "backends.incident_io.backend:IncidentIo._email": VERBS,
+    "backends.incident_io.backend:IncidentIo._mode": VERBS,
     "backends.incident_io.backend:IncidentIo.close": CLOSING,
     "backends.incident_io.backend:IncidentIo.diagnose": DOCTOR,
     "backends.incident_io.backend:IncidentIo.incidents": READING,

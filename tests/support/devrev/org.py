@@ -48,6 +48,7 @@ class Field:
     allowed_values: list[Any] = field(default_factory=list)
     required: bool = False
     display_name: str = ""
+    ui: dict[str, Any] = field(default_factory=dict)
 
     def told(self, prefix: str = "") -> dict[str, Any]:
         told: dict[str, Any] = {"name": f"{prefix}{self.name}", "field_type": self.field_type}
@@ -57,7 +58,8 @@ class Field:
             told["allowed_values"] = self.allowed_values
         if self.required:
             told["is_required"] = True
-        return told | {"ui": {"display_name": self.display_name or self.name.capitalize()}}
+        name = self.display_name or self.name.capitalize()
+        return told | {"ui": {"display_name": name, **self.ui}}
 
     def check(self, value: Any) -> None:
         if self.field_type == "array":

@@ -110,6 +110,7 @@ def showing(version: int) -> Endpoint:
     return endpoint
 
 
+USUAL = ("standard", "retrospective")
 FILTERS = (
     *("page_size", "after", "sort_by", "status_category[one_of]", "status_category[not_in]"),
     *("severity[one_of]", "status[one_of]", "incident_type[one_of]", "mode[one_of]"),
@@ -223,13 +224,19 @@ async def create_item(request: Request) -> Response:
     return JSONResponse({"incident_timeline_item": told}, status_code=201)
 
 
-def listed_of(name: str, listed: Callable[[Account], list[Json]], *, paged: bool = True) -> Endpoint:
-    """What belongs to one incident, oldest first."""
+def listed_of(
+    name: str, listed: Callable[[Account], list[Json]], *, paged: bool = True, by_mode: bool = False
+) -> Endpoint:
+    """What belongs to one incident, oldest first; `by_mode` where the list leaves out those of tests."""
 
     async def endpoint(request: Request) -> Response:
-        no = unknown_query(request, "incident_id", "page_size", "after")
-        wanted = request.query_params.get("incident_id")
-        found = [i for i in listed(account_of(request)) if i["incident_id"] == wanted]
+        account = account_of(request)
+        no = unknown_query(request, "incident_id", "page_size", "after", *(["incident_mode"] * by_mode))
+        wanted, mode = (request.query_params.get(name) for name in ("incident_id", "incident_mode"))
+        found = [i for i in listed(account) if i["incident_id"] == wanted]
+        if by_mode:
+            modes = {i["id"] for i in account.incidents if i["mode"] in ([mode] if mode else USUAL)}
+            found = [i for i in found if i["incident_id"] in modes]
         told = [{k: v for k, v in item.items() if k != "key"} for item in found]
         return no or (page(request, name, told) if paged else JSONResponse({name: told}))
 
@@ -455,10 +462,10 @@ ROUTES = [
     Route("/v1/incident_memberships/actions/revoke", leave, methods=["POST"]),
     Route("/v2/incident_participants", list_participants),
     Route("/v3/actions", _new_action, methods=["POST"]),
-    Route("/v3/actions", listed_of("actions", lambda a: a.actions)),
+    Route("/v3/actions", listed_of("actions", lambda a: a.actions, by_mode=True)),
     Route("/v3/actions/{id}", _change_action, methods=["PUT"]),
     Route("/v3/follow_ups", _new_follow_up, methods=["POST"]),
-    Route("/v3/follow_ups", listed_of("follow_ups", lambda a: a.follow_ups)),
+    Route("/v3/follow_ups", listed_of("follow_ups", lambda a: a.follow_ups, by_mode=True)),
     Route("/v3/follow_ups/{id}", _change_follow_up, methods=["PUT"]),
     Route("/v1/identity", show_identity),
 ]

@@ -92,7 +92,11 @@ def chosen_ids(values: Sequence[FieldValue] | None) -> list[str] | None:
 
 
 def chosen_tags(values: Sequence[FieldValue] | None, response: IncidentResponse) -> list[TagChoice] | None:
-    """Return the chosen tags, those that the incident has already with their values."""
-    there = {one.tag.id: one.value for one in response.tags}
+    """Return the chosen tags; one that the incident has already with all its values."""
+    there: dict[str, list[str | None]] = {}
+    for one in response.tags:
+        there.setdefault(one.tag.id, []).append(one.value)
     ids = chosen_ids(values)
-    return None if ids is None else [TagChoice(tag_id=tag, value=there.get(tag)) for tag in ids]
+    if ids is None:
+        return None
+    return [TagChoice(tag_id=tag, value=value) for tag in ids for value in there.get(tag, [None])]

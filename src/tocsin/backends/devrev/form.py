@@ -72,6 +72,8 @@ class CustomFieldFormat:
     """Subtypes whose incidents have the field; empty if all have it."""
     deprecated: tuple[FieldOption, ...] = ()
     """Choices that are offered no more, and that incidents may have."""
+    is_read_only: bool = False
+    """True if people see it and no form asks for it."""
 
     @property
     def as_read(self) -> CustomField:
@@ -127,7 +129,7 @@ class Choices:
 
     @property
     def fields(self) -> tuple[CustomField, ...]:
-        return tuple(asked.question for asked in self.asked)
+        return tuple(asked.question for asked in self.asked if not asked.is_read_only)
 
     @property
     def fields_as_read(self) -> tuple[CustomField, ...]:
@@ -146,7 +148,8 @@ class Choices:
         return (PARTS, *selects, TAGS)
 
     def field(self, field_id: str) -> CustomFieldFormat | None:
-        return next((asked for asked in self.asked if asked.question.id == field_id), None)
+        asked = (one for one in self.asked if one.question.id == field_id and not one.is_read_only)
+        return next(asked, None)
 
 
 def to_devrev(
@@ -182,12 +185,19 @@ def to_devrev(
 
 
 def block_of(refused: str, choices: Choices | None) -> str | None:
-    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it."""
+    """Return the form block of a field that DevRev refused, as its error names it; None if no form has it.
+
+    A custom field is named with or without its prefix.
+    """
+    if refused == "custom_schema_spec.subtype":
+        return "incident_type_id"
     first, _, rest = refused.partition(".")
+    if (block := BLOCKS.get(first)) is not None:
+        return block
     own = rest if first == "custom_fields" else first
-    if choices is not None and choices.field(own) is not None:
-        return f"{FIELD}{own}"
-    return "incident_type_id" if refused == "custom_schema_spec.subtype" else BLOCKS.get(first)
+    named = (f"{prefix}{own}" for prefix in ("", *OURS))
+    known = (name for name in named if choices is not None and choices.field(name) is not None)
+    return next((f"{FIELD}{name}" for name in known), None)
 
 
 async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> Choices:
@@ -210,7 +220,7 @@ async def fetch_choices(client: DevRevClient, *, without: str | None = None) -> 
         ),
         asked=tuple(
             asked
-            for asked in (*map(_asked, own), *_asked_of_subtypes(subtypes, theirs))
+            for asked in (*map(asked_field, own), *_asked_of_subtypes(subtypes, theirs))
             if asked is not None and asked.question.id != without
         ),
         subtypes=subtypes,
@@ -314,7 +324,7 @@ def _asked_of_subtypes(
     found: dict[str, CustomFieldFormat] = {}
     for subtype in subtypes:
         for field in fields.get(subtype.id, ()):
-            asked = _asked(_prefixed(field, OF_SUBTYPE))
+            asked = asked_field(_prefixed(field, OF_SUBTYPE))
             if asked is not None:
                 known = found.setdefault(asked.question.id, asked)
                 found[asked.question.id] = replace(known, subtypes=known.subtypes | {subtype.id})
@@ -343,13 +353,16 @@ def _values(field: FieldResponse | None, *, deprecated: bool = False) -> Iterabl
     return sorted((v for v in values if v.is_deprecated is deprecated), key=lambda value: value.ordinal)
 
 
-def _asked(field: FieldResponse) -> CustomFieldFormat | None:
-    """Return the field as a question; None if its type cannot be asked or it is hidden from people."""
+def asked_field(field: FieldResponse) -> CustomFieldFormat | None:
+    """Return the field as a question; None if its type cannot be asked or it is hidden from people.
+
+    A field that DevRev's own form leaves out when an incident is created is asked for later.
+    """
     many = field.field_type == "array"
     kind = field.base_type if many else field.field_type
     required = field.is_required or field.ui.is_required
-    hidden = field.ui.is_hidden or field.ui.is_hidden_during_create or field.ui.is_read_only
-    if kind not in KINDS or (many and kind not in {"enum", "uenum"}) or (hidden and not required):
+    is_hidden = field.ui.is_hidden and not required
+    if kind not in KINDS or (many and kind not in {"enum", "uenum"}) or is_hidden:
         return None
     bare = field.name.removeprefix(TENANT).removeprefix(OF_SUBTYPE)
     question = CustomField(
@@ -358,10 +371,12 @@ def _asked(field: FieldResponse) -> CustomFieldFormat | None:
         description=field.description or field.ui.tooltip or HINTS.get(kind, ""),
         field_type="multi_select" if many else KINDS[kind],
         required=required,
+        asked="later" if field.ui.is_hidden_during_create and not required else "always",
         options=_options(field, kind),
     )
     gone = _choices(_values(field, deprecated=True)) if kind == "uenum" else ()
-    return CustomFieldFormat(question, kind, many, deprecated=gone)
+    is_read_only = field.ui.is_read_only and not required
+    return CustomFieldFormat(question, kind, many, deprecated=gone, is_read_only=is_read_only)
 
 
 def _choices(values: Iterable[EnumValue]) -> tuple[FieldOption, ...]:

@@ -49,6 +49,9 @@ MOST_LOOKED_AT = 1000
 """Most incidents that `matching` reads; filters that incident.io does not have are applied to these."""
 
 
+MOST_MODES = 10_000
+"""Most incidents whose mode is kept in memory."""
+
 SOURCE_TITLE = "Source message in Slack"
 Step = Callable[[], Awaitable[object]]
 
@@ -77,6 +80,8 @@ class IncidentIo:
         self._store = store
         self._account = Account(self._client, clock)
         self._find_person: FindPerson | None = None
+        self._modes: dict[str, str] = {}
+        """Mode of each incident that was read, which never changes."""
         self._creating = (
             IncidentCreator(self._client, self._account, store, clock, create) if store is not None else None
         )
@@ -105,7 +110,7 @@ class IncidentIo:
         creating, store = self._writing()
         answer, stored = await creating(declaration)
         await store.set_if_absent(storage_key(answer.id), stored.model_dump_json())
-        return complete(incident_of(answer, self._account.form), stored)
+        return self._with_mode_kept(complete(incident_of(answer, self._account.form), stored))
 
     async def follow_through(self, declaration: Declaration, incident: Incident) -> None:
         """Add what no create payload takes, the source message (V2) and the call; forget the request.
@@ -246,16 +251,19 @@ class IncidentIo:
 
     async def add_follow_up(self, incident_id: str, request: FollowUpRequest) -> FollowUp:
         _, store = self._writing()
-        return await changes.add_to_do(self._client, store, incident_id, request)
+        mode = await self._mode(incident_id)
+        return await changes.add_to_do(self._client, store, incident_id, mode, request)
 
     async def complete_follow_up(self, follow_up_id: str, by: Person, at: datetime, key: str) -> FollowUp:
-        return await changes.complete_to_do(self._client, follow_up_id)
+        mode = await self._mode(changes.incident_of_to_do(follow_up_id))
+        return await changes.complete_to_do(self._client, follow_up_id, mode)
 
     async def change_follow_up(self, follow_up_id: str, change: FollowUpChange) -> FollowUp:
-        return await changes.change_to_do(self._client, follow_up_id, change)
+        mode = await self._mode(changes.incident_of_to_do(follow_up_id))
+        return await changes.change_to_do(self._client, follow_up_id, mode, change)
 
     async def follow_ups(self, incident_id: str) -> Sequence[FollowUp]:
-        return await changes.to_dos(self._client, incident_id)
+        return await changes.to_dos(self._client, incident_id, await self._mode(incident_id))
 
     async def diagnose(self) -> Sequence[CheckResult]:
         """Check the key's permissions, the configuration, and that one idempotency key makes one incident.
@@ -270,6 +278,18 @@ class IncidentIo:
             raise Refused("incident.io is only read here.")
         return self._creating, self._store
 
+    async def _mode(self, incident_id: str) -> str:
+        """Return the mode of an incident, without which incident.io lists no actions of a test."""
+        if incident_id not in self._modes:
+            await self.find(incident_id)
+        return self._modes.get(incident_id, "standard")
+
+    def _with_mode_kept(self, incident: Incident) -> Incident:
+        if len(self._modes) >= MOST_MODES:
+            self._modes.clear()
+        self._modes[incident.id] = incident.mode
+        return incident
+
     async def _one(self, incident_id: str) -> Incident:
         found = await self.find(incident_id)
         if found is None:
@@ -277,7 +297,8 @@ class IncidentIo:
         return found
 
     async def _incident(self, answer: IncidentResponse) -> Incident:
-        incident = await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        told = await with_stored_parts(self._store, incident_of(answer, self._account.form))
+        incident = self._with_mode_kept(told)
         if not incident.is_private:
             return incident
         members = await changes.members_of(self._store, incident.id)

@@ -14,7 +14,7 @@ from tocsin.backends.incident_io.client import ApiError, Client
 from tocsin.backends.incident_io.create import entry_payload
 from tocsin.backends.incident_io.form import UNSUPPORTED, read_all
 from tocsin.backends.incident_io.mapping import follow_up_of, to_refused, unknown_user, with_links
-from tocsin.backends.incident_io.queries import pages, written
+from tocsin.backends.incident_io.queries import pages, to_do_query, written
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.model import (
     FollowUp,
@@ -268,7 +268,7 @@ async def attach(client: Client, incident_id: str, url: str, title: str) -> None
 
 
 async def add_to_do(
-    client: Client, store: KeyValueStore, incident_id: str, request: FollowUpRequest
+    client: Client, store: KeyValueStore, incident_id: str, mode: str, request: FollowUpRequest
 ) -> FollowUp:
     """Create an action or a follow-up, once for each key.
 
@@ -278,7 +278,7 @@ async def add_to_do(
     path, _, one = KINDS[request.kind]
     name = f"incident_io/to_do/{request.key}"
     if (became := await store.get(name)) is not None:
-        for found in await _to_dos(client, request.kind, incident_id):
+        for found in await _to_dos(client, request.kind, incident_id, mode):
             if found.id == became or (became == SENT and found.text == request.text):
                 return found
     assignee = await _user_id(client, request.assignee)
@@ -298,21 +298,21 @@ async def add_to_do(
     return made
 
 
-async def complete_to_do(client: Client, follow_up_id: str) -> FollowUp:
+async def complete_to_do(client: Client, follow_up_id: str, mode: str) -> FollowUp:
     """Mark one as completed (Actions V3 and Follow-ups V3, Update, which require the text again)."""
-    kind, found = await _to_do(client, follow_up_id)
+    kind, found = await _to_do(client, follow_up_id, mode)
     return await _updated(client, kind, found, "completed")
 
 
 ISSUE_IS_THEIRS = "incident.io linked the issue of this follow-up itself. Change it there."
 
 
-async def change_to_do(client: Client, follow_up_id: str, change: FollowUpChange) -> FollowUp:
+async def change_to_do(client: Client, follow_up_id: str, mode: str, change: FollowUpChange) -> FollowUp:
     """Give one to a person, or write the link of its issue into its description.
 
     Raises Refused if incident.io does not know the person, or has linked another issue itself.
     """
-    kind, found = await _to_do(client, follow_up_id)
+    kind, found = await _to_do(client, follow_up_id, mode)
     if change.issue_url is not None and found.external_issue_reference is not None:
         raise Refused(ISSUE_IS_THEIRS, {"issue_url": ISSUE_IS_THEIRS})
     assignee = await _user_id(client, change.assignee)
@@ -326,13 +326,18 @@ async def change_to_do(client: Client, follow_up_id: str, change: FollowUpChange
     return await _updated(client, kind, found, status, assignee)
 
 
-async def _to_do(client: Client, follow_up_id: str) -> tuple[str, ToDoResponse]:
+def incident_of_to_do(follow_up_id: str) -> str:
+    """Return the id of the incident that an action or follow-up belongs to."""
+    return follow_up_id.partition("/")[2].partition("/")[0]
+
+
+async def _to_do(client: Client, follow_up_id: str, mode: str) -> tuple[str, ToDoResponse]:
     """Return the kind of an action or follow-up, and incident.io's answer about it. Raises Refused."""
-    kind, _, rest = follow_up_id.partition("/")
-    incident_id, _, own_id = rest.partition("/")
+    kind, own_id = follow_up_id.partition("/")[0], follow_up_id.rpartition("/")[2]
     if kind not in KINDS:
         raise Refused("There is no such follow-up.")
-    found = next((f for f in await _listed(client, kind, incident_id) if f.id == own_id), None)
+    listed = await _listed(client, kind, incident_of_to_do(follow_up_id), mode)
+    found = next((one for one in listed if one.id == own_id), None)
     if found is None:
         raise Refused("That follow-up is not there any more.")
     return kind, found
@@ -373,20 +378,19 @@ def _id(answer: UserResponse | api_models.LabelledResponse | None) -> str | None
     return (answer.id or None) if answer is not None else None
 
 
-async def to_dos(client: Client, incident_id: str) -> Sequence[FollowUp]:
-    found = [*await _to_dos(client, "action", incident_id), *await _to_dos(client, "follow_up", incident_id)]
+async def to_dos(client: Client, incident_id: str, mode: str) -> Sequence[FollowUp]:
+    found = [one for kind in KINDS for one in await _to_dos(client, kind, incident_id, mode)]
     return sorted(found, key=lambda f: f.created_at)
 
 
-async def _to_dos(client: Client, kind: str, incident_id: str) -> list[FollowUp]:
-    return [follow_up_of(found, kind) for found in await _listed(client, kind, incident_id)]
+async def _to_dos(client: Client, kind: str, incident_id: str, mode: str) -> list[FollowUp]:
+    return [follow_up_of(found, kind) for found in await _listed(client, kind, incident_id, mode)]
 
 
-async def _listed(client: Client, kind: str, incident_id: str) -> list[ToDoResponse]:
+async def _listed(client: Client, kind: str, incident_id: str, mode: str) -> list[ToDoResponse]:
     path, name, _ = KINDS[kind]
-    query = (("incident_id", incident_id),)
     try:
-        listed = [item async for item in pages(client, path, name, query, most=1000)]
+        listed = [item async for item in pages(client, path, name, to_do_query(incident_id, mode), most=1000)]
     except ApiError as rejected:
         raise Refused(str(rejected)) from rejected
     return [found for found in read_all(listed, ToDoResponse) if found.status != "deleted"]

@@ -30,6 +30,9 @@ MOST_ON_A_PAGE = 250  # incident.io, Incidents V2 List: page_size is at most 250
 # Without this filter the list leaves out test incidents (Incidents V2, List).
 MODES = tuple(("mode[one_of]", mode) for mode in ("standard", "retrospective", "test"))
 
+TO_DOS_LISTED = frozenset({"standard", "retrospective"})
+"""Modes of incidents whose actions and follow-ups are listed without a filter (Actions V3, Follow-ups V3)."""
+
 _NUMBER = re.compile(r"(?:[A-Z]{1,10}-)?([1-9][0-9]{0,14})", re.ASCII | re.IGNORECASE)
 _ID = re.compile(r"[0-9A-Za-z_-]{4,100}", re.ASCII)
 
@@ -51,6 +54,11 @@ async def pages(
         after = str(meta.get("after") or "")
         if not after or not found:
             return
+
+
+def to_do_query(incident_id: str, mode: str) -> list[tuple[str, str]]:
+    """Return the query for the actions or follow-ups of an incident of this mode."""
+    return [("incident_id", incident_id), *([] if mode in TO_DOS_LISTED else [("incident_mode", mode)])]
 
 
 async def show(client: Client, reference: str) -> IncidentResponse | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tocsin.backends.incident_io import api_models, mapping
-from tocsin.backends.incident_io.client import AccessDenied, ApiError, Client
+from tocsin.backends.incident_io.client import AccessDenied, ApiError, Client, Query
 from tocsin.backends.incident_io.form import Account
 from tocsin.backends.incident_io.mapping import DAWN
-from tocsin.backends.incident_io.queries import MODES, MOST_ON_A_PAGE, pages
+from tocsin.backends.incident_io.queries import MODES, MOST_ON_A_PAGE, pages, to_do_query
 from tocsin.incidents.errors import Refused
 from tocsin.incidents.hosted import (
     HostedAttachment,
@@ -115,8 +115,8 @@ class AccountReader:
                 incident,
                 api_models.TimelineResponse,
             ),
-            self._of("/v3/actions", "actions", incident, api_models.ToDoResponse),
-            self._of("/v3/follow_ups", "follow_ups", incident, api_models.ToDoResponse),
+            self._to_dos("/v3/actions", "actions", incident),
+            self._to_dos("/v3/follow_ups", "follow_ups", incident),
             self._attachments(incident),
             self._members(incident) if incident.is_private else _nobody(),
         )
@@ -131,11 +131,17 @@ class AccountReader:
             attachments=attachments,
         )
 
-    async def _of(self, path: str, name: str, incident: Incident, kind: type[R]) -> list[R]:
+    async def _to_dos(self, path: str, name: str, incident: Incident) -> list[api_models.ToDoResponse]:
+        query = to_do_query(incident.id, incident.mode)
+        return await self._of(path, name, incident, api_models.ToDoResponse, query)
+
+    async def _of(
+        self, path: str, name: str, incident: Incident, kind: type[R], query: Query = ()
+    ) -> list[R]:
         """Return what a list has of one incident; nothing if incident.io has no such list for the account."""
-        query = (("incident_id", incident.id),)
+        asked = query or (("incident_id", incident.id),)
         try:
-            found = pages(self._client, path, name, query, most=EVERYTHING)
+            found = pages(self._client, path, name, asked, most=EVERYTHING)
             return [kind.model_validate(item) async for item in found]
         except ApiError as rejected:
             if rejected.status not in {404, 410}:
